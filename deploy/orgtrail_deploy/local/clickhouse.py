@@ -1,0 +1,85 @@
+"""A real ClickHouse server on loopback, from the chdb-core wheel."""
+
+from __future__ import annotations
+
+import sys
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from orgtrail_deploy.local.ports import LOOPBACK
+from orgtrail_deploy.local.process import Child
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClickHouseNode:
+    """One server: its folder and its ports."""
+
+    folder: Path
+    http_port: int
+    tcp_port: int
+
+
+class ClickHouse:
+    """A server process over ``node.folder``."""
+
+    def __init__(self, node: ClickHouseNode, users_xml: str) -> None:
+        """Start it with the given users file. It is not ready yet."""
+        self.node = node
+        node.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (node.folder / "config.xml").write_text(self._config(), "utf-8")
+        users = node.folder / "users.xml"
+        users.touch(mode=0o600)
+        users.write_text(users_xml, "utf-8")
+        self._child = self._start()
+
+    def _start(self) -> Child:
+        script = Path(__file__).with_name("clickhouse_child.py")
+        return Child(
+            "ClickHouse",
+            [sys.executable, script, self.node.folder],
+            log=self.node.folder / "clickhouse.log",
+        )
+
+    def wait_ready(self, seconds: float = 60) -> None:
+        """Return when it answers over HTTP.
+
+        Raises:
+            StackError: it ended, or does not answer in time.
+        """
+        url = f"http://{LOOPBACK}:{self.node.http_port}/ping"
+
+        def answers() -> bool:
+            try:
+                with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310
+                    return bool(answer.status == 200)
+            except (urllib.error.URLError, OSError):
+                return False
+
+        self._child.wait_until(answers, seconds)
+
+    def stop(self) -> None:
+        """End it: what was acknowledged is on disk, and a start over the same folder finds it."""
+        self._child.stop(5)
+
+    @property
+    def child(self) -> Child:
+        """The process, for tests that hurt it."""
+        return self._child
+
+    def restart(self) -> None:
+        """Start it again over the same data, after ``stop`` or a kill."""
+        self._child = self._start()
+
+    def _config(self) -> str:
+        root = ElementTree.Element("clickhouse")
+        for key, value in {
+            "listen_host": LOOPBACK,
+            "http_port": str(self.node.http_port),
+            "tcp_port": str(self.node.tcp_port),
+            "users_config": "users.xml",
+        }.items():
+            ElementTree.SubElement(root, key).text = value
+        return ElementTree.tostring(root, encoding="unicode") + "\n"

@@ -1,0 +1,48 @@
+"""The child process that is the ClickHouse server: run as a script, with the data folder.
+
+The wheel's extension module holds the whole server; started by itself, with ports opened by
+SYSTEM START LISTEN, it serves HTTP and the native protocol (docs/decisions.md, "ClickHouse
+without Docker"). The package around it must not be imported: it starts a second engine.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.machinery
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+# One query that never ends keeps the process serving; it sleeps 3 s a row.
+_SERVE = """
+SYSTEM START LISTEN HTTP;
+SYSTEM START LISTEN TCP;
+SELECT sleepEachRow(3) FROM system.numbers FORMAT Null
+SETTINGS max_block_size = 1, function_sleep_max_microseconds_per_block = 0
+"""
+
+
+def main(folder: Path) -> int:
+    """Serve until killed; on failure print the reason as the last line."""
+    package = importlib.util.find_spec("chdb")
+    if package is None or package.origin is None:
+        print("the package chdb-core is not installed")
+        return 1
+    library = Path(package.origin).with_name("_chdb.abi3.so")
+    os.chdir(library.parent)
+    ctypes.CDLL(str(library), mode=os.RTLD_NOW | os.RTLD_DEEPBIND)
+    loader = importlib.machinery.ExtensionFileLoader("_chdb", str(library))
+    spec = importlib.util.spec_from_loader("_chdb", loader)
+    if spec is None:
+        return 1
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    os.chdir(folder)
+    result = module.query(_SERVE, "TabSeparated", path=str(folder / "data"))
+    print((result.error_message() or "ended").split("Stack trace")[0].replace("\n", " "))
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,97 @@
+"""A server as a child process: started, watched until ready, and never left behind."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from orgtrail_deploy.errors import StackError
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Child:
+    """One child process with its log file."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start it. Its output goes to ``log``; ``env`` is added to this process's environment."""
+        self.name = name
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(  # noqa: S603
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                cwd=cwd,
+                env={**os.environ, **(env or {})},
+                # A session of its own: Ctrl-C reaches the parent only, which stops them in order.
+                start_new_session=True,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+            )
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
+        """Return when ``ready`` says so.
+
+        Raises:
+            StackError: it ended, or did not become ready within ``seconds``.
+        """
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if not self.running:
+                raise StackError(f"{self.name} ended while starting: {self._last_line()}")
+            if time.monotonic() > deadline:
+                raise StackError(f"{self.name} was not ready after {seconds:.0f} s: see {self.log}")
+            time.sleep(0.05)
+
+    def stop(self, seconds: float = 15) -> None:
+        """Ask it to end, and make it end when it does not within ``seconds``."""
+        if self.running:
+            self._process.terminate()
+            try:
+                self._process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        self._process.wait()
+
+    def kill(self) -> None:
+        """End it at once (SIGKILL)."""
+        self._process.kill()
+        self._process.wait()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    def _last_line(self) -> str:
+        lines = self.log.read_text("utf-8", errors="replace").strip().splitlines()
+        return f"{lines[-1][:300] if lines else 'no output'} (see {self.log})"
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,59 @@
+"""Bring Kafka to the topics of this version."""
+
+from __future__ import annotations
+
+from orgtrail_deploy.errors import StackError
+from orgtrail_schemas.topics import topic_configs
+
+
+def migrate_topics(
+    kafka: dict[str, str], *, partitions: int, replication: int, retention_days: int = 7
+) -> list[str]:
+    """Create the topics that are missing and set the configuration that the guarantees rest on.
+
+    ``kafka`` are librdkafka's connection settings. Returns the names of the topics created. More
+    partitions for an existing topic are the operator's to add.
+
+    Raises:
+        StackError: the broker refuses or is away.
+    """
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import (
+        AdminClient,
+        AlterConfigOpType,
+        ConfigEntry,
+        ConfigResource,
+        NewTopic,
+        ResourceType,
+    )
+
+    admin = AdminClient({**kafka, "log_level": 0})
+    configs = topic_configs(retention_days)
+    try:
+        existing = admin.list_topics(timeout=10).topics
+        missing = [
+            NewTopic(name, num_partitions=partitions, replication_factor=replication, config=config)
+            for name, config in configs.items()
+            if name not in existing
+        ]
+        if missing:
+            for future in admin.create_topics(missing).values():
+                future.result(30)
+        resources = [
+            ConfigResource(
+                ResourceType.TOPIC,
+                name,
+                incremental_configs=[
+                    ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+                    for key, value in config.items()
+                ],
+            )
+            for name, config in configs.items()
+            if name in existing
+        ]
+        if resources:
+            for future in admin.incremental_alter_configs(resources).values():
+                future.result(30)
+    except KafkaException as error:
+        raise StackError(f"cannot migrate Kafka: {error.args[0].str()}") from error
+    return [topic.topic for topic in missing]

@@ -1,0 +1,131 @@
+"""``orgtrail emit``: send audit events from the shell."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from cyclopts import Parameter
+
+from orgtrail.errors import AuditError
+from orgtrail.event import Actor, Change, Context, Target
+from orgtrail.producer import AuditProducer, Delivery
+
+
+class _Line(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """One line of standard input: the arguments of ``AuditProducer.emit``."""
+
+    event: str
+    org_id: str | list[str]
+    actor: Actor
+    impersonator: Actor | None = None
+    targets: list[Target] = []
+    changes: list[Change] = []
+    context: Context = Context()
+    outcome: str = "success"
+    metadata: dict[str, str] = {}
+    event_id: str | None = None
+    occurred_at: datetime | None = None
+
+
+def emit(
+    event: str | None = None,
+    *,
+    org: Annotated[list[str] | None, Parameter(help="The organization; repeatable.")] = None,
+    actor: Annotated[str | None, Parameter(help="Email of who acted.")] = None,
+    actor_id: str = "",
+    actor_name: str = "",
+    actor_type: str = "user",
+    target: Annotated[
+        list[str] | None, Parameter(help="TYPE:ID or TYPE:EMAIL of what was acted upon; repeatable.")
+    ] = None,
+    change: Annotated[
+        list[str] | None, Parameter(help="FIELD=OLD=>NEW, or FIELD=NEW; repeatable.")
+    ] = None,
+    metadata: Annotated[list[str] | None, Parameter(help="KEY=VALUE; repeatable.")] = None,
+    ip: str = "",
+    user_agent: str = "",
+    request_id: str = "",
+    outcome: str = "success",
+    event_id: str | None = None,
+) -> int:
+    """Send one event, or with no EVENT one for each JSON line of standard input.
+
+    Connects as the ORGTRAIL_ settings say. Exits with 0 when every event was acknowledged by
+    Kafka or safely spooled, and with 1 otherwise.
+    """
+    tally: Counter[str] = Counter()
+
+    def count(delivery: Delivery) -> None:
+        tally[delivery.state] += 1
+
+    try:
+        with AuditProducer(on_delivery=count) as producer:
+            if event is None:
+                refused = _emit_lines(producer)
+            else:
+                line = _Line(
+                    event=event,
+                    org_id=org or [],
+                    actor=Actor(type=actor_type, id=actor_id, email=actor or "", name=actor_name),
+                    targets=[_target(text) for text in target or []],
+                    changes=[_change(text) for text in change or []],
+                    metadata=dict(_pair(text) for text in metadata or []),
+                    context=Context(ip=ip, user_agent=user_agent, request_id=request_id),
+                    outcome=outcome,
+                    event_id=event_id,
+                )
+                print(_emit(producer, line))
+                refused = 0
+    except AuditError as error:
+        print(f"orgtrail emit: {error}", file=sys.stderr)
+        return 1
+    if event is None or tally["spooled"]:
+        print(
+            f"{tally['acknowledged']} acknowledged, {tally['spooled']} spooled, {refused} refused",
+            file=sys.stderr,
+        )
+    return 1 if refused or tally["failed"] else 0
+
+
+def _emit_lines(producer: AuditProducer) -> int:
+    decode = msgspec.json.Decoder(_Line).decode
+    refused = 0
+    watching = sys.stderr.isatty()
+    for number, text in enumerate(sys.stdin.buffer, 1):
+        if not text.strip():
+            continue
+        try:
+            _emit(producer, decode(text))
+        except (msgspec.DecodeError, AuditError) as error:
+            refused += 1
+            print(f"line {number}: {error}", file=sys.stderr)
+        if watching and number % 1000 == 0:
+            print(f"\r{number} lines", end="", file=sys.stderr)
+    if watching:
+        print("\r", end="", file=sys.stderr)
+    return refused
+
+
+def _emit(producer: AuditProducer, line: _Line) -> str:
+    arguments: dict[str, Any] = msgspec.structs.asdict(line)
+    return producer.emit(arguments.pop("event"), **arguments)
+
+
+def _target(text: str) -> Target:
+    kind, _, who = text.partition(":")
+    return Target(type=kind, email=who) if "@" in who else Target(type=kind, id=who)
+
+
+def _change(text: str) -> Change:
+    field, value = _pair(text)
+    old, arrow, new = value.partition("=>")
+    return Change(field=field, old=old, new=new) if arrow else Change(field=field, new=value)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, _, value = text.partition("=")
+    return key, value

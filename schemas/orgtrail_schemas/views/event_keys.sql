@@ -1,0 +1,12 @@
+-- The first of two steps of a filtered read: without FINAL, so that skip indexes help. It may show
+-- a later copy of an event, so its rows are candidates only.
+CREATE OR REPLACE VIEW audit.event_keys ${ON_CLUSTER}
+DEFINER = ${DEFINER} SQL SECURITY DEFINER
+AS SELECT
+    event_id, occurred_at, org_id, event, level, outcome,
+    actor_type, actor_id, actor_email, actor_name,
+    impersonator_type, impersonator_id, impersonator_email, impersonator_name,
+    targets.type, targets.id, targets.email, targets.name,
+    ip, country, request_id, session_id, received_at
+FROM audit.events_store
+WHERE occurred_at >= now64(3, 'UTC') - INTERVAL 90 DAY
