@@ -32,9 +32,9 @@ class EventSchema:
         """CRC-64-AVRO of the parsing canonical form, 16 hex digits in wire order (little-endian)."""
         self.header = SINGLE_OBJECT_MARKER + bytes.fromhex(self.fingerprint)
         """The ten bytes before each datum (Avro specification, "Single-object encoding")."""
-        plain = _without_uuid(definition)
-        # Without the uuid annotation an event id is read as the text that was sent: the Arrow
-        # decoder does not know the annotation, and a bad id gets a reason of its own.
+        plain = _without_logical_types(definition)
+        # Read as what was sent, text and milliseconds: the Arrow decoder knows no uuid, Python has
+        # no dates past 9999, and a bad id or time gets a reason of its own.
         self.plain: Schema = parse_schema(copy.deepcopy(plain))
         self.plain_json: str = json.dumps(plain)
 
@@ -71,11 +71,11 @@ def schemas_by_fingerprint(extra: Path | None = None) -> dict[str, EventSchema]:
     return {schema.fingerprint: schema for schema in schemas}
 
 
-def _without_uuid(node: Any) -> Any:
+def _without_logical_types(node: Any) -> Any:
     if isinstance(node, dict):
-        if node.get("logicalType") == "uuid":
+        if "logicalType" in node:
             return node["type"]
-        return {key: _without_uuid(value) for key, value in node.items()}
+        return {key: _without_logical_types(value) for key, value in node.items()}
     if isinstance(node, list):
-        return [_without_uuid(item) for item in node]
+        return [_without_logical_types(item) for item in node]
     return node

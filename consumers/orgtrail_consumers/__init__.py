@@ -1,0 +1,1 @@
+"""From the Kafka topic to ClickHouse: decode, enrich, write, and set aside what cannot be stored."""

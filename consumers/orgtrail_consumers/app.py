@@ -1,0 +1,154 @@
+"""The Faust application: it wires the steps, and nothing more."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
+
+import faust
+import structlog
+from faust.types import StreamT
+from yarl import URL
+
+from orgtrail_consumers import metrics
+from orgtrail_consumers.clickhouse import WriteError, Writer
+from orgtrail_consumers.country import countries
+from orgtrail_consumers.dead_letter import DeadLetters
+from orgtrail_consumers.enrich import Resolvers
+from orgtrail_consumers.people import Seen
+from orgtrail_consumers.pipeline import Pipeline, StaleBatchError, wall_clock_ms
+from orgtrail_consumers.progress import progress_rows, settled_through
+from orgtrail_consumers.registry import schema_finder
+from orgtrail_consumers.settings import ConsumerSettings
+from orgtrail_consumers.transport import BatchConsumer, BatchTransport
+from orgtrail_consumers.user_agent import client
+
+log = structlog.get_logger("orgtrail.consumer")
+
+IN_FLIGHT = 2
+"""Batches under way at once: while one is inserted, the next is decoded."""
+
+
+def make_app(settings: ConsumerSettings) -> faust.App:
+    """The application for one worker process."""
+    app = _new_app(settings)
+    executor = ThreadPoolExecutor(IN_FLIGHT + 1, "pipeline")
+    writer = Writer(settings)
+    pipeline = Pipeline(
+        find_schema=schema_finder(settings),
+        resolvers=Resolvers(countries(settings.country_file), client),
+        writer=writer,
+        dead_letters=DeadLetters(settings),
+        seen=Seen(),
+        executor=executor,
+        now_ms=wall_clock_ms,
+    )
+    topic = app.topic(settings.topic, key_serializer="raw", value_serializer="raw")
+
+    def consumer() -> BatchConsumer:
+        return cast(BatchConsumer, app.consumer)
+
+    @app.agent(topic, concurrency=IN_FLIGHT)
+    async def store(stream: StreamT[Any]) -> None:
+        async for event in stream.noack().events():
+            message = event.message
+            try:
+                await pipeline.store(message.value, lambda m=message: consumer().current(m))
+            except StaleBatchError:
+                metrics.STALE.inc()
+                log.info("stale_batch_dropped", partition=message.partition)
+                continue
+            except Exception as error:
+                # A defect, or a resource is gone: nothing is acknowledged, so nothing is lost.
+                log.error("consumer_stops", error=type(error).__name__)
+                await app.crash(error)
+                raise
+            consumer().stored(message)
+            event.ack()
+
+    settled: dict[int, int] = {}
+
+    @app.timer(interval=1.0)
+    async def report_progress() -> None:
+        positions = await consumer().positions()
+        ledger = consumer().ledger
+        for tp in consumer().assignment():
+            if tp.topic != settings.topic:
+                continue
+            where = positions.get(tp)
+            if where is not None:
+                metrics.LAG.labels(str(tp.partition)).set(where.end - where.position)
+            reached = settled_through(
+                settled.get(tp.partition),
+                ledger.stored_through(tp),
+                ledger.pending(tp),
+                where,
+                int(settings.idle_margin_s * 1000),
+            )
+            if reached is not None:
+                settled[tp.partition] = reached
+        count = consumer().topic_partitions(settings.topic)
+        if settled and count:
+            rows = progress_rows(settings.topic, count, settled)
+            try:
+                await asyncio.get_running_loop().run_in_executor(
+                    executor, writer.insert, "ingest_progress", rows
+                )
+            except WriteError as error:
+                log.warning("progress_not_written", error=type(error).__name__)
+
+    @app.on_partitions_revoked.connect
+    async def forget_progress(*_args: Any, **_kwargs: Any) -> None:
+        # The next owner reports; what this worker knew must not be written after it.
+        settled.clear()
+
+    return app
+
+
+def _new_app(settings: ConsumerSettings) -> faust.App:
+    BatchConsumer.max_records = settings.batch_records
+    BatchConsumer.max_bytes = settings.batch_kilobytes * 1024
+    brokers = [URL(f"kafka://{address}") for address in settings.kafka_brokers.split(",")]
+    app = faust.App(
+        settings.consumer_group,
+        broker=brokers,
+        broker_credentials=_credentials(settings),
+        datadir=str(settings.data_dir),
+        consumer_auto_offset_reset="earliest",
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        # An outage of ClickHouse must not hold a rebalance: what is not stored is dropped, and
+        # fetched again by its next owner.
+        stream_wait_empty=False,
+        stream_buffer_maxsize=IN_FLIGHT,
+        broker_commit_interval=0.5,
+        broker_session_timeout=10.0,
+        broker_heartbeat_interval=3.0,
+        web_bind=settings.web_host,
+        web_host=settings.web_host,
+        web_port=settings.web_port,
+        store="memory://",
+    )
+    app.transport = BatchTransport(brokers, app)
+    return app
+
+
+def _credentials(settings: ConsumerSettings) -> Any:
+    import ssl
+
+    protocol = settings.kafka_security_protocol
+    if protocol == "PLAINTEXT":
+        return None
+    context = (
+        ssl.create_default_context(cafile=settings.kafka_ca_file) if "SSL" in protocol else None
+    )
+    if protocol == "SSL":
+        return faust.SSLCredentials(context)
+    password = settings.kafka_sasl_password
+    return faust.SASLCredentials(
+        username=settings.kafka_sasl_username,
+        password=None if password is None else password.get_secret_value(),
+        mechanism=settings.kafka_sasl_mechanism,
+        ssl_context=context,
+    )

@@ -1,0 +1,64 @@
+"""A batch: consecutive records of one partition, as the transport hands them to the agent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from orgtrail_schemas.reasons import Reason
+
+
+class Record(Protocol):
+    """What is used of a fetched record; aiokafka's has more."""
+
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int:
+        """When the broker appended it: milliseconds since 1970, UTC."""
+        ...
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Records of one partition, in offset order; never empty."""
+
+    topic: str
+    partition: int
+    records: Sequence[Record]
+
+    @property
+    def last_offset(self) -> int:
+        """The offset of the last record."""
+        return self.records[-1].offset
+
+
+class Rejected(NamedTuple):
+    """One record that cannot be stored: its position in the batch, and why.
+
+    ``detail`` is for the operator; it never holds a value of the event.
+    """
+
+    position: int
+    reason: Reason
+    detail: str
+
+
+def cut(records: Sequence[Record], max_records: int, max_bytes: int) -> Iterator[Sequence[Record]]:
+    """The records in slices of at most so many records and bytes; a larger record stands alone."""
+    start = size = 0
+    for index, record in enumerate(records):
+        length = len(record.value or b"")
+        if index > start and (index - start >= max_records or size + length > max_bytes):
+            yield records[start:index]
+            start, size = index, 0
+        size += length
+    if start < len(records):
+        yield records[start:]

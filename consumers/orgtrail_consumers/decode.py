@@ -1,0 +1,132 @@
+"""Decode: from the values of a batch to Arrow columns in the current schema."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyruhvro
+
+from orgtrail_consumers.batch import Rejected
+from orgtrail_schemas.codec import Frame, UnknownFramingError, decode_datum, read_frame
+from orgtrail_schemas.event_schema import EventSchema, current_schema
+
+FindSchema = Callable[[Frame], EventSchema | None]
+"""The schema that a frame names; ``None`` when it is definitely unknown."""
+
+
+class Decoded(NamedTuple):
+    """``columns`` has a row for each good record, in no promised order.
+
+    ``positions`` (int64) are the rows' places in the batch; ``fingerprints`` the schemas that they
+    were written with. Every place of the batch is in ``positions`` or in ``rejected``, once.
+    """
+
+    columns: pa.RecordBatch
+    positions: pa.Int64Array
+    fingerprints: pa.StringArray
+    rejected: list[Rejected]
+
+
+def decode(values: Sequence[bytes | None], find_schema: FindSchema) -> Decoded:
+    """Decode the values of a batch, those of one schema together.
+
+    Raises:
+        Exception: what ``find_schema`` raises when it cannot know now (a registry that is away);
+            nothing of the batch may be taken as decoded then.
+    """
+    rejected: list[Rejected] = []
+    parts: list[tuple[pa.RecordBatch, list[int], str]] = []
+    for frame, positions in _by_frame(values, rejected).items():
+        schema = find_schema(frame)
+        if schema is None:
+            name = frame.fingerprint or f"registry id {frame.registry_id}"
+            rejected += [Rejected(p, "unknown_schema", f"schema {name}") for p in positions]
+            continue
+        data = [(values[p] or b"")[frame.size :] for p in positions]
+        columns = _decode_together(data, schema)
+        if columns is None:
+            columns, positions = _decode_good_ones(positions, data, schema, rejected)
+        parts.append((_align(columns), positions, schema.fingerprint))
+    return Decoded(
+        pa.concat_batches([part[0] for part in parts]) if parts else _EMPTY,
+        pa.array([p for part in parts for p in part[1]], pa.int64()),
+        pa.array([part[2] for part in parts for _ in part[1]], pa.string()),
+        rejected,
+    )
+
+
+def _by_frame(
+    values: Sequence[bytes | None], rejected: list[Rejected]
+) -> dict[Frame, list[int]]:
+    by_header: defaultdict[bytes, list[int]] = defaultdict(list)
+    for position, value in enumerate(values):
+        if not value:
+            rejected.append(Rejected(position, "empty_value", "the record has no value"))
+        else:
+            by_header[value[:10] if value[0] == 0xC3 else value[:5]].append(position)
+    by_frame: dict[Frame, list[int]] = {}
+    for header, positions in by_header.items():
+        try:
+            by_frame[read_frame(header)] = positions
+        except UnknownFramingError as error:
+            rejected += [Rejected(p, "unknown_framing", str(error)) for p in positions]
+    return by_frame
+
+
+def _decode_together(data: list[bytes], schema: EventSchema) -> pa.RecordBatch | None:
+    try:
+        return pyruhvro.deserialize_array(data, schema.plain_json)
+    except (ValueError, OverflowError):
+        return None
+    except BaseException as error:
+        # A panic in the Rust code derives from BaseException.
+        if type(error).__name__ != "PanicException":
+            raise
+        return None
+
+
+def _decode_good_ones(
+    positions: list[int], data: list[bytes], schema: EventSchema, rejected: list[Rejected]
+) -> tuple[pa.RecordBatch, list[int]]:
+    good: list[tuple[int, bytes]] = []
+    for position, datum in zip(positions, data, strict=True):
+        try:
+            decode_datum(schema, schema, datum)
+        # fastavro raises whatever the bytes led it to; all of it means "no such datum".
+        except Exception as error:
+            rejected.append(Rejected(position, "malformed", type(error).__name__))
+        else:
+            good.append((position, datum))
+    decoded = [part for part in _halve(good, schema, rejected) if part[1]]
+    if not decoded:
+        return _EMPTY, []
+    return pa.concat_batches([c for c, _ in decoded]), [p for _, places in decoded for p in places]
+
+
+def _halve(
+    items: list[tuple[int, bytes]], schema: EventSchema, rejected: list[Rejected]
+) -> Iterator[tuple[pa.RecordBatch, list[int]]]:
+    """Decode together; where the readers disagree on a record, find it by halving."""
+    columns = _decode_together([datum for _, datum in items], schema)
+    if columns is not None:
+        yield columns, [position for position, _ in items]
+    elif len(items) == 1:
+        rejected.append(Rejected(items[0][0], "malformed", "not a datum of its schema"))
+    else:
+        middle = len(items) // 2
+        yield from _halve(items[:middle], schema, rejected)
+        yield from _halve(items[middle:], schema, rejected)
+
+
+def _align(columns: pa.RecordBatch) -> pa.RecordBatch:
+    """The columns that the current schema knows, in its order and types."""
+    if columns.schema == _CURRENT:
+        return columns
+    return columns.select(_CURRENT.names).cast(_CURRENT)
+
+
+_EMPTY = pyruhvro.deserialize_array([], current_schema().plain_json)
+_CURRENT = _EMPTY.schema

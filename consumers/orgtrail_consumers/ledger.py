@@ -1,0 +1,73 @@
+"""The ledger: which batches are under way, and up to where a partition may be committed."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from orgtrail_consumers.batch import Batch
+
+P = TypeVar("P", bound=Hashable)
+
+
+@dataclass
+class _Entry:
+    batch: Batch
+    stored: bool = field(default=False)
+
+
+class Ledger(Generic[P]):
+    """Batches by partition, in the order in which they were fetched.
+
+    Only what was marked as stored counts: Faust acknowledges also what it skips.
+    """
+
+    def __init__(self) -> None:
+        self._entries: defaultdict[P, deque[_Entry]] = defaultdict(deque)
+        self._stored_through: dict[P, int] = {}
+
+    def add(self, partition: P, batch: Batch) -> None:
+        """A batch was handed out."""
+        self._entries[partition].append(_Entry(batch))
+
+    def mark_stored(self, partition: P, batch: Batch) -> None:
+        """Every record of the batch is stored or dead-lettered, and acknowledged.
+
+        A batch from before ``forget`` is no longer known: marking it does nothing.
+        """
+        for entry in self._entries.get(partition, ()):
+            if entry.batch is batch:
+                entry.stored = True
+
+    def holds(self, partition: P, batch: Batch) -> bool:
+        """Whether the batch is of the present assignment, so may be written."""
+        return any(entry.batch is batch for entry in self._entries.get(partition, ()))
+
+    def take_committable(self, partition: P) -> int | None:
+        """The offset to commit: past the last batch before which all are stored.
+
+        Returns ``None`` when there is nothing new; the batches before it are forgotten.
+        """
+        entries = self._entries[partition]
+        last: Batch | None = None
+        while entries and entries[0].stored:
+            last = entries.popleft().batch
+        if last is None:
+            return None
+        self._stored_through[partition] = last.records[-1].timestamp
+        return last.last_offset + 1
+
+    def stored_through(self, partition: P) -> int | None:
+        """The broker time (ms) of the last record that counts as committable."""
+        return self._stored_through.get(partition)
+
+    def pending(self, partition: P) -> int:
+        """How many batches are under way."""
+        return len(self._entries[partition])
+
+    def forget(self, partition: P) -> None:
+        """The partition was taken away: what is under way belongs to its next owner."""
+        self._entries.pop(partition, None)
+        self._stored_through.pop(partition, None)

@@ -1,0 +1,15 @@
+"""Every metric of the consumer. No label and no value ever holds data of an event."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+EVENTS = Counter("orgtrail_consumer_events_total", "Events stored.")
+DEAD_LETTERS = Counter("orgtrail_consumer_dead_letters_total", "Records set aside.", ["reason"])
+FAILURES = Counter("orgtrail_consumer_failures_total", "Attempts that failed.", ["error"])
+STALE = Counter("orgtrail_consumer_stale_batches_total", "Batches dropped after a rebalance.")
+BATCH_RECORDS = Histogram(
+    "orgtrail_consumer_batch_records", "Records in a batch.", buckets=[10**n for n in range(6)]
+)
+STEP_SECONDS = Histogram("orgtrail_consumer_step_seconds", "Time in each step.", ["step"])
+LAG = Gauge("orgtrail_consumer_lag_records", "Records not stored yet.", ["partition"])

@@ -1,0 +1,121 @@
+"""What happens to one batch, from its records to acknowledged rows and dead letters."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+import pyarrow as pa
+import stamina
+import structlog
+
+from orgtrail_consumers import metrics
+from orgtrail_consumers.batch import Batch, Rejected
+from orgtrail_consumers.clickhouse import WriteError, Writer
+from orgtrail_consumers.dead_letter import DeadLetterError, DeadLetters, dead_letter_rows
+from orgtrail_consumers.decode import FindSchema, decode
+from orgtrail_consumers.enrich import Resolvers, enrich
+from orgtrail_consumers.people import Seen, people, people_rows
+from orgtrail_consumers.registry import RegistryAwayError
+
+T = TypeVar("T")
+
+log = structlog.get_logger("orgtrail.consumer")
+
+
+class StaleBatchError(Exception):
+    """The batch's partition was taken away: its next owner stores it."""
+
+
+class Prepared(NamedTuple):
+    """A batch as rows to insert and records to set aside."""
+
+    rows: pa.Table
+    rejected: Sequence[Rejected]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The steps with their clients, put together once at the start."""
+
+    find_schema: FindSchema
+    resolvers: Resolvers
+    writer: Writer
+    dead_letters: DeadLetters
+    seen: Seen
+    executor: Executor
+    now_ms: Callable[[], int]
+
+    def prepare(self, batch: Batch) -> Prepared:
+        """Decode and enrich."""
+        with metrics.STEP_SECONDS.labels("decode").time():
+            decoded = decode([record.value for record in batch.records], self.find_schema)
+        with metrics.STEP_SECONDS.labels("enrich").time():
+            enriched = enrich(decoded, batch, self.resolvers, self.now_ms())
+        return Prepared(enriched.rows, [*decoded.rejected, *enriched.rejected])
+
+    async def store(self, batch: Batch, current: Callable[[], bool]) -> None:
+        """Store a batch; on return every record of it is acknowledged somewhere.
+
+        What may pass is retried for as long as ``current`` says that the batch is still ours.
+
+        Raises:
+            StaleBatchError: it is not.
+        """
+        prepared = await self._until_done(current, lambda: self.prepare(batch))
+        if prepared.rejected:
+            await self._until_done(current, lambda: self._set_aside(batch, prepared.rejected))
+        if prepared.rows.num_rows:
+            await self._until_done(current, lambda: self._write(prepared.rows))
+        metrics.EVENTS.inc(prepared.rows.num_rows)
+        metrics.BATCH_RECORDS.observe(len(batch.records))
+
+    def _write(self, rows: pa.Table) -> None:
+        with metrics.STEP_SECONDS.labels("write").time():
+            self.writer.insert("events_store", rows)
+            new = self.seen.new(people(rows))
+            if new:
+                self.writer.insert("people", people_rows(new))
+                self.seen.remember(new)
+
+    def _set_aside(self, batch: Batch, rejected: Sequence[Rejected]) -> None:
+        with metrics.STEP_SECONDS.labels("dead_letter").time():
+            self.dead_letters.send(batch, rejected)
+            self.writer.insert("dead_letters", dead_letter_rows(batch, rejected, self.now_ms()))
+        for item in rejected:
+            metrics.DEAD_LETTERS.labels(item.reason).inc()
+
+    async def _until_done(self, current: Callable[[], bool], work: Callable[[], T]) -> T:
+        async for attempt in stamina.retry_context(
+            on=(*WriteError, DeadLetterError, RegistryAwayError),
+            attempts=None,
+            timeout=None,
+            wait_initial=0.2,
+            wait_max=10,
+        ):
+            if not current():
+                raise StaleBatchError
+            with attempt:
+                try:
+                    return await asyncio.get_running_loop().run_in_executor(self.executor, work)
+                except Exception as error:
+                    metrics.FAILURES.labels(type(error).__name__).inc()
+                    log.warning(
+                        "step_failed", error=type(error).__name__, reason=_first_line(error)
+                    )
+                    raise
+        raise AssertionError("unreachable: retries never end by themselves")
+
+
+def wall_clock_ms() -> int:
+    """Milliseconds since 1970, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def _first_line(error: Exception) -> str:
+    # ClickHouse's messages may go on with the data that it could not take.
+    return str(error).splitlines()[0][:200] if str(error) else ""

@@ -1,0 +1,47 @@
+"""Progress: up to which broker time everything received is stored or set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from orgtrail_consumers.transport import Position
+
+
+def settled_through(
+    previous: int | None,
+    stored_through: int | None,
+    pending: int,
+    position: Position | None,
+    margin_ms: int,
+) -> int | None:
+    """The time (ms) before which everything received in a partition is settled; never falls.
+
+    A busy partition is settled up to its last stored record, that record's own millisecond
+    excepted. An idle one (nothing under way, and position = stable end = end) is settled up to the
+    time of the last answer less a margin: what arrives later is received later.
+    """
+    candidates = [previous] if previous is not None else []
+    if stored_through is not None:
+        candidates.append(stored_through)
+    if (
+        pending == 0
+        and position is not None
+        and position.position == position.stable_end == position.end
+    ):
+        candidates.append(position.asked_at - margin_ms)
+    return max(candidates, default=None)
+
+
+def progress_rows(topic: str, partitions: int, settled: Mapping[int, int]) -> pa.Table:
+    """The rows of ``audit.ingest_progress``; ``settled`` is by partition number."""
+    instant = pa.timestamp("ms", "UTC")
+    return pa.table(
+        {
+            "kafka_topic": [topic] * len(settled),
+            "kafka_partition": pa.array(list(settled), pa.uint32()),
+            "settled_through": pa.array(list(settled.values()), pa.int64()).cast(instant),
+            "partitions": pa.array([partitions] * len(settled), pa.uint32()),
+        }
+    )

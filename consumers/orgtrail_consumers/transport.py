@@ -1,0 +1,143 @@
+"""A Faust transport that hands agents batches instead of single records.
+
+Faust spends 50 µs on each message, whatever it is; here a message is a batch (docs/decisions.md,
+"Batches, not events"). Worker, assignment, rebalancing and sensors stay Faust's. What is
+overridden is guarded by tests/contract/test_faust.py, which fails when Faust changes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, cast
+
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+
+from orgtrail_consumers.batch import Batch, cut
+from orgtrail_consumers.ledger import Ledger
+
+
+class Position(NamedTuple):
+    """Where a partition stands, as of the last answer to a fetch.
+
+    ``position`` is the next offset to fetch, ``stable_end`` the end for readers of committed
+    records, ``end`` that of the log; ``asked_at`` is when (ms since 1970, by this machine's clock).
+    """
+
+    position: int
+    stable_end: int
+    end: int
+    asked_at: int
+
+
+class _Thread(driver.AIOKafkaConsumerThread):
+    def _create_worker_consumer(self, transport: driver.Transport) -> Any:
+        # Faust reads uncommitted records unless it runs transactions of its own; the flag that it
+        # looks at decides about nothing else here.
+        self.consumer.in_transaction = True
+        try:
+            return super()._create_worker_consumer(transport)
+        finally:
+            self.consumer.in_transaction = False
+
+    async def positions(self, partitions: Iterable[TP]) -> dict[TP, Position]:
+        return await self.call_thread(self._positions, list(partitions))
+
+    async def _positions(self, partitions: list[TP]) -> dict[TP, Position]:
+        consumer = self._ensure_consumer()
+        found = {}
+        for tp in partitions:
+            end, stable = consumer.highwater(tp), consumer.last_stable_offset(tp)
+            asked_at = consumer.last_poll_timestamp(tp)
+            if end is not None and stable is not None and asked_at is not None:
+                position = await consumer.position(tp)
+                found[tp] = Position(position, stable, end, asked_at)
+        return found
+
+
+class BatchConsumer(driver.Consumer):
+    """Faust's consumer; each message's value is a ``Batch``."""
+
+    max_records = 20_000
+    max_bytes = 16 * 1024 * 1024
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.ledger: Ledger[TP] = Ledger()
+
+    async def positions(self) -> dict[TP, Position]:
+        """Where the assigned partitions stand; those without an answer yet are missing."""
+        return await cast(_Thread, self._thread).positions(self.assignment())
+
+    def stored(self, message: ConsumerMessage) -> None:
+        """The message's batch is stored: call before acknowledging it."""
+        self.ledger.mark_stored(message.tp, message.value)
+
+    def current(self, message: ConsumerMessage) -> bool:
+        """Whether the batch belongs to the present assignment."""
+        return self.ledger.holds(message.tp, message.value)
+
+    def _new_consumer_thread(self) -> _Thread:
+        return _Thread(self, loop=self.loop, beacon=self.beacon)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        # First of all: from here on what is under way is neither inserted nor committed.
+        for tp in revoked:
+            self.ledger.forget(tp)
+        await super().on_partitions_revoked(revoked)
+
+    def _new_offset(self, tp: TP) -> int | None:
+        self._acked[tp].clear()
+        self._acked_index[tp].clear()
+        return self.ledger.take_committable(tp)
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        stopped: list[Callable[[], bool]] = [self._stopped.is_set, fetcher._stopped.is_set]
+        try:
+            while not any(is_set() for is_set in stopped):
+                await asyncio.sleep(0)
+                records, active = await self._wait_next_records(timeout=1.0)
+                if records is None or self.should_stop:
+                    continue
+                if not self.flow_active:
+                    await self.perform_seek()
+                    continue
+                for tp, fetched in records.items():
+                    if active is None or tp in active or tp in self._buffered_partitions:
+                        await self._deliver(tp, fetched)
+        except self.consumer_stopped_errors:
+            if not self.transport.app.should_stop:
+                raise
+        except asyncio.CancelledError:
+            if not self.transport.app.should_stop:
+                raise
+
+    async def _deliver(self, tp: TP, fetched: list[Any]) -> None:
+        generation = self.app.consumer_generation_id
+        read = self._read_offset[tp]
+        fresh = [r for r in fetched if read is None or r.offset >= read]
+        for records in cut(fresh, self.max_records, self.max_bytes):
+            if not self.flow_active or self.app.consumer_generation_id != generation:
+                return
+            batch = Batch(tp.topic, tp.partition, records)
+            self.ledger.add(tp, batch)
+            self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+            await self.wait_first(self.callback(self._message(tp, batch)), self.suspend_flow.wait())
+            self._read_offset[tp] = batch.last_offset + 1
+
+    def _message(self, tp: TP, batch: Batch) -> ConsumerMessage:
+        last = batch.records[-1]
+        size = sum(len(record.value or b"") for record in batch.records)
+        return ConsumerMessage(
+            tp.topic, tp.partition, last.offset, last.timestamp / 1000, 1, None, None,
+            batch, None, 0, size, tp, time_in=time.monotonic(),
+            generation_id=self.app.consumer_generation_id,
+        )  # fmt: skip
+
+
+class BatchTransport(driver.Transport):
+    """Faust's Kafka transport with ``BatchConsumer``."""
+
+    Consumer = BatchConsumer

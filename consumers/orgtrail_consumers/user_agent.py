@@ -1,0 +1,27 @@
+"""What a user agent is, in words: the one file that knows ua-parser."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import ua_parser
+
+from orgtrail_consumers.enrich import Client
+
+
+@lru_cache(maxsize=50_000)
+def client(user_agent: str) -> Client:
+    """Browser, operating system and device, with the major version where there is one."""
+    if not user_agent:
+        return Client("", "", "")
+    found = ua_parser.parse(user_agent)
+    browser, system, device = found.user_agent, found.os, found.device
+    return Client(
+        _name(browser.family, browser.major) if browser else "",
+        _name(system.family, system.major) if system else "",
+        device.family if device else "",
+    )
+
+
+def _name(family: str, version: str | None) -> str:
+    return f"{family} {version}" if version else family
