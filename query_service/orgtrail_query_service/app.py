@@ -1,0 +1,107 @@
+"""The Litestar application, put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import Litestar
+from litestar.contrib.jinja import JinjaTemplateEngine
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.static_files import create_static_files_router
+from litestar.template.config import TemplateConfig
+
+from orgtrail_query_service.administrator import Tokens
+from orgtrail_query_service.api import Api
+from orgtrail_query_service.clickhouse import Database
+from orgtrail_query_service.cursor import Cursors
+from orgtrail_query_service.errors import on_exception, on_http_exception, on_problem
+from orgtrail_query_service.health import livez, readyz
+from orgtrail_query_service.page.format import add_filters
+from orgtrail_query_service.page.routes import page_routes
+from orgtrail_query_service.problems import Problem
+from orgtrail_query_service.service import Service
+from orgtrail_query_service.session import session_config
+from orgtrail_query_service.settings import QuerySettings
+
+_PAGE = Path(__file__).parent / "page"
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self';"
+        " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+def make_app(settings: QuerySettings) -> Litestar:
+    """The application for one worker process.
+
+    Raises:
+        OSError, ValueError: the key set cannot be read.
+    """
+    service = Service(
+        settings=settings,
+        reader=Database(
+            settings,
+            settings.clickhouse_reader_user,
+            settings.clickhouse_reader_password.get_secret_value(),
+        ),
+        exporter=Database(
+            settings,
+            settings.clickhouse_export_user,
+            settings.clickhouse_export_password.get_secret_value(),
+        ),
+        tokens=Tokens(settings),
+        cursors=Cursors(settings.secret.get_secret_value()),
+        now=lambda: datetime.now(UTC),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+        yield
+        await service.reader.close()
+        await service.exporter.close()
+
+    return Litestar(
+        route_handlers=[
+            Api,
+            livez,
+            readyz,
+            *page_routes(settings),
+            create_static_files_router(path="/static", directories=[_PAGE / "static"]),
+        ],
+        dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
+        middleware=[session_config(settings).middleware],
+        exception_handlers={
+            Problem: on_problem,
+            HTTPException: on_http_exception,
+            Exception: on_exception,
+        },
+        response_headers=SECURITY_HEADERS,
+        template_config=TemplateConfig(instance=_templates()),
+        openapi_config=None,
+        lifespan=[lifespan],
+    )
+
+
+def _templates() -> Any:
+    environment = Environment(
+        loader=FileSystemLoader(_PAGE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    add_filters(environment)
+    return JinjaTemplateEngine.from_environment(environment)

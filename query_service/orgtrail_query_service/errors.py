@@ -1,0 +1,65 @@
+"""Every failure of a request becomes an answer here, and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.response import Template
+
+from orgtrail_query_service.problems import Problem
+
+log = structlog.get_logger("orgtrail.query")
+
+AnyRequest = Request[Any, Any, Any]
+
+_KINDS = {
+    400: ("bad-request", "The request cannot be used"),
+    404: ("not-found", "Not found"),
+    405: ("method-not-allowed", "The log cannot be changed"),
+}
+
+
+def on_problem(request: AnyRequest, problem: Problem) -> Response[Any]:
+    """A problem that the service raised."""
+    return _answer(request, problem)
+
+
+def on_http_exception(request: AnyRequest, error: HTTPException) -> Response[Any]:
+    """A problem that Litestar found before a route was reached."""
+    kind, title = _KINDS.get(error.status_code, ("error", "The request failed"))
+    detail = error.detail if error.status_code < 500 else "It was logged."
+    return _answer(request, Problem(kind, error.status_code, title, detail))
+
+
+def on_exception(request: AnyRequest, error: Exception) -> Response[Any]:
+    """A defect: its trace goes to the log, never to the caller."""
+    log.error("request_failed", path=request.url.path, exc_info=error)
+    return _answer(
+        request, Problem("internal-error", 500, "Something went wrong", "It was logged.")
+    )
+
+
+def _answer(request: AnyRequest, problem: Problem) -> Response[Any]:
+    headers = dict(problem.headers)
+    if request.url.path.startswith("/v1/") or "text/html" not in request.headers.get("accept", ""):
+        body = {
+            "type": problem.type,
+            "title": problem.title,
+            "status": problem.status,
+            "detail": problem.detail,
+        }
+        return Response(
+            body,
+            status_code=problem.status,
+            media_type="application/problem+json",
+            headers=headers,
+        )
+    return Template(
+        "problem.html",
+        context={"problem": problem},
+        status_code=problem.status,
+        headers=headers,
+    )

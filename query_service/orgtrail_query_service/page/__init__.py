@@ -1,0 +1,1 @@
+"""The page: server-rendered, plain links and GET forms."""

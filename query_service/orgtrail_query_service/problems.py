@@ -1,0 +1,61 @@
+"""Errors as people and programs see them: RFC 9457 problem details, from one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem(Exception):  # noqa: N818 - it is the RFC's word
+    """What is answered instead of what was asked for. ``kind`` ends the stable type URI."""
+
+    kind: str
+    status: int
+    title: str
+    detail: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def type(self) -> str:
+        """The problem's type, stable over versions."""
+        return f"urn:orgtrail:problem:{self.kind}"
+
+
+def bad_parameter(name: str, detail: str) -> Problem:
+    """A query parameter that is unknown or has a value that cannot be used."""
+    return Problem("bad-parameter", 400, "A parameter cannot be used", f"{name}: {detail}")
+
+
+def unauthenticated(detail: str) -> Problem:
+    """No token, or none that is valid."""
+    return Problem(
+        "unauthenticated", 401, "Sign in first", detail, (("WWW-Authenticate", "Bearer"),)
+    )
+
+
+def not_found() -> Problem:
+    """The same whether it does not exist or is not the caller's to read."""
+    return Problem(
+        "not-found", 404, "Not found", "There is no such thing, or it is not yours to administer."
+    )
+
+
+def unavailable() -> Problem:
+    """ClickHouse does not answer."""
+    return Problem(
+        "unavailable",
+        503,
+        "The audit log cannot be read now",
+        "The storage does not answer. Nothing is lost; try again in a moment.",
+        (("Retry-After", "5"),),
+    )
+
+
+def too_expensive() -> Problem:
+    """ClickHouse stopped the query at its limits."""
+    return Problem(
+        "too-expensive",
+        422,
+        "The request reads too much",
+        "It was stopped at its limit of time or memory. Narrow the range or the filters.",
+    )

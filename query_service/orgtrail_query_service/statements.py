@@ -1,0 +1,183 @@
+"""From a search to SQL: the only module that composes clauses.
+
+Every read, count and export begins at ``_scope``, which adds the organisation's predicate. All
+values are parameters; none is ever part of the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from orgtrail_query_service.filters import EVENT_PREFIXES, Filter
+from orgtrail_query_service.search import Place, Search
+from orgtrail_schemas.tables import event_columns
+
+
+class Statement(NamedTuple):
+    """SQL with ``{name:Type}`` parameters, and their values."""
+
+    sql: str
+    parameters: dict[str, Any]
+
+
+class Window(NamedTuple):
+    """A half-open range of ``occurred_at``, in UTC."""
+
+    since: datetime
+    until: datetime
+
+
+_COLUMNS = ", ".join(f"`{column.name}`" for column in event_columns())
+
+
+def page(org: str, search: Search, window: Window, after: Place | None, limit: int) -> Statement:
+    """Whole events of a window, in order, after a place."""
+    where, parameters = _filtered(org, search, window, after)
+    return Statement(
+        f"SELECT {_COLUMNS} FROM audit.events WHERE {where} {_order(search)} LIMIT {limit:d}",
+        parameters,
+    )
+
+
+def candidates(
+    org: str, search: Search, window: Window, after: Place | None, limit: int
+) -> Statement:
+    """The keys that a filter may match: the first of two steps. A key may come twice."""
+    where, parameters = _filtered(org, search, window, after)
+    return Statement(
+        f"SELECT occurred_at, event_id FROM audit.event_keys WHERE {where} {_order(search)}"
+        f" LIMIT {limit:d}",
+        parameters,
+    )
+
+
+def events_of(org: str, search: Search, keys: Sequence[Place]) -> Statement:
+    """Those of the candidates that the filter matches in their first copy: the second step."""
+    where, parameters = _scope(org)
+    conditions, more = _conditions(search)
+    conditions = [
+        "(occurred_at, event_id) IN {keys:Array(Tuple(DateTime64(3, 'UTC'), UUID))}",
+        *conditions,
+    ]
+    parameters |= more | {"keys": [(_instant(key.occurred_at), str(key.event_id)) for key in keys]}
+    where = " AND ".join([where, *conditions])
+    return Statement(
+        f"SELECT {_COLUMNS} FROM audit.events WHERE {where} {_order(search)}", parameters
+    )
+
+
+def keys_of_event(org: str, event_id: UUID, window: Window) -> Statement:
+    """The keys that an event id may have in a window."""
+    where, parameters = _scope(org)
+    condition, more = _within(window)
+    parameters |= more | {"event_id": str(event_id)}
+    return Statement(
+        "SELECT occurred_at, event_id FROM audit.event_keys"
+        f" WHERE {where} AND {condition} AND event_id = {{event_id:UUID}}"
+        " ORDER BY occurred_at LIMIT 1",
+        parameters,
+    )
+
+
+def export_csv(org: str, search: Search) -> Statement:
+    """Every event of the search as CSV, with the header that design and golden file fix."""
+    where, parameters = _filtered(org, search, Window(search.since, search.until), None)
+    select = files(__package__).joinpath("export_csv.sql").read_text("utf-8")
+    return Statement(f"{select} WHERE {where} {_order(search)} FORMAT CSVWithNames", parameters)
+
+
+def set_aside(org: str, window: Window) -> Statement:
+    """How many of the organisation's records, received in the window, could not be stored."""
+    where, parameters = _scope(org)
+    parameters |= {"since": _instant(window.since), "until": _instant(window.until)}
+    return Statement(
+        f"SELECT count() FROM audit.dead_letters FINAL WHERE {where}"
+        " AND received_at >= {since:DateTime64(3, 'UTC')}"
+        " AND received_at < {until:DateTime64(3, 'UTC')}",
+        parameters,
+    )
+
+
+def settled_through() -> Statement:
+    """The time before which everything received is settled; null while a partition is unknown."""
+    return Statement(
+        "SELECT if(count() = max(partitions) AND count() > 0, min(through), NULL) FROM"
+        " (SELECT max(settled_through) AS through, max(partitions) AS partitions"
+        " FROM audit.ingest_progress GROUP BY kafka_topic, kafka_partition)",
+        {},
+    )
+
+
+def _scope(org: str) -> tuple[str, dict[str, Any]]:
+    return "org_id = {org:String}", {"org": org}
+
+
+def _filtered(
+    org: str, search: Search, window: Window, after: Place | None
+) -> tuple[str, dict[str, Any]]:
+    scope, parameters = _scope(org)
+    within, of_window = _within(window)
+    conditions, of_filters = _conditions(search)
+    clauses = [scope, within, *conditions]
+    parameters |= of_window | of_filters
+    if after is not None:
+        # Never as a tuple comparison: that reads from the start of the window (docs/decisions.md).
+        sign = "<" if search.order == "newest" else ">"
+        clauses.append(
+            f"occurred_at {sign}= {{after:DateTime64(3, 'UTC')}} AND"
+            f" (occurred_at {sign} {{after:DateTime64(3, 'UTC')}} OR"
+            f" event_id {sign} {{after_id:UUID}})"
+        )
+        parameters |= {"after": _instant(after.occurred_at), "after_id": str(after.event_id)}
+    return " AND ".join(clauses), parameters
+
+
+def _within(window: Window) -> tuple[str, dict[str, Any]]:
+    return (
+        "occurred_at >= {since:DateTime64(3, 'UTC')} AND occurred_at < {until:DateTime64(3, 'UTC')}",
+        {"since": _instant(window.since), "until": _instant(window.until)},
+    )
+
+
+def _conditions(search: Search) -> tuple[list[str], dict[str, Any]]:
+    conditions: list[str] = []
+    parameters: dict[str, Any] = {}
+    for filter_, values in search.values:
+        if filter_.name == "event":
+            condition, more = _event_condition(filter_, values)
+            conditions.append(condition)
+            parameters |= more
+        else:
+            conditions.append(filter_.sql)
+            parameters[filter_.name] = values[0]
+    return conditions, parameters
+
+
+def _event_condition(filter_: Filter, values: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
+    exact = [value for value in values if not value.endswith(".*")]
+    prefixes = [value[:-1] for value in values if value.endswith(".*")]
+    clauses: list[str] = []
+    parameters: dict[str, Any] = {}
+    if exact:
+        clauses.append(filter_.sql)
+        parameters["event"] = exact
+    if prefixes:
+        clauses.append(EVENT_PREFIXES)
+        parameters["event_prefixes"] = prefixes
+    return "(" + " OR ".join(clauses) + ")", parameters
+
+
+def _order(search: Search) -> str:
+    direction = "DESC" if search.order == "newest" else "ASC"
+    return f"ORDER BY occurred_at {direction}, event_id {direction}"
+
+
+def _instant(moment: datetime) -> str:
+    # ClickHouse counts milliseconds: a bound between two of them moves up, so that < and >= hold.
+    if moment.microsecond % 1000:
+        moment += timedelta(microseconds=1000 - moment.microsecond % 1000)
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
