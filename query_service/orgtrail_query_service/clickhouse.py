@@ -8,9 +8,9 @@ from typing import Any
 import aiohttp
 import clickhouse_connect
 from clickhouse_connect.driver.asyncclient import AsyncClient
-from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
 
-from orgtrail_query_service.problems import Problem, too_expensive, unavailable
+from orgtrail_query_service.problems import too_expensive, unavailable
 from orgtrail_query_service.settings import QuerySettings
 from orgtrail_query_service.statements import Statement
 
@@ -45,7 +45,7 @@ class Database:
             client = await self._connected()
             result = await client.query(statement.sql, parameters=statement.parameters)
         except (ClickHouseError, aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise _problem(error) from error
+            raise _translated(error) from error
         rows: Sequence[Sequence[Any]] = result.result_rows
         return rows
 
@@ -60,7 +60,7 @@ class Database:
             client = await self._connected()
             context = await client.raw_stream(statement.sql, parameters=statement.parameters)
         except (ClickHouseError, aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise _problem(error) from error
+            raise _translated(error) from error
         held = bytearray()
         async with context as chunks:
             try:
@@ -96,7 +96,8 @@ class Database:
         return self._client
 
 
-def _problem(error: Exception) -> Problem:
-    if isinstance(error, DatabaseError) and any(code in str(error) for code in _LIMITS):
-        return too_expensive()
+def _translated(error: Exception) -> Exception:
+    """A problem to answer with; an error that only a defect of ours explains stays itself."""
+    if isinstance(error, DatabaseError) and not isinstance(error, OperationalError):
+        return too_expensive() if any(code in str(error) for code in _LIMITS) else error
     return unavailable()

@@ -2,8 +2,10 @@ WITH
     -- A cell that a spreadsheet would take for a formula begins with an apostrophe instead
     -- (OWASP, "CSV Injection").
     (x -> if(match(x, '^[=+\\-@\\t\\r\\n]'), concat('\'', x), x)) AS safe,
-    -- Several targets or changes stand on lines within their cell, aligned across the cells.
-    (xs -> safe(arrayStringConcat(arrayMap(x -> replaceRegexpAll(x, '[\\r\\n]+', ' '), xs), '\n'))) AS cell
+    -- Several targets or changes stand on lines within their cell, aligned across the cells; the
+    -- first lines may be empty.
+    (xs -> arrayStringConcat(arrayMap(x -> replaceRegexpAll(x, '[\\r\\n]+', ' '), xs), '\n')) AS lines,
+    (xs -> if(match(lines(xs), '^\\n*[=+\\-@\\t]'), concat('\'', lines(xs)), lines(xs))) AS cell
 SELECT
     event_id,
     concat(formatDateTime(occurred_at, '%Y-%m-%dT%H:%i:%S', 'UTC'), '.', leftPad(toString(toUnixTimestamp64Milli(occurred_at) % 1000), 3, '0'), 'Z') AS occurred_at,
@@ -30,4 +32,4 @@ SELECT
     os,
     safe(toString(service)) AS service,
     safe(request_id) AS request_id
-FROM audit.events AS e
+FROM audit.events

@@ -32,7 +32,7 @@ class QuerySettings(BaseSettings):
     jwt_audience: str = Field("orgtrail", description="For whom tokens are issued: their aud claim.")
     jwks_file: Path = Field(description="The issuer's public keys, as a JSON Web Key Set.")
     jwt_algorithms: list[str] = Field(
-        ["RS256", "ES256", "EdDSA"], description="The signature algorithms that are accepted."
+        ["RS256", "ES256", "Ed25519"], description="The signature algorithms that are accepted."
     )
     claim_org_roles: str = Field(
         "org_roles", description="The claim that maps each organization to the person's roles there."

@@ -1,0 +1,42 @@
+"""The local stack's secrets: made once, kept in its folder, readable by its owner only."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from orgtrail_schemas.access import Analyst, access
+
+ANALYST = Analyst("analyst", ("acme", "globex"))
+NEW_ANALYST = Analyst("analyst_without_grants")
+ANALYSTS = [ANALYST, NEW_ANALYST]
+
+
+class Secrets(msgspec.Struct, frozen=True):
+    """ClickHouse's passwords by user, and the query service's secret."""
+
+    passwords: dict[str, str]
+    service: str
+
+
+def load_secrets(root: Path) -> Secrets:
+    """The secrets of a stack folder, made when there are none."""
+    file = root / "secrets.json"
+    if file.exists():
+        return msgspec.json.decode(file.read_bytes(), type=Secrets)
+    names = [role.name for role in access().role] + [analyst.name for analyst in ANALYSTS]
+    made = Secrets({name: secrets.token_urlsafe(24) for name in names}, secrets.token_urlsafe(48))
+    write_private(file, msgspec.json.encode(made))
+    return made
+
+
+def write_private(file: Path, data: bytes) -> None:
+    """Write a file that only its owner can read, in one step."""
+    staged = file.with_suffix(".new")
+    staged.unlink(missing_ok=True)
+    with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+        out.write(data)
+    os.replace(staged, file)

@@ -1,0 +1,126 @@
+"""``orgtrail up``: the whole stack, until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from orgtrail.errors import AuditError
+from orgtrail_deploy.errors import StackError
+from orgtrail_deploy.local.demo import emit_demo
+from orgtrail_deploy.local.folders import default_root, lock, make_private
+from orgtrail_deploy.local.issuer import make_sign_in_code, make_token
+from orgtrail_deploy.local.secrets import ANALYST, load_secrets
+from orgtrail_deploy.local.settings import LocalSettings
+from orgtrail_deploy.local.stack import Stack
+
+ORGANIZATIONS = ("acme", "globex")
+
+
+def up(*, check: bool = False) -> int:
+    """Run the whole stack on this machine: Kafka, ClickHouse, the consumer, the page.
+
+    Stops cleanly on Ctrl-C and keeps its data in .orgtrail (or ORGTRAIL_HOME). With --check it
+    runs in a fresh folder on free ports, sends one of each event type, reads them back by API,
+    CSV and SQL, prints what it checked, and exits with 0 or 1.
+    """
+    console = Console(stderr=False, highlight=False, soft_wrap=True)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        if check:
+            from orgtrail_deploy.local.check import run_check
+
+            return run_check(console)
+        return _run(console, default_root(), LocalSettings.load())
+    except StackError as error:
+        print(f"orgtrail up: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        console.print("Stopped.")
+        return 0
+
+
+def _run(console: Console, root: Path, settings: LocalSettings) -> int:
+    make_private(root)
+    held = lock(root)
+    stack = Stack(root, settings)
+    try:
+        start(stack, console)
+        _emit_once(stack, console)
+        _print_addresses(stack, console)
+        while (ended := stack.ended()) is None:
+            time.sleep(0.5)
+        raise StackError(f"{ended} ended by itself: see the logs in {root}")
+    finally:
+        stack.stop()
+        held.close()
+
+
+def start(stack: Stack, console: Console) -> None:
+    """Start the stack, telling the console about it."""
+    with console.status("Starting") as status:
+
+        def say(text: str) -> None:
+            status.update(f"{text} …")
+            if not console.is_terminal:
+                console.print(text)
+
+        def progress(done: int, total: int) -> None:
+            if done < total:
+                status.update(f"Fetching Kafka: {done} of {total} jars …")
+
+        stack.start(say, progress)
+
+
+def _emit_once(stack: Stack, console: Console) -> None:
+    marker = stack.root / "demo"
+    if marker.exists():
+        return
+    try:
+        with console.status("Emitting a week of events …"):
+            count = emit_demo(stack.brokers, datetime.now(UTC))
+    except AuditError as error:
+        raise StackError(f"cannot emit the first events: {error}") from error
+    console.print(f"Emitted {count} events of two organizations.")
+    marker.touch()
+
+
+def _print_addresses(stack: Stack, console: Console) -> None:
+    now = datetime.now(UTC)
+    code = make_sign_in_code(stack.root, ORGANIZATIONS, now)
+    token = make_token(stack.root, ORGANIZATIONS, now)
+    password = load_secrets(stack.root).passwords[ANALYST.name]
+    command = _command()
+    console.print(
+        f"""
+The page, signed in as an administrator (works once, from this machine):
+  {stack.page}/sign-in/{code}
+The API:
+  curl -H 'Authorization: Bearer {token}' '{stack.page}/v1/orgs/acme/events?limit=3'
+SQL, as an analyst with a grant:
+  {command} sql 'SELECT org_id, event_name, count() FROM audit.events GROUP BY ALL ORDER BY 3 DESC LIMIT 5'
+  clickhouse-client --port {stack.settings.clickhouse_tcp_port} --user {ANALYST.name} --password {password}
+Emit an event:
+  {command} emit user.login --org acme --actor you@acme.example
+
+Ctrl-C stops everything.""",
+        markup=False,
+    )
+
+
+def _command() -> str:
+    own = Path(sys.argv[0])
+    try:
+        return str(own.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return "orgtrail"
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
