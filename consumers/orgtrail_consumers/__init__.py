@@ -1,1 +1,1 @@
-"""From the Kafka topic to ClickHouse: decode, enrich, write, and set aside what cannot be stored."""
+"""From Kafka to ClickHouse: decode, enrich, write, and set aside what cannot be stored."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, cast
 
 import faust
@@ -47,14 +48,14 @@ def make_app(settings: ConsumerSettings) -> faust.App:
     topic = app.topic(settings.topic, key_serializer="raw", value_serializer="raw")
 
     def consumer() -> BatchConsumer:
-        return cast(BatchConsumer, app.consumer)
+        return cast("BatchConsumer", app.consumer)
 
     @app.agent(topic, concurrency=IN_FLIGHT)
     async def store(stream: StreamT[Any]) -> None:
         async for event in stream.noack().events():
             message = event.message
             try:
-                await pipeline.store(message.value, lambda m=message: consumer().current(m))
+                await pipeline.store(message.value, partial(consumer().current, message))
             except StaleBatchError:
                 metrics.STALE.inc()
                 log.info("stale_batch_dropped", partition=message.partition)

@@ -48,8 +48,10 @@ def decode(values: Sequence[bytes | None], find_schema: FindSchema) -> Decoded:
         data = [(values[p] or b"")[frame.size :] for p in positions]
         columns = _decode_together(data, schema)
         if columns is None:
-            columns, positions = _decode_good_ones(positions, data, schema, rejected)
-        parts.append((_align(columns), positions, schema.fingerprint))
+            columns, good = _decode_good_ones(positions, data, schema, rejected)
+            parts.append((_align(columns), good, schema.fingerprint))
+        else:
+            parts.append((_align(columns), positions, schema.fingerprint))
     return Decoded(
         pa.concat_batches([part[0] for part in parts]) if parts else _EMPTY,
         pa.array([p for part in parts for p in part[1]], pa.int64()),
@@ -58,9 +60,7 @@ def decode(values: Sequence[bytes | None], find_schema: FindSchema) -> Decoded:
     )
 
 
-def _by_frame(
-    values: Sequence[bytes | None], rejected: list[Rejected]
-) -> dict[Frame, list[int]]:
+def _by_frame(values: Sequence[bytes | None], rejected: list[Rejected]) -> dict[Frame, list[int]]:
     by_header: defaultdict[bytes, list[int]] = defaultdict(list)
     for position, value in enumerate(values):
         if not value:

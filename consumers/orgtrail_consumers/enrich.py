@@ -107,7 +107,9 @@ def _rows(columns: pa.RecordBatch, batch: Batch, resolvers: Resolvers, now_ms: i
             **_person(columns["actor"], "actor"),
             **_person(columns["impersonator"], "impersonator"),
             **nested(columns["targets"], "targets", ("type", "id", "email", "name")),
-            **nested(redact_changes(events, columns["changes"]), "changes", ("field", "old", "new")),
+            **nested(
+                redact_changes(events, columns["changes"]), "changes", ("field", "old", "new")
+            ),
             "ip": origin["ip"],
             "country": lookup(origin["ip"], resolvers.countries).texts(),
             "user_agent": origin["user_agent"],

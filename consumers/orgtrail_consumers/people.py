@@ -66,6 +66,8 @@ class Seen:
 def people_rows(persons: set[Person]) -> pa.Table:
     """The persons as rows of ``audit.people``."""
     columns = list(zip(*sorted(persons), strict=True))
-    table = pa.table({name: list(column) for name, column in zip(Person._fields, columns, strict=True)})
+    table = pa.table(
+        {name: list(column) for name, column in zip(Person._fields, columns, strict=True)}
+    )
     instant = table["last_seen"].cast(pa.timestamp("ms", "UTC"))
     return table.set_column(table.schema.get_field_index("last_seen"), "last_seen", instant)

@@ -43,6 +43,7 @@ class _Thread(driver.AIOKafkaConsumerThread):
             self.consumer.in_transaction = False
 
     async def positions(self, partitions: Iterable[TP]) -> dict[TP, Position]:
+        """Where partitions stand, asked in the thread that the client lives in."""
         return await self.call_thread(self._positions, list(partitions))
 
     async def _positions(self, partitions: list[TP]) -> dict[TP, Position]:
@@ -69,7 +70,7 @@ class BatchConsumer(driver.Consumer):
 
     async def positions(self) -> dict[TP, Position]:
         """Where the assigned partitions stand; those without an answer yet are missing."""
-        return await cast(_Thread, self._thread).positions(self.assignment())
+        return await cast("_Thread", self._thread).positions(self.assignment())
 
     def stored(self, message: ConsumerMessage) -> None:
         """The message's batch is stored: call before acknowledging it."""
@@ -83,7 +84,7 @@ class BatchConsumer(driver.Consumer):
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        # First of all: from here on what is under way is neither inserted nor committed.
+        """Forget first of all: what is under way is neither inserted nor committed from here on."""
         for tp in revoked:
             self.ledger.forget(tp)
         await super().on_partitions_revoked(revoked)

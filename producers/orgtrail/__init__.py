@@ -1,15 +1,15 @@
 """Emit audit events: who did what, to whom, when, from where.
 
-    from orgtrail import Actor, AuditProducer, Change, Target
+from orgtrail import Actor, AuditProducer, Change, Target
 
-    with AuditProducer() as audit:
-        audit.emit(
-            "org.user.role.updated",
-            org_id="acme",
-            actor=Actor(type="user", id="u-1", email="alice@acme.example"),
-            targets=[Target(type="user", id="u-2", email="bob@acme.example")],
-            changes=[Change(field="role", old="member", new="admin")],
-        )
+with AuditProducer() as audit:
+    audit.emit(
+        "org.user.role.updated",
+        org_id="acme",
+        actor=Actor(type="user", id="u-1", email="alice@acme.example"),
+        targets=[Target(type="user", id="u-2", email="bob@acme.example")],
+        changes=[Change(field="role", old="member", new="admin")],
+    )
 """
 
 from orgtrail.errors import (

@@ -40,7 +40,8 @@ def emit(
     actor_name: str = "",
     actor_type: str = "user",
     target: Annotated[
-        list[str] | None, Parameter(help="TYPE:ID or TYPE:EMAIL of what was acted upon; repeatable.")
+        list[str] | None,
+        Parameter(help="TYPE:ID or TYPE:EMAIL of what was acted upon; repeatable."),
     ] = None,
     change: Annotated[
         list[str] | None, Parameter(help="FIELD=OLD=>NEW, or FIELD=NEW; repeatable.")

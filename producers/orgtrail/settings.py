@@ -48,7 +48,9 @@ class ProducerSettings(BaseSettings):
     )
     linger_ms: int = Field(5, ge=0, description="How long to wait for a batch to fill, in ms.")
     delivery_timeout_s: float = Field(
-        120, gt=0, description="After how many seconds an unacknowledged event is spooled or failed."
+        120,
+        gt=0,
+        description="After how many seconds an unacknowledged event is spooled or failed.",
     )
     spool_dir: Path | None = Field(
         None, description="Where events wait on disk while Kafka is away. None: they are refused."

@@ -55,7 +55,7 @@ class Spool:
 
     def __len__(self) -> int:
         """How many events this process knows to be waiting."""
-        return self._count
+        return int(self._count)
 
     def put(self, key: bytes, value: bytes, headers: Headers) -> None:
         """Append one message; on return it is on disk.

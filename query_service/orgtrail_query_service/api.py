@@ -67,9 +67,7 @@ class Api(Controller):
         ]
 
     @get("/orgs/{org:str}/events")
-    async def events(
-        self, request: AnyRequest, service: Service, org: Org
-    ) -> Response[EventList]:
+    async def events(self, request: AnyRequest, service: Service, org: Org) -> Response[EventList]:
         """A page of an organization's events."""
         service.administrator(request).require(org)
         asked = parse_search(request.query_params.multi_items(), service.now())
@@ -103,9 +101,7 @@ class Api(Controller):
         )
 
     @get("/orgs/{org:str}/events/{event_id:str}")
-    async def event(
-        self, request: AnyRequest, service: Service, org: Org, event_id: str
-    ) -> Event:
+    async def event(self, request: AnyRequest, service: Service, org: Org, event_id: str) -> Event:
         """One event, whole."""
         service.administrator(request).require(org)
         return await find_event(service, org, event_id)

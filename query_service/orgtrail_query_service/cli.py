@@ -19,7 +19,7 @@ def serve() -> int:
     from orgtrail_query_service.app import make_app
 
     try:
-        settings = QuerySettings()  # type: ignore[call-arg]
+        settings = QuerySettings()
         app = make_app(settings)
     except ValidationError as error:
         first = error.errors()[0]

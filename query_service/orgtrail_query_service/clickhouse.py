@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import aiohttp
-import clickhouse_connect
+from clickhouse_connect.driver import create_async_client
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
 
@@ -81,7 +81,7 @@ class Database:
     async def _connected(self) -> AsyncClient:
         if self._client is None:
             s = self._settings
-            self._client = await clickhouse_connect.create_async_client(
+            self._client = await create_async_client(
                 host=s.clickhouse_host,
                 port=s.clickhouse_port,
                 username=self._user,

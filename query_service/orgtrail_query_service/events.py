@@ -110,7 +110,8 @@ def event_from_row(row: Sequence[Any]) -> Event:
         impersonator=impersonator if impersonator.type else None,
         targets=[Target(*t) for t in zip(*(r[f"targets.{n}"] for n in _PERSON), strict=True)],
         changes=[
-            Change(*c) for c in zip(*(r[f"changes.{n}"] for n in ("field", "old", "new")), strict=True)
+            Change(*c)
+            for c in zip(*(r[f"changes.{n}"] for n in ("field", "old", "new")), strict=True)
         ],
         context=Context(**{n: r[n] for n in Context.__struct_fields__}),
         metadata=r["metadata"],

@@ -42,9 +42,7 @@ FILTERS: tuple[Filter, ...] = (
         repeatable=True,
     ),
     Filter("level", "level = {level:String}", "user, organization or other", choices=LEVELS),
-    Filter(
-        "outcome", "outcome = {outcome:String}", "success, failure or denied", choices=OUTCOMES
-    ),
+    Filter("outcome", "outcome = {outcome:String}", "success, failure or denied", choices=OUTCOMES),
 )
 
 EVENT_PREFIXES = "(arrayExists(p -> startsWith(event, p), {event_prefixes:Array(String)}))"

@@ -29,17 +29,21 @@ class QuerySettings(BaseSettings):
         SecretStr(""), description="Password of the user that reads exports."
     )
     jwt_issuer: str = Field(description="Who issues tokens: their iss claim.")
-    jwt_audience: str = Field("orgtrail", description="For whom tokens are issued: their aud claim.")
+    jwt_audience: str = Field(
+        "orgtrail", description="For whom tokens are issued: their aud claim."
+    )
     jwks_file: Path = Field(description="The issuer's public keys, as a JSON Web Key Set.")
     jwt_algorithms: list[str] = Field(
         ["RS256", "ES256", "Ed25519"], description="The signature algorithms that are accepted."
     )
     claim_org_roles: str = Field(
-        "org_roles", description="The claim that maps each organization to the person's roles there."
+        "org_roles",
+        description="The claim that maps each organization to the person's roles there.",
     )
     admin_role: str = Field("admin", description="The role that may read an organization's log.")
     secret: SecretStr = Field(
-        min_length=32, description="Signs cursors and encrypts session cookies; 32 characters or more."
+        min_length=32,
+        description="Signs cursors and encrypts session cookies; 32 characters or more.",
     )
     session_hours: int = Field(8, ge=1, le=8, description="How long a browser session lasts.")
     secure_cookies: bool = Field(True, description="Whether cookies are for HTTPS only.")

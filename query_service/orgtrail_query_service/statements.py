@@ -138,7 +138,8 @@ def _filtered(
 
 def _within(window: Window) -> tuple[str, dict[str, Any]]:
     return (
-        "occurred_at >= {since:DateTime64(3, 'UTC')} AND occurred_at < {until:DateTime64(3, 'UTC')}",
+        "occurred_at >= {since:DateTime64(3, 'UTC')}"
+        " AND occurred_at < {until:DateTime64(3, 'UTC')}",
         {"since": _instant(window.since), "until": _instant(window.until)},
     )
 

@@ -116,11 +116,11 @@ def access_sql(passwords: dict[str, str], analysts: list[Analyst]) -> list[str]:
     for analyst in analysts:
         shared = access().analyst
         # The policy comes before the user can sign in.
-        statements = _sql_user(
-            analyst.name, passwords[analyst.name], shared.profile, shared.grants
-        )
+        statements = _sql_user(analyst.name, passwords[analyst.name], shared.profile, shared.grants)
         name = _name(analyst.name)
-        rule = f"CREATE ROW POLICY OR REPLACE {name} ON audit.events USING {policy(analyst)} TO {name}"
+        rule = (
+            f"CREATE ROW POLICY OR REPLACE {name} ON audit.events USING {policy(analyst)} TO {name}"
+        )
         out += [statements[0], rule, *statements[1:]]
     return out
 

@@ -29,7 +29,7 @@ class EventSchema:
         self.definition = definition
         self.parsed: Schema = parse_schema(copy.deepcopy(definition))
         self.fingerprint: str = fingerprint(to_parsing_canonical_form(self.parsed), "CRC-64-AVRO")
-        """CRC-64-AVRO of the parsing canonical form, 16 hex digits in wire order (little-endian)."""
+        """CRC-64-AVRO of the canonical form: 16 hex digits in wire order (little-endian)."""
         self.header = SINGLE_OBJECT_MARKER + bytes.fromhex(self.fingerprint)
         """The ten bytes before each datum (Avro specification, "Single-object encoding")."""
         plain = _without_logical_types(definition)

@@ -193,9 +193,7 @@ def _visible(value: str | None) -> str | None:
     return REDACTED if value is not None and SECRET in value else value
 
 
-def _report(
-    console: Console, sent: Mapping[str, EventType], found: Mapping[str, Found]
-) -> int:
+def _report(console: Console, sent: Mapping[str, EventType], found: Mapping[str, Found]) -> int:
     table = Table("event", *found, "fields checked")
     failures = 0
     for event_id, event in sent.items():

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from uuid_utils.compat import UUID, uuid7
+from uuid_utils import uuid7
 
 from orgtrail import Actor, AuditProducer, Change, Context, ProducerSettings, Target
 from orgtrail_schemas.catalogue import examples
@@ -63,9 +63,10 @@ def demo_events(now: datetime) -> Iterator[dict[str, Any]]:
 def _office_hour(now: datetime, chance: random.Random) -> datetime:
     while True:
         moment = now - timedelta(seconds=chance.uniform(60, 7 * 86_400))
-        if moment.weekday() < 5 or chance.random() < 0.2:
-            if 7 <= moment.hour < 20 or chance.random() < 0.1:
-                return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+        on_a_weekday = moment.weekday() < 5 or chance.random() < 0.2
+        at_daytime = 7 <= moment.hour < 20 or chance.random() < 0.1
+        if on_a_weekday and at_daytime:
+            return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def _event(
@@ -107,9 +108,9 @@ def _event(
 
 
 def _person(org: str, name: str) -> Actor:
-    first = name.split()[0].lower()
+    first = name.split(maxsplit=1)[0].lower()
     return Actor(id=f"u-{org}-{first}", email=f"{first}@{org}.example", name=name)
 
 
-def _event_id(at: datetime) -> UUID:
-    return uuid7(int(at.timestamp()), at.microsecond * 1000)
+def _event_id(at: datetime) -> str:
+    return str(uuid7(nanoseconds=int(at.timestamp() * 1000) * 1_000_000))

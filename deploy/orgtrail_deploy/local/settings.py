@@ -30,7 +30,7 @@ class LocalSettings(BaseSettings):
             StackError: a value is no port.
         """
         try:
-            return cls(**given)
+            return cls(**given)  # type: ignore[arg-type]
         except ValidationError as error:
             first = error.errors()[0]
             name = "_".join(str(part) for part in first["loc"]).upper()

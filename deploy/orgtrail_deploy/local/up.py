@@ -22,6 +22,8 @@ from orgtrail_deploy.local.stack import Stack
 
 ORGANIZATIONS = ("acme", "globex")
 
+_QUERY = "SELECT org_id, event_name, count() FROM audit.events GROUP BY ALL ORDER BY 3 DESC LIMIT 5"
+
 
 def up(*, check: bool = False) -> int:
     """Run the whole stack on this machine: Kafka, ClickHouse, the consumer, the page.
@@ -97,6 +99,8 @@ def _print_addresses(stack: Stack, console: Console) -> None:
     token = make_token(stack.root, ORGANIZATIONS, now)
     password = load_secrets(stack.root).passwords[ANALYST.name]
     command = _command()
+    port = stack.settings.clickhouse_tcp_port
+    client = f"clickhouse-client --port {port} --user {ANALYST.name} --password {password}"
     console.print(
         f"""
 The page, signed in as an administrator (works once, from this machine):
@@ -104,8 +108,8 @@ The page, signed in as an administrator (works once, from this machine):
 The API:
   curl -H 'Authorization: Bearer {token}' '{stack.page}/v1/orgs/acme/events?limit=3'
 SQL, as an analyst with a grant:
-  {command} sql 'SELECT org_id, event_name, count() FROM audit.events GROUP BY ALL ORDER BY 3 DESC LIMIT 5'
-  clickhouse-client --port {stack.settings.clickhouse_tcp_port} --user {ANALYST.name} --password {password}
+  {command} sql '{_QUERY}'
+  {client}
 Emit an event:
   {command} emit user.login --org acme --actor you@acme.example
 

@@ -39,8 +39,11 @@ async def sign_in(request: AnyRequest, service: Service, code: str) -> Redirect:
     """Sign in once, with the link that the local stack printed; from this machine only."""
     folder = service.settings.sign_in_dir
     client = request.client.host if request.client else ""
-    if folder is None or client not in ("127.0.0.1", "::1") or "forwarded" in request.headers or (
-        "x-forwarded-for" in request.headers
+    if (
+        folder is None
+        or client not in ("127.0.0.1", "::1")
+        or "forwarded" in request.headers
+        or ("x-forwarded-for" in request.headers)
     ):
         raise not_found()
     administrator = consume(folder, code, service.now())
@@ -72,7 +75,7 @@ class AuditLogPage(Controller):
     async def table(self, request: AnyRequest, service: Service, org: str) -> Template:
         """The table of events."""
         service.administrator(request).require(org)
-        given = request.query_params.multi_items()
+        given = list(request.query_params.multi_items())
         days, parameters = _days(given, service.now())
         asked = parse_search(parameters, service.now())
         search, after = service.cursors.read(org, asked)
@@ -81,7 +84,9 @@ class AuditLogPage(Controller):
         kept = [(k, v) for k, v in given if v and k != "cursor"]
         older = None
         if page.last is not None:
-            older = "?" + urlencode([*kept, ("cursor", service.cursors.make(org, search, page.last))])
+            older = "?" + urlencode(
+                [*kept, ("cursor", service.cursors.make(org, search, page.last))]
+            )
         return Template(
             "table.html",
             context={

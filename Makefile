@@ -1,0 +1,42 @@
+# `make` alone prints the targets. Needs Python 3.11+ and make, nothing else.
+PYTHON ?= python3
+BIN := .orgtrail/venv/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help env up test lint types format docs lock unit clean
+
+help: ## Print the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
+
+env: ## Make the environment from the lock file (every other target does it first)
+	@$(PYTHON) deploy/bootstrap.py
+
+up: env ## Run the whole stack with a week of events; ARGS=--check checks it and ends
+	@exec $(BIN)/orgtrail up $(ARGS)
+
+test: env ## Lint, types, and all tests on real servers and in a real browser; ARGS go to pytest
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	@$(BIN)/python -m pytest $(ARGS)
+
+unit: env ## The tests that need no server and no network
+	@$(BIN)/python -m pytest tests/unit tests/contract $(ARGS)
+
+lint: env ## Lint and check the format
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: env ## Check the types
+	@$(BIN)/mypy
+
+format: env ## Format the code
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+docs: env ## Make the generated documents anew
+	@$(BIN)/python -m orgtrail_deploy.documents
+
+lock: env ## Resolve the dependencies anew into requirements.lock
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --no-header --all-extras -o requirements.lock pyproject.toml
+
+clean: ## Remove the local stack with its data, and the environment
+	@rm -rf .orgtrail
