@@ -17,9 +17,11 @@ def serve() -> int:
     import uvicorn
 
     from orgtrail_query_service.app import make_app
+    from orgtrail_query_service.logs import configure_logs
 
     try:
         settings = QuerySettings()
+        configure_logs()
         app = make_app(settings)
     except ValidationError as error:
         first = error.errors()[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -35,8 +37,14 @@ def on_http_exception(request: AnyRequest, error: HTTPException) -> Response[Any
 
 
 def on_exception(request: AnyRequest, error: Exception) -> Response[Any]:
-    """A defect: its trace goes to the log, never to the caller."""
-    log.error("request_failed", path=request.url.path, exc_info=error)
+    """A defect: where it happened goes to the log, nothing of it to the caller."""
+    # Not the message: it may hold what was searched for.
+    frames = traceback.extract_tb(error.__traceback__)[-5:]
+    log.error(
+        "request_failed",
+        error=type(error).__name__,
+        at=[f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames],
+    )
     return _answer(
         request, Problem("internal-error", 500, "Something went wrong", "It was logged.")
     )

@@ -33,7 +33,8 @@ def up(*, check: bool = False) -> int:
     CSV and SQL, prints what it checked, and exits with 0 or 1.
     """
     console = Console(stderr=False, highlight=False, soft_wrap=True)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         if check:
             from orgtrail_deploy.local.check import run_check

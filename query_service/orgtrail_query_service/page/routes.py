@@ -150,8 +150,8 @@ def _day(text: str | None, name: str) -> date | None:
 def _form(search: Search) -> dict[str, Any]:
     events = catalogue().events.values()
     return {
-        "chosen": {filter_.name: values[0] for filter_, values in search.values},
-        "filters": {filter_.name: filter_ for filter_ in FILTERS},
+        "chosen": {filter_.name: "" for filter_ in FILTERS}
+        | {filter_.name: values[0] for filter_, values in search.values},
         "outcomes": OUTCOMES,
         "levels": LEVELS,
         "groups": [

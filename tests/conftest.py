@@ -1,0 +1,58 @@
+"""Fixtures that several folders of tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orgtrail_deploy.local.folders import make_private
+from orgtrail_deploy.local.ports import free_ports
+from orgtrail_deploy.local.settings import LocalSettings
+from orgtrail_deploy.local.stack import Stack
+from tests.support.docker_servers import DockerServers, docker_answers
+from tests.support.running import Running
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Folders decide: unit and contract tests have no network, the others have the stack's."""
+    for item in items:
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        if folder in ("unit", "contract"):
+            item.add_marker(pytest.mark.disable_socket)
+            item.add_marker(pytest.mark.allow_unix_socket)
+        elif folder in ("integration", "browser"):
+            item.add_marker(getattr(pytest.mark, folder))
+
+
+@pytest.fixture(scope="session")
+def free_settings() -> LocalSettings:
+    """A stack's settings on ports that are free."""
+    names = list(LocalSettings.model_fields)
+    return LocalSettings.load(**dict(zip(names, free_ports(len(names)), strict=True)))
+
+
+@pytest.fixture(scope="session")
+def running(
+    tmp_path_factory: pytest.TempPathFactory, free_settings: LocalSettings
+) -> Iterator[Running]:
+    """The whole stack on real servers: in containers where Docker answers, else as processes."""
+    root = make_private(tmp_path_factory.mktemp("stack") / "home")
+    servers = DockerServers(root) if docker_answers() else None
+    stack = Stack(root, free_settings, servers)
+    try:
+        stack.start(lambda _text: None, lambda _done, _total: None)
+        yield Running(stack)
+    finally:
+        stack.stop()
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith("ORGTRAIL_"):
+            monkeypatch.delenv(name)
