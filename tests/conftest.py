@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.docker_servers import DockerServers, docker_answers
+from tests.support.running import Running
 
 from orgtrail_deploy.local.folders import make_private
 from orgtrail_deploy.local.ports import free_ports
 from orgtrail_deploy.local.settings import LocalSettings
 from orgtrail_deploy.local.stack import Stack
-from tests.support.docker_servers import DockerServers, docker_answers
-from tests.support.running import Running
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,7 +24,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(ROOT / "tests").parts[0]
         if folder in ("unit", "contract"):
             item.add_marker(pytest.mark.disable_socket)
-            item.add_marker(pytest.mark.allow_unix_socket)
         elif folder in ("integration", "browser"):
             item.add_marker(getattr(pytest.mark, folder))
 

@@ -29,7 +29,7 @@ def emit_arguments(key: str) -> dict[str, Any]:
     }
 
 
-def record(event: str = "user.login", **changed: Any) -> dict[str, Any]:
+def record(event: str = "user.login", /, **changed: Any) -> dict[str, Any]:
     """A record as the SDK would send it, with single fields changed afterwards."""
     base = build_event(
         event,
@@ -41,7 +41,7 @@ def record(event: str = "user.login", **changed: Any) -> dict[str, Any]:
     return base | changed
 
 
-def datum(event: str = "user.login", **changed: Any) -> bytes:
+def datum(event: str = "user.login", /, **changed: Any) -> bytes:
     """The same, framed."""
     return encode(current_schema(), record(event, **changed))
 

@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 import clickhouse_connect
 import httpx
 from clickhouse_connect.driver.client import Client
+from tests.support.events import RawProducer
 
 from orgtrail import AuditProducer, ProducerSettings
 from orgtrail_deploy.local.issuer import make_sign_in_code, make_token
 from orgtrail_deploy.local.secrets import load_secrets
 from orgtrail_deploy.local.stack import Stack
-from tests.support.events import RawProducer
 
 T = TypeVar("T")
 

@@ -1,0 +1,45 @@
+"""Folders import in one direction only; the rules are in pyproject.toml."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = {
+    "orgtrail_schemas": "schemas",
+    "orgtrail": "producers",
+    "orgtrail_consumers": "consumers",
+    "orgtrail_query_service": "query_service",
+}
+
+
+def test_the_import_contracts_hold():
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 kept, 0 broken" in done.stdout
+
+
+@pytest.mark.parametrize(("package", "folder"), PACKAGES.items())
+@pytest.mark.parametrize("client", ["clickhouse_connect", "pyruhvro", "ua_parser", "iptocc"])
+def test_one_file_of_a_folder_knows_a_client_library(package, folder, client):
+    files = [
+        path.name
+        for path in (ROOT / folder / package).rglob("*.py")
+        if f"import {client}" in (text := path.read_text()) or f"from {client}" in text
+    ]
+    assert len(files) <= 1, files
+
+
+def test_the_sdk_imports_nothing_heavy():
+    code = "import orgtrail, sys; print(sorted(m for m in sys.modules if '.' not in m))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for heavy in ("pyarrow", "faust", "litestar", "clickhouse_connect", "chdb", "rich", "jgo"):
+        assert f"'{heavy}'" not in done.stdout

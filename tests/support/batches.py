@@ -1,0 +1,37 @@
+"""Batches for unit tests, without a broker."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from orgtrail_consumers.batch import Batch
+from orgtrail_consumers.enrich import Client, Resolvers
+from orgtrail_schemas.codec import Frame
+from orgtrail_schemas.event_schema import EventSchema, current_schema
+
+NOW_MS = int(time.time() * 1000)
+
+
+@dataclass
+class FakeRecord:
+    value: bytes | None
+    key: bytes | None = b"acme"
+    offset: int = 0
+    timestamp: int = NOW_MS
+    headers: list[tuple[str, bytes]] = field(default_factory=list)
+
+
+def batch(*values: bytes | None, first_offset: int = 0) -> Batch:
+    records = [FakeRecord(value, offset=first_offset + n) for n, value in enumerate(values)]
+    return Batch("audit.events.v1", 0, records)
+
+
+def find_current(frame: Frame) -> EventSchema | None:
+    return current_schema() if frame.fingerprint == current_schema().fingerprint else None
+
+
+RESOLVERS = Resolvers(
+    countries=lambda ips: ["FR" if ip.startswith("80.") else "" for ip in ips],
+    client=lambda text: Client(text.split("/")[0], "", ""),
+)

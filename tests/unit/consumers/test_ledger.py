@@ -1,0 +1,47 @@
+from tests.support.batches import batch
+
+from orgtrail_consumers.ledger import Ledger
+
+ONE, TWO, THREE = batch(b"a", b"b"), batch(b"c", first_offset=2), batch(b"d", first_offset=5)
+
+
+def filled():
+    ledger = Ledger()
+    for item in (ONE, TWO, THREE):
+        ledger.add("p0", item)
+    return ledger
+
+
+def test_nothing_is_committable_before_it_is_stored():
+    assert filled().take_committable("p0") is None
+
+
+def test_a_later_batch_waits_for_an_earlier_one():
+    ledger = filled()
+    ledger.mark_stored("p0", TWO)
+    assert ledger.take_committable("p0") is None
+    ledger.mark_stored("p0", ONE)
+    assert ledger.take_committable("p0") == 3
+    assert ledger.take_committable("p0") is None
+    ledger.mark_stored("p0", THREE)
+    assert ledger.take_committable("p0") == 6
+    assert ledger.stored_through("p0") == THREE.records[-1].timestamp
+
+
+def test_what_was_taken_away_is_neither_held_nor_committed():
+    ledger = filled()
+    assert ledger.holds("p0", ONE)
+    ledger.forget("p0")
+    assert not ledger.holds("p0", ONE)
+    ledger.mark_stored("p0", ONE)
+    assert ledger.take_committable("p0") is None
+    assert ledger.stored_through("p0") is None
+
+
+def test_a_batch_of_an_earlier_assignment_is_another_batch():
+    ledger = filled()
+    ledger.forget("p0")
+    again = batch(b"a", b"b")
+    ledger.add("p0", again)
+    ledger.mark_stored("p0", ONE)
+    assert ledger.take_committable("p0") is None

@@ -1,0 +1,81 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from tests.support.batches import NOW_MS, RESOLVERS, batch, find_current
+from tests.support.events import datum
+
+from orgtrail_consumers.batch import Batch
+from orgtrail_consumers.dead_letter import DeadLetterError
+from orgtrail_consumers.people import Seen
+from orgtrail_consumers.pipeline import Pipeline, StaleBatchError
+
+
+class Writer:
+    def __init__(self, failures=0):
+        self.tables = {}
+        self.failures = failures
+
+    def insert(self, table, rows):
+        if self.failures:
+            self.failures -= 1
+            raise OSError("away: password=hunter2")
+        self.tables.setdefault(table, []).append(rows)
+
+
+class Letters:
+    def __init__(self, failures=0):
+        self.sent = []
+        self.failures = failures
+
+    def send(self, given: Batch, rejected):
+        if self.failures:
+            self.failures -= 1
+            raise DeadLetterError("no acknowledgement")
+        self.sent += [(given.records[r.position].value, r.reason) for r in rejected]
+
+
+def pipeline(writer, letters):
+    return Pipeline(
+        find_schema=find_current,
+        resolvers=RESOLVERS,
+        writer=writer,
+        dead_letters=letters,
+        seen=Seen(),
+        executor=ThreadPoolExecutor(1),
+        now_ms=lambda: NOW_MS,
+    )
+
+
+async def test_rows_people_and_dead_letters_each_go_their_way():
+    writer, letters = Writer(), Letters()
+    await pipeline(writer, letters).store(batch(datum(), b"junk", datum()), lambda: True)
+    assert [t.num_rows for t in writer.tables["events_store"]] == [2]
+    assert [t.num_rows for t in writer.tables["people"]] == [1]
+    assert letters.sent == [(b"junk", "unknown_framing")]
+    aside = writer.tables["dead_letters"][0].to_pylist()[0]
+    assert (aside["org_id"], aside["reason"], aside["kafka_offset"]) == (
+        "acme",
+        "unknown_framing",
+        1,
+    )
+
+
+async def test_an_outage_is_waited_for(capsys):
+    writer, letters = Writer(failures=2), Letters(failures=1)
+    await pipeline(writer, letters).store(batch(datum(), b"junk"), lambda: True)
+    assert [t.num_rows for t in writer.tables["events_store"]] == [1]
+    assert len(letters.sent) >= 1
+
+
+async def test_a_batch_that_was_taken_away_is_not_written():
+    writer = Writer()
+    with pytest.raises(StaleBatchError):
+        await pipeline(writer, Letters()).store(batch(datum()), lambda: False)
+    assert writer.tables == {}
+
+
+async def test_a_batch_taken_away_during_an_outage_is_given_up():
+    writer = Writer(failures=1_000_000)
+    answers = iter([True, True, True])
+    with pytest.raises(StaleBatchError):
+        await pipeline(writer, Letters()).store(batch(datum()), lambda: next(answers, False))

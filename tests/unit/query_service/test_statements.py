@@ -1,0 +1,81 @@
+import inspect
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from orgtrail_query_service import statements
+from orgtrail_query_service.filters import FILTERS
+from orgtrail_query_service.search import Place, parse_search
+from orgtrail_query_service.statements import Statement, Window
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+WINDOW = Window(NOW - timedelta(days=1), NOW)
+PLACE = Place(NOW, UUID(int=7))
+HOSTILE = "x') OR 1=1 --"
+
+
+def every_read(search, org="acme"):
+    """Every statement that reads an organisation's data, by the name of its maker."""
+    return {
+        "page": statements.page(org, search, WINDOW, PLACE, 10),
+        "candidates": statements.candidates(org, search, WINDOW, PLACE, 10),
+        "events_of": statements.events_of(org, search, [PLACE]),
+        "keys_of_event": statements.keys_of_event(org, PLACE.event_id, WINDOW),
+        "export_csv": statements.export_csv(org, search),
+        "set_aside": statements.set_aside(org, WINDOW),
+    }
+
+
+def test_no_read_is_missing_from_the_list_above():
+    makers = {
+        name
+        for name, made in inspect.getmembers(statements, inspect.isfunction)
+        if not name.startswith("_") and made.__module__ == statements.__name__
+    }
+    assert makers - {"settled_through"} == set(every_read(parse_search([], NOW)))
+
+
+@pytest.mark.parametrize("name", every_read(parse_search([], NOW)))
+def test_every_read_is_of_one_organisation(name):
+    statement = every_read(parse_search([], NOW))[name]
+    assert "WHERE org_id = {org:String}" in statement.sql
+    assert statement.parameters["org"] == "acme"
+
+
+@pytest.mark.parametrize("name", ["page", "candidates", "events_of", "export_csv"])
+def test_no_value_is_ever_part_of_the_text(name):
+    values = [(f.name, HOSTILE) for f in FILTERS if not f.choices] + [("event", HOSTILE + ".*")]
+    statement = every_read(parse_search(values, NOW), org=HOSTILE)[name]
+    assert "1=1" not in statement.sql
+    assert repr(statement.parameters).count("1=1") == 6
+
+
+@pytest.mark.parametrize("filter_", FILTERS, ids=lambda f: f.name)
+def test_each_filter_brings_its_condition_and_its_value(filter_):
+    value = filter_.choices[0] if filter_.choices else "v"
+    for name in ("page", "candidates", "events_of", "export_csv"):
+        statement = every_read(parse_search([(filter_.name, value)], NOW))[name]
+        assert filter_.sql in statement.sql
+        assert filter_.name in statement.parameters
+
+
+def test_a_place_is_passed_without_a_tuple_comparison():
+    newest = every_read(parse_search([], NOW))["page"].sql
+    assert "occurred_at <= {after:" in newest
+    assert "event_id < {after_id:UUID}" in newest
+    oldest = every_read(parse_search([("order", "oldest")], NOW))["page"].sql
+    assert "occurred_at >= {after:" in oldest
+    assert "ORDER BY occurred_at ASC, event_id ASC" in oldest
+
+
+def test_bounds_between_two_milliseconds_move_up():
+    window = Window(NOW, NOW + timedelta(microseconds=1500))
+    parameters = statements.set_aside("acme", window).parameters
+    assert parameters["since"] == "2026-11-23 12:00:00.000"
+    assert parameters["until"] == "2026-11-23 12:00:00.002"
+
+
+def test_progress_is_of_no_organisation():
+    assert isinstance(statements.settled_through(), Statement)
+    assert statements.settled_through().parameters == {}
