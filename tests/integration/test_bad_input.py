@@ -1,0 +1,189 @@
+"""Whatever a service sends: stored or set aside with its reason, and its neighbours are stored."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+from tests.support.events import datum, emit_arguments, record
+from tests.support.running import eventually
+
+from orgtrail_schemas.catalogue import REDACTED
+from orgtrail_schemas.codec import encode
+from orgtrail_schemas.event_schema import current_schema
+from orgtrail_schemas.topics import DEAD_LETTER_TOPIC
+
+NOW = datetime.now(UTC)
+BAD = {
+    "malformed": datum()[:40],
+    "unknown_schema": b"\xc3\x01" + bytes(8) + b"later",
+    "unknown_framing": b'{"event": "user.login"}',
+    "empty_value": None,
+    "implausible_time": datum(occurred_at=NOW + timedelta(hours=1)),
+    "missing_organization": datum(org_id=""),
+    "invalid_event_id": datum(event_id="42"),
+    "missing_event": datum(event=""),
+}
+
+
+def dead_letters(running):
+    """Every dead letter: value, key, headers."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": running.stack.brokers,
+            "group.id": "tests",
+            "enable.auto.commit": False,
+        }
+    )
+    found = []
+    for partition in consumer.list_topics(DEAD_LETTER_TOPIC).topics[DEAD_LETTER_TOPIC].partitions:
+        place = TopicPartition(DEAD_LETTER_TOPIC, partition, 0)
+        _low, high = consumer.get_watermark_offsets(place)
+        consumer.assign([place])
+        while consumer.position([place])[0].offset < high:
+            message = consumer.poll(5)
+            found.append((message.value(), message.key(), dict(message.headers())))
+    consumer.close()
+    return found
+
+
+@pytest.mark.parametrize(("reason", "value"), BAD.items())
+def test_it_is_set_aside_whole_and_its_neighbours_are_stored(running, reason, value):
+    org = f"bad-{reason}"
+    headers = [("ce_id", b"1"), ("x", reason.encode())]
+    running.raw.send(datum(org_id=org), org.encode())
+    partition, offset = running.raw.send(value, org.encode(), headers=headers)
+    running.raw.send(datum(org_id=org), org.encode())
+    assert len(running.wait_for(org, 2)) == 2
+
+    def mine():
+        return [d for d in dead_letters(running) if d[2].get("x") == reason.encode()]
+
+    ((original, key, kept),) = eventually(mine)
+    assert (original, key) == (value, org.encode())
+    assert kept["orgtrail-reason"] == reason.encode()
+    assert kept["orgtrail-source"].startswith(f"audit.events.v1/{partition}/{offset}/".encode())
+    rows = running.sql(
+        "SELECT reason, kafka_partition, kafka_offset FROM audit.dead_letters FINAL"
+        " WHERE org_id = {org:String}",
+        org=org,
+    )
+    assert list(rows) == [(reason, partition, offset)]
+    answer = running.get(f"/v1/orgs/{org}/events", org=org).json()
+    assert answer["set_aside"] == 1
+
+
+def test_an_event_older_than_the_retention_is_set_aside(running):
+    running.raw.send(datum(org_id="old", occurred_at=NOW - timedelta(days=91)), b"old")
+    eventually(lambda: running.sql("SELECT 1 FROM audit.dead_letters WHERE org_id = 'old'"))
+    assert running.events("old") == []
+
+
+def test_an_unknown_event_is_stored_and_marked(running):
+    running.raw.send(datum(event="shop.order.refunded", org_id="unlisted"), b"unlisted")
+    (event,) = running.wait_for("unlisted", 1)
+    assert (event["event_name"], event["level"], event["listed"]) == (
+        "shop.order.refunded",
+        "other",
+        False,
+    )
+
+
+@pytest.mark.parametrize("event", ["org.user.password.changed", "shop.pin.set"])
+def test_a_secret_that_another_sender_left_in_is_readable_nowhere(running, event):
+    org = f"secret-{event}"
+    changes = [{"field": "password", "old": "hunter2", "new": "hunter2"}]
+    metadata = {"api_key": "hunter2"}
+    value = datum(event=event, org_id=org, changes=changes, metadata=metadata)
+    running.raw.send(value, org.encode())
+    (found,) = running.wait_for(org, 1)
+    assert found["changes"] == [{"field": "password", "old": REDACTED, "new": REDACTED}]
+    assert found["metadata"] == {"api_key": REDACTED}
+    link = f"/v1/orgs/{org}/events/export.csv"
+    assert "hunter2" not in running.get(link, org=org).text
+    stored = running.sql("SELECT * FROM audit.events_store WHERE org_id = {org:String}", org=org)
+    assert "hunter2" not in repr(stored)
+    logs = "".join(p.read_text() for p in (running.stack.root / "logs").iterdir())
+    assert "hunter2" not in logs
+
+
+def test_our_sdk_sends_no_secret_at_all(running):
+    with running.producer() as producer:
+        arguments = emit_arguments("org.user.password.changed") | {"org_id": "sdk-secret"}
+        producer.emit("org.user.password.changed", **arguments)
+    (event,) = running.wait_for("sdk-secret", 1)
+    place = event["source"]
+    consumer = Consumer({"bootstrap.servers": running.stack.brokers, "group.id": "tests"})
+    consumer.assign([TopicPartition(place["topic"], place["partition"], place["offset"])])
+    message = consumer.poll(10)
+    assert b"hunter2" not in message.value()
+    headers = dict(message.headers())
+    consumer.close()
+    assert headers["ce_type"] == b"org.user.password.changed"
+    assert headers["content-type"] == b"application/avro"
+    assert headers["ce_id"].decode() == event["event_id"]
+
+
+@pytest.mark.parametrize(
+    "shown_by",
+    [{}, {"actor": "alice@acme.example"}, {"user": "u-1"}, {"event": "user.login"}],
+    ids=str,
+)
+def test_of_two_records_with_one_key_the_first_is_shown(running, shown_by):
+    org = "forged-" + "-".join(shown_by or ["none"])
+    first = record(org_id=org)
+    forged = first | {
+        "event": "user.logout",
+        "actor": {"type": "user", "id": "u-666", "email": "mallory@x", "name": "Mallory"},
+        "outcome": "denied",
+        "targets": [],
+    }
+
+    for item in (first, forged):
+        running.raw.send(encode(current_schema(), item), org.encode())
+    running.raw.send(datum(org_id=org, occurred_at=NOW - timedelta(days=1)), org.encode())
+    running.wait_for(org, 2)
+
+    def actors(**filters):
+        return {e["actor"]["email"] for e in running.events(org, **filters)}
+
+    assert actors(**shown_by) == {"alice@acme.example"}
+    for later in (
+        {"actor": "mallory@x"},
+        {"user": "u-666"},
+        {"event": "user.logout"},
+        {"outcome": "denied"},
+    ):
+        assert actors(**later) == set()
+        link = f"/v1/orgs/{org}/events/export.csv"
+        assert "mallory" not in running.get(link, org=org, **later).text
+    one = running.get(f"/v1/orgs/{org}/events/{first['event_id']}", org=org).json()
+    assert one["actor"]["email"] == "alice@acme.example"
+
+
+def test_dlq_list_shows_them(running):
+    done = subprocess.run(
+        [sys.executable, "-m", "orgtrail_deploy.cli", "dlq", "list", "--reason", "malformed"],
+        env=running.stack.environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    assert lines[0].split("\t")[:2] == ["set_aside_at", "reason"]
+    assert {line.split("\t")[1] for line in lines[1:]} == {"malformed"}
+    assert "dead letters" in done.stderr
+
+
+def test_a_wrong_reason_is_one_line(running):
+    done = subprocess.run(
+        [sys.executable, "-m", "orgtrail_deploy.cli", "dlq", "list", "--reason", "nonsense"],
+        env=running.stack.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,107 @@
+"""The CSV: the header and form of the golden file, harmless in a spreadsheet, and whole."""
+
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from tests.support.events import datum
+from tests.support.running import eventually
+
+from orgtrail import Actor, Change, Context, Target
+
+GOLDEN = Path(__file__).with_name("export.golden.csv")
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+IDS = [f"01a208cf-14b6-738d-b743-00000000000{n}" for n in range(3)]
+
+
+@pytest.fixture(scope="module")
+def exported(running):
+    at = datetime.now(UTC).replace(microsecond=456_000) - timedelta(hours=1)
+    mail = '=HYPERLINK("http://x")@x'
+    with running.producer() as producer:
+        producer.emit(
+            "org.user.role.updated",
+            org_id="csv",
+            actor=Actor(id="u-1", email="alice@x", name='Alice "A", Moreau'),
+            targets=[
+                Target(type="user", id="u-2", email="bob@x", name="Bob"),
+                Target(type="user", id="u-3", email="", name="Zoë\nNewline"),
+            ],
+            changes=[
+                Change(field="role", old="member", new="admin"),
+                Change(field="name", old=None, new="Robert"),
+            ],
+            context=Context(
+                ip="80.67.169.12", user_agent="@SUM(1)", service="accounts", request_id="-1"
+            ),
+            event_id=IDS[0],
+            occurred_at=at,
+        )
+        producer.emit(
+            "user.login",
+            org_id="csv",
+            actor=Actor(id="+1", email=mail, name="\t=1+1"),
+            impersonator=Actor(type="support", id="s", email="-sam@x"),
+            event_id=IDS[1],
+            occurred_at=at - timedelta(minutes=1),
+        )
+        producer.emit(
+            "shop.order.paid",
+            org_id="csv",
+            actor=Actor(type="system", name="Cron"),
+            outcome="failure",
+            event_id=IDS[2],
+            occurred_at=at - timedelta(minutes=2),
+        )
+    running.wait_for("csv", 3)
+    return at, running.get("/v1/orgs/csv/events/export.csv", org="csv")
+
+
+def test_it_is_the_golden_file(exported):
+    at, answer = exported
+    text = answer.text
+    for minutes in range(3):
+        moment = at - timedelta(minutes=minutes)
+        shown = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        text = text.replace(shown, f"T-{minutes}")
+    assert text == GOLDEN.read_text("utf-8")
+
+
+def test_it_is_a_download_of_the_organisation(exported):
+    headers = exported[1].headers
+    assert headers["content-type"] == "text/csv; charset=utf-8; header=present"
+    assert headers["content-disposition"].startswith('attachment; filename="audit-log-csv-2')
+
+
+def test_no_cell_is_a_formula(exported):
+    for row in csv.reader(io.StringIO(exported[1].text, newline="")):
+        assert not [
+            cell for cell in row if cell.lstrip("\n").startswith(("=", "+", "-", "@", "\t"))
+        ]
+
+
+def test_it_takes_the_filters_of_the_list(running, exported):
+    link = "/v1/orgs/csv/events/export.csv"
+    rows = list(csv.DictReader(io.StringIO(running.get(link, org="csv", user="bob@x").text)))
+    assert [row["event_id"] for row in rows] == IDS[:1]
+    assert running.get(link, org="csv", limit=3).status_code == 400
+
+
+def test_an_export_without_events_has_its_header(running):
+    text = running.get("/v1/orgs/none/events/export.csv", org="none").text
+    assert text == GOLDEN.read_text("utf-8").splitlines()[0] + "\n"
+
+
+def test_more_rows_than_a_page(running):
+    for _ in range(1500):
+        running.raw._producer.produce("audit.events.v1", datum(org_id="many"), b"many")
+    running.raw._producer.flush(20)
+    running.wait_for("many", 1000)
+
+    def lines():
+        text = running.get("/v1/orgs/many/events/export.csv", org="many").text
+        return len(text.splitlines()) == 1501
+
+    eventually(lines)
