@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from orgtrail_consumers.dead_letter import HEADER_DETAIL, HEADER_REASON, HEADER_SOURCE
 from orgtrail_consumers.settings import ConsumerSettings
@@ -26,7 +26,7 @@ class DeadLetter(NamedTuple):
 
 
 def read_dead_letters(settings: ConsumerSettings) -> Iterator[DeadLetter]:
-    """Every dead letter that the topic holds at this moment, by partition and offset.
+    """Every dead letter that the topic holds at this moment, in the order of each partition.
 
     Raises:
         KafkaException: Kafka does not answer, or the topic does not exist.
@@ -46,28 +46,35 @@ def read_dead_letters(settings: ConsumerSettings) -> Iterator[DeadLetter]:
         ]
         if topic.error is not None:
             raise KafkaException(topic.error)
-        for partition in sorted(topic.partitions):
-            yield from _partition(consumer, TopicPartition(topic.topic, partition))
+        yield from _read(consumer, settings.dead_letter_topic, sorted(topic.partitions))
     finally:
         consumer.close()
 
 
-def _partition(consumer: Consumer, place: TopicPartition) -> Iterator[DeadLetter]:
-    low, high = consumer.get_watermark_offsets(place, timeout=15)
-    if low == high:
-        return
-    place.offset = low
-    consumer.assign([place])
-    while consumer.position([place])[0].offset < high:
-        message = consumer.poll(15)
+def _read(consumer: Consumer, topic: str, partitions: list[int]) -> Iterator[DeadLetter]:
+    left: dict[int, int] = {}
+    places = []
+    for number in partitions:
+        low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=15)
+        if low < high:
+            left[number] = high
+            places.append(TopicPartition(topic, number, low))
+    consumer.assign(places)
+    while left:
+        message = consumer.poll(30)
         if message is None:
-            return
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
         if message.error() is not None:
             raise KafkaException(message.error())
+        number, offset = message.partition(), message.offset()
+        if number not in left:
+            continue
+        if offset >= left[number] - 1:
+            del left[number]
         headers = dict(message.headers() or [])
         yield DeadLetter(
-            message.partition(),
-            message.offset(),
+            number,
+            offset,
             datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC),
             headers.get(HEADER_REASON, b"").decode(),
             headers.get(HEADER_DETAIL, b"").decode(),

@@ -96,7 +96,7 @@ class Api(Controller):
         first = await anext(chunks)
         return Stream(
             _continued(first, chunks),
-            media_type="text/csv; charset=utf-8; header=present",
+            media_type="text/csv; header=present",
             headers={"Content-Disposition": f'attachment; filename="{_file_name(org, search)}"'},
         )
 

@@ -11,10 +11,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Litestar
 from litestar.contrib.jinja import JinjaTemplateEngine
+from litestar.datastructures import MutableScopeHeaders
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.static_files import create_static_files_router
 from litestar.template.config import TemplateConfig
+from litestar.types import Message, Scope
 
 from orgtrail_query_service.administrator import Tokens
 from orgtrail_query_service.api import Api
@@ -88,11 +90,19 @@ def make_app(settings: QuerySettings) -> Litestar:
             HTTPException: on_http_exception,
             Exception: on_exception,
         },
-        response_headers=SECURITY_HEADERS,
+        before_send=[_add_security_headers],
         template_config=TemplateConfig(instance=_templates()),
         openapi_config=None,
         lifespan=[lifespan],
     )
+
+
+async def _add_security_headers(message: Message, _scope: Scope) -> None:
+    # Here and not as default headers: those are missing from what no route answers.
+    if message["type"] == "http.response.start":
+        headers = MutableScopeHeaders.from_message(message)
+        for name, value in SECURITY_HEADERS.items():
+            headers.setdefault(name, value)
 
 
 def _templates() -> Any:

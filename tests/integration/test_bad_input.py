@@ -29,21 +29,17 @@ BAD = {
 
 def dead_letters(running):
     """Every dead letter: value, key, headers."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": running.stack.brokers,
-            "group.id": "tests",
-            "enable.auto.commit": False,
-        }
-    )
+    consumer = Consumer({"bootstrap.servers": running.stack.brokers, "group.id": "tests"})
+    ends = {}
+    for number in consumer.list_topics(DEAD_LETTER_TOPIC).topics[DEAD_LETTER_TOPIC].partitions:
+        _low, ends[number] = consumer.get_watermark_offsets(
+            TopicPartition(DEAD_LETTER_TOPIC, number)
+        )
+    consumer.assign([TopicPartition(DEAD_LETTER_TOPIC, n, 0) for n, end in ends.items() if end])
     found = []
-    for partition in consumer.list_topics(DEAD_LETTER_TOPIC).topics[DEAD_LETTER_TOPIC].partitions:
-        place = TopicPartition(DEAD_LETTER_TOPIC, partition, 0)
-        _low, high = consumer.get_watermark_offsets(place)
-        consumer.assign([place])
-        while consumer.position([place])[0].offset < high:
-            message = consumer.poll(5)
-            found.append((message.value(), message.key(), dict(message.headers())))
+    for _ in range(sum(ends.values())):
+        message = consumer.poll(30)
+        found.append((message.value(), message.key(), dict(message.headers())))
     consumer.close()
     return found
 

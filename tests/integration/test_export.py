@@ -66,12 +66,12 @@ def test_it_is_the_golden_file(exported):
         moment = at - timedelta(minutes=minutes)
         shown = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         text = text.replace(shown, f"T-{minutes}")
-    assert text == GOLDEN.read_text("utf-8")
+    assert text == GOLDEN.read_text("utf-8"), text
 
 
 def test_it_is_a_download_of_the_organisation(exported):
     headers = exported[1].headers
-    assert headers["content-type"] == "text/csv; charset=utf-8; header=present"
+    assert headers["content-type"] == "text/csv; header=present; charset=utf-8"
     assert headers["content-disposition"].startswith('attachment; filename="audit-log-csv-2')
 
 
