@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import faust
 import structlog
+from faust.sensors.prometheus import setup_prometheus_sensors
 from faust.types import StreamT
 from yarl import URL
 
@@ -132,6 +133,8 @@ def _new_app(settings: ConsumerSettings) -> faust.App:
         store="memory://",
     )
     app.transport = BatchTransport(brokers, app)
+    # Faust's own metrics and ours, both at /metrics.
+    setup_prometheus_sensors(app, pattern="/metrics")
     return app
 
 

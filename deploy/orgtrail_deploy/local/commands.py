@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-import urllib.error
-import urllib.request
 from datetime import UTC, datetime
 
 from orgtrail_deploy.errors import StackError
+from orgtrail_deploy.local.analyst import ask
 from orgtrail_deploy.local.folders import default_root
 from orgtrail_deploy.local.issuer import make_sign_in_code, make_token
 from orgtrail_deploy.local.ports import LOOPBACK
-from orgtrail_deploy.local.secrets import ANALYST, load_secrets
 from orgtrail_deploy.local.settings import LocalSettings
 
 
@@ -24,22 +22,7 @@ def sql(query: str, *, format: str = "PrettyCompactMonoBlock") -> int:  # noqa: 
     if not (root / "secrets.json").exists():
         raise StackError(f"there is no stack in {root}: run make up first")
     port = LocalSettings.load().clickhouse_http_port
-    request = urllib.request.Request(
-        f"http://{LOOPBACK}:{port}/",
-        data=query.encode(),
-        headers={
-            "X-ClickHouse-User": ANALYST.name,
-            "X-ClickHouse-Key": load_secrets(root).passwords[ANALYST.name],
-            "X-ClickHouse-Format": format,
-        },
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=300) as answer:  # noqa: S310
-            sys.stdout.write(answer.read().decode())
-    except urllib.error.HTTPError as error:
-        raise StackError(error.read().decode().splitlines()[0]) from None
-    except OSError as error:
-        raise StackError(f"ClickHouse does not answer on port {port}: run make up") from error
+    sys.stdout.write(ask(root, port, query, format))
     return 0
 
 

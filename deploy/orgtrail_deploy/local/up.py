@@ -13,6 +13,7 @@ from rich.console import Console
 
 from orgtrail.errors import AuditError
 from orgtrail_deploy.errors import StackError
+from orgtrail_deploy.local.analyst import ask
 from orgtrail_deploy.local.demo import emit_demo
 from orgtrail_deploy.local.folders import default_root, lock, make_private
 from orgtrail_deploy.local.issuer import make_sign_in_code, make_token
@@ -88,10 +89,20 @@ def _emit_once(stack: Stack, console: Console) -> None:
     try:
         with console.status("Emitting a week of events …"):
             count = emit_demo(stack.brokers, datetime.now(UTC))
+            _wait_until_readable(stack, count)
     except AuditError as error:
         raise StackError(f"cannot emit the first events: {error}") from error
     console.print(f"Emitted {count} events of two organizations.")
     marker.touch()
+
+
+def _wait_until_readable(stack: Stack, count: int) -> None:
+    deadline = time.monotonic() + 60
+    query, port = "SELECT count() FROM audit.events", stack.settings.clickhouse_http_port
+    while int(ask(stack.root, port, query, "TSV")) < count:
+        if time.monotonic() > deadline:
+            raise StackError(f"the first events do not arrive: see the logs in {stack.root}")
+        time.sleep(0.1)
 
 
 def _print_addresses(stack: Stack, console: Console) -> None:
