@@ -34,9 +34,13 @@ format: env ## Format the code
 docs: env ## Make the generated documents anew
 	@$(BIN)/python -m orgtrail_deploy.documents
 
-lock: env ## Resolve the dependencies anew into requirements.lock
-	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-annotate --no-header --all-extras -o requirements.lock pyproject.toml
+COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-annotate --no-header
+
+lock: env ## Resolve the dependencies anew into the lock files
+	@$(BIN)/$(COMPILE) --all-extras -o requirements.lock pyproject.toml
+	@$(BIN)/$(COMPILE) --extra producer --extra consumer --extra query --extra migrate \
+	  -o deploy/production.lock pyproject.toml
 
 clean: ## Remove the local stack with its data, and the environment
 	@rm -rf .orgtrail

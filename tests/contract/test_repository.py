@@ -1,0 +1,115 @@
+"""What the repository promises of itself."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from orgtrail_consumers.settings import ConsumerSettings
+from orgtrail_query_service.settings import QuerySettings
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCKS = ["requirements.lock", "deploy/bootstrap.lock", "deploy/production.lock"]
+# Spelled in parts, so that this file does not hold what it looks for.
+HOSTS = ["pypi" + ".org", "python" + "hosted", "repo1." + "maven", "registry." + "npmjs"]
+
+
+def tracked():
+    done = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [ROOT / name for name in done.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_locked_package_has_a_version_and_hashes(name):
+    text = (ROOT / name).read_text()
+    packages = re.findall(r"^(\S+)(==\S+)?", text, re.MULTILINE)
+    named = [name for name, _ in packages if not name.startswith("--hash")]
+    assert named
+    assert text.count("==") >= len(named)
+    for block in re.split(r"\n(?=\S)", text.strip()):
+        assert "--hash=sha256:" in block, block.splitlines()[0]
+    assert "://" not in text
+
+
+def test_no_registry_and_no_machine_is_named():
+    for path in tracked():
+        try:
+            text = path.read_text("utf-8")
+        except UnicodeDecodeError:
+            continue
+        for host in HOSTS:
+            assert host not in text, path
+        assert str(ROOT) + "/" not in text, path
+
+
+def test_ci_runs_what_the_readme_says():
+    readme = (ROOT / "README.md").read_text()
+    ci = (ROOT / ".ci/run").read_text()
+    assert "make test" in readme
+    assert [line for line in ci.splitlines() if line.startswith("make")] == ["make test"]
+    assert "run: make test" in (ROOT / ".github/workflows/ci.yml").read_text()
+
+
+def test_make_explains_its_targets():
+    text = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"^([a-z]+):", text, re.MULTILINE):
+        assert re.search(rf"^{target}:.*## \S", text, re.MULTILINE), target
+
+
+def test_links_of_the_documents_lead_somewhere():
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
+            if "://" not in link:
+                assert (path.parent / link).exists(), f"{path.name}: {link}"
+
+
+def compose():
+    return yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
+
+
+def test_compose_sets_only_settings_that_exist():
+    fields = {
+        "consumer": ConsumerSettings.model_fields,
+        "query": QuerySettings.model_fields,
+    }
+    for service, known in fields.items():
+        for name in compose()["services"][service]["environment"]:
+            assert name.removeprefix("ORGTRAIL_").lower() in known, name
+
+
+def test_compose_opens_nothing_beyond_loopback_and_holds_no_password():
+    for name, service in compose()["services"].items():
+        for port in service.get("ports", []):
+            assert port.startswith("127.0.0.1:"), name
+        for variable, value in service.get("environment", {}).items():
+            if "PASSWORD" in variable or "SECRET" in variable:
+                assert re.fullmatch(r"\$\{\w+:\?\}", value), variable
+
+
+def test_compose_pins_its_images():
+    for service in compose()["services"].values():
+        assert service["image"] == "orgtrail" or re.search(r":\d+\.\d+", service["image"])
+
+
+def test_compose_asks_for_what_the_example_lists():
+    asked = set(re.findall(r"\$\{(\w+):\?\}", (ROOT / "deploy/compose.yaml").read_text()))
+    example = (ROOT / "deploy/compose.env.example").read_text()
+    assert asked == set(re.findall(r"^(\w+)=$", example, re.MULTILINE))
+
+
+def test_the_image_is_made_of_what_is_there():
+    text = (ROOT / "deploy/Dockerfile").read_text()
+    for line in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE):
+        *sources, _target = line.split()
+        for source in sources:
+            assert (ROOT / source).exists(), source
+    assert "USER 10001" in text
+    assert "--require-hashes" in text
