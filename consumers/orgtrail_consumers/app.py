@@ -18,6 +18,7 @@ from orgtrail_consumers.clickhouse import WriteError, Writer
 from orgtrail_consumers.country import countries
 from orgtrail_consumers.dead_letter import DeadLetters
 from orgtrail_consumers.enrich import Resolvers
+from orgtrail_consumers.failure import describe
 from orgtrail_consumers.people import Seen
 from orgtrail_consumers.pipeline import Pipeline, StaleBatchError, wall_clock_ms
 from orgtrail_consumers.progress import progress_rows, settled_through
@@ -63,7 +64,7 @@ def make_app(settings: ConsumerSettings) -> faust.App:
                 continue
             except Exception as error:
                 # A defect, or a resource is gone: nothing is acknowledged, so nothing is lost.
-                log.error("consumer_stops", error=type(error).__name__)
+                log.error("consumer_stops", error=describe(error), partition=message.partition)
                 await app.crash(error)
                 raise
             consumer().stored(message)
@@ -98,7 +99,7 @@ def make_app(settings: ConsumerSettings) -> faust.App:
                     executor, writer.insert, "ingest_progress", rows
                 )
             except WriteError as error:
-                log.warning("progress_not_written", error=type(error).__name__)
+                log.warning("progress_not_written", error=describe(error))
 
     @app.on_partitions_revoked.connect
     async def forget_progress(*_args: Any, **_kwargs: Any) -> None:

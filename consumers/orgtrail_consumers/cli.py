@@ -38,7 +38,7 @@ def _run(settings: ConsumerSettings) -> int:
 
     configure_logs()
     app = make_app(settings)
-    worker = Worker(app, loglevel="warning", redirect_stdouts=False)
+    worker = Worker(app, loglevel="warning", redirect_stdouts=False, quiet=True)
     try:
         worker.execute_from_commandline()
     except SystemExit as ended:

@@ -19,12 +19,19 @@ from orgtrail_consumers.clickhouse import WriteError, Writer
 from orgtrail_consumers.dead_letter import DeadLetterError, DeadLetters, dead_letter_rows
 from orgtrail_consumers.decode import FindSchema, decode
 from orgtrail_consumers.enrich import Resolvers, enrich
+from orgtrail_consumers.failure import describe
 from orgtrail_consumers.people import Seen, people, people_rows
 from orgtrail_consumers.registry import RegistryAwayError
 
 T = TypeVar("T")
 
 log = structlog.get_logger("orgtrail.consumer")
+
+_MAY_PASS = (*WriteError, DeadLetterError, RegistryAwayError)
+
+
+class DefectError(Exception):
+    """A step failed for a reason that no retry mends: a defect of ours, named without its data."""
 
 
 class StaleBatchError(Exception):
@@ -65,6 +72,7 @@ class Pipeline:
 
         Raises:
             StaleBatchError: it is not.
+            DefectError: a step failed in a way that a retry cannot mend.
         """
         prepared = await self._until_done(current, lambda: self.prepare(batch))
         if prepared.rejected:
@@ -91,7 +99,7 @@ class Pipeline:
 
     async def _until_done(self, current: Callable[[], bool], work: Callable[[], T]) -> T:
         async for attempt in stamina.retry_context(
-            on=(*WriteError, DeadLetterError, RegistryAwayError),
+            on=_MAY_PASS,
             attempts=None,
             timeout=None,
             wait_initial=0.2,
@@ -104,18 +112,13 @@ class Pipeline:
                     return await asyncio.get_running_loop().run_in_executor(self.executor, work)
                 except Exception as error:
                     metrics.FAILURES.labels(type(error).__name__).inc()
-                    log.warning(
-                        "step_failed", error=type(error).__name__, reason=_first_line(error)
-                    )
-                    raise
+                    log.warning("step_failed", error=describe(error))
+                    if isinstance(error, _MAY_PASS):
+                        raise
+                    raise DefectError(describe(error)) from None
         raise AssertionError("unreachable: retries never end by themselves")
 
 
 def wall_clock_ms() -> int:
     """Milliseconds since 1970, UTC."""
     return time.time_ns() // 1_000_000
-
-
-def _first_line(error: Exception) -> str:
-    # ClickHouse's messages may go on with the data that it could not take.
-    return str(error).splitlines()[0][:200] if str(error) else ""

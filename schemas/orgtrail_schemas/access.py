@@ -16,18 +16,28 @@ import msgspec
 _Settings = dict[str, int | str]
 
 
+class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many queries, and seconds of their execution, are allowed in so many seconds."""
+
+    seconds: int
+    queries: int
+    execution_time: int
+
+
 class Role(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A role with its profile; ``grants`` are written as after ``GRANT``."""
 
     name: str
     profile: str
     grants: list[str]
+    quota: str | None = None
 
 
 class AnalystRole(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What every analyst gets, beside a row policy of their own."""
 
     profile: str
+    quota: str
     grants: list[str]
 
 
@@ -45,6 +55,7 @@ class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The parsed ``access.toml``."""
 
     profiles: dict[str, _Settings]
+    quotas: dict[str, Quota]
     role: list[Role]
     analyst: AnalystRole
 
@@ -82,13 +93,18 @@ def users_xml(passwords: dict[str, str], analysts: list[Analyst]) -> str:
             ElementTree.SubElement(profile, key).text = str(value)
     quotas = ElementTree.SubElement(root, "quotas")
     ElementTree.SubElement(quotas, "default")
+    for name, quota in access().quotas.items():
+        interval = ElementTree.SubElement(ElementTree.SubElement(quotas, name), "interval")
+        ElementTree.SubElement(interval, "duration").text = str(quota.seconds)
+        ElementTree.SubElement(interval, "queries").text = str(quota.queries)
+        ElementTree.SubElement(interval, "execution_time").text = str(quota.execution_time)
     users = ElementTree.SubElement(root, "users")
-    _user(users, "default", None, "default", ["SYSTEM LISTEN ON *.*", "SELECT ON system.numbers"])
+    keep_alive = Role("default", "default", ["SYSTEM LISTEN ON *.*", "SELECT ON system.numbers"])
+    _user(users, keep_alive, None)
     for role in access().role:
-        _user(users, role.name, passwords[role.name], role.profile, role.grants)
+        _user(users, role, passwords[role.name])
     for analyst in analysts:
-        shared = access().analyst
-        user = _user(users, analyst.name, passwords[analyst.name], shared.profile, shared.grants)
+        user = _user(users, _role_of(analyst), passwords[analyst.name])
         databases = ElementTree.SubElement(user, "databases")
         table = ElementTree.SubElement(ElementTree.SubElement(databases, "audit"), "events")
         ElementTree.SubElement(table, "filter").text = policy(analyst)
@@ -109,26 +125,37 @@ def access_sql(passwords: dict[str, str], analysts: list[Analyst]) -> list[str]:
         pairs = ", ".join(f"{key} = {_value(value)}" for key, value in settings.items())
         out.append(f"CREATE SETTINGS PROFILE OR REPLACE {name} SETTINGS {pairs}")
     for role in access().role:
-        out += _sql_user(role.name, passwords[role.name], role.profile, role.grants)
+        out += _sql_user(role, passwords[role.name])
     # The services' own readers see all rows: the query service adds the organisation predicate.
     open_to = ", ".join(("audit_reader", "audit_export", "audit_migrator"))
     out.append(f"CREATE ROW POLICY OR REPLACE services ON audit.events USING 1 TO {open_to}")
     for analyst in analysts:
-        shared = access().analyst
-        # The policy comes before the user can sign in.
-        statements = _sql_user(analyst.name, passwords[analyst.name], shared.profile, shared.grants)
+        # The policy comes before anything is granted.
+        statements = _sql_user(_role_of(analyst), passwords[analyst.name])
         name = _name(analyst.name)
         rule = (
             f"CREATE ROW POLICY OR REPLACE {name} ON audit.events USING {policy(analyst)} TO {name}"
         )
         out += [statements[0], rule, *statements[1:]]
+    holders = [*access().role, *(_role_of(analyst) for analyst in analysts)]
+    for quota, limits in access().quotas.items():
+        names = ", ".join(_name(holder.name) for holder in holders if holder.quota == quota)
+        if names:
+            out.append(
+                f"CREATE QUOTA OR REPLACE {quota} KEYED BY user_name FOR INTERVAL"
+                f" {limits.seconds} second MAX queries = {limits.queries},"
+                f" execution_time = {limits.execution_time} TO {names}"
+            )
     return out
 
 
-def _user(
-    users: ElementTree.Element, name: str, password: str | None, profile: str, grants: list[str]
-) -> ElementTree.Element:
-    user = ElementTree.SubElement(users, name)
+def _role_of(analyst: Analyst) -> Role:
+    shared = access().analyst
+    return Role(analyst.name, shared.profile, shared.grants, shared.quota)
+
+
+def _user(users: ElementTree.Element, role: Role, password: str | None) -> ElementTree.Element:
+    user = ElementTree.SubElement(users, role.name)
     if password is None:
         ElementTree.SubElement(user, "no_password")
     else:
@@ -136,20 +163,20 @@ def _user(
     networks = ElementTree.SubElement(user, "networks")
     ElementTree.SubElement(networks, "ip").text = "127.0.0.1"
     ElementTree.SubElement(networks, "ip").text = "::1"
-    ElementTree.SubElement(user, "profile").text = profile
-    ElementTree.SubElement(user, "quota").text = "default"
+    ElementTree.SubElement(user, "profile").text = role.profile
+    ElementTree.SubElement(user, "quota").text = role.quota or "default"
     granted = ElementTree.SubElement(user, "grants")
-    for grant in grants:
+    for grant in role.grants:
         ElementTree.SubElement(granted, "query").text = f"GRANT {grant}"
     return user
 
 
-def _sql_user(name: str, password: str, profile: str, grants: list[str]) -> list[str]:
-    quoted = _name(name)
+def _sql_user(role: Role, password: str) -> list[str]:
+    name = _name(role.name)
     return [
-        f"CREATE USER OR REPLACE {quoted} IDENTIFIED WITH sha256_hash BY '{_digest(password)}'"
-        f" SETTINGS PROFILE {_quote(profile)}",
-        *(f"GRANT {grant} TO {quoted}" for grant in grants),
+        f"CREATE USER OR REPLACE {name} IDENTIFIED WITH sha256_hash BY '{_digest(password)}'"
+        f" SETTINGS PROFILE {_quote(role.profile)}",
+        *(f"GRANT {grant} TO {name}" for grant in role.grants),
     ]
 
 

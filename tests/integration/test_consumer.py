@@ -1,6 +1,8 @@
 """Offsets: committed after the insert is acknowledged, and not before."""
 
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -8,6 +10,7 @@ from confluent_kafka import Consumer, TopicPartition
 from tests.support.events import datum
 from tests.support.running import eventually
 
+from orgtrail_deploy.local.ports import free_ports
 from orgtrail_deploy.local.servers import LocalServers
 from orgtrail_schemas.topics import EVENTS_TOPIC
 
@@ -29,8 +32,8 @@ def freeze(running):
     send(signal.SIGCONT)
 
 
-def committed(running):
-    consumer = Consumer({"bootstrap.servers": running.stack.brokers, "group.id": "orgtrail"})
+def committed(running, group="orgtrail"):
+    consumer = Consumer({"bootstrap.servers": running.stack.brokers, "group.id": group})
     places = [TopicPartition(EVENTS_TOPIC, n) for n in range(4)]
     found = {p.partition: p.offset for p in consumer.committed(places, timeout=10)}
     consumer.close()
@@ -97,3 +100,38 @@ def test_metrics_hold_no_data_of_events(running):
     assert "orgtrail_consumer_events_total" in text
     assert "acme" not in text
     assert "@" not in text
+
+
+DEFECT = """
+import sys
+import orgtrail_consumers.pipeline as pipeline
+from orgtrail_consumers.cli import consume
+
+def broken(decoded, *_):
+    raise KeyError(decoded.columns["org_id"].to_pylist())
+
+pipeline.enrich = broken
+sys.exit(consume())
+"""
+
+
+def test_a_defect_stops_the_worker_and_commits_nothing(running):
+    """The worker ends with an error, the group's offsets stay, and the log repeats no event."""
+    running.raw.send(datum(org_id="defect-org"), b"defect-org")
+    running.wait_for("defect-org", 1)
+    env = running.stack.environment() | {
+        "ORGTRAIL_CONSUMER_GROUP": "defect",
+        "ORGTRAIL_WEB_PORT": str(free_ports(1)[0]),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", DEFECT],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "KeyError at" in done.stderr
+    assert "defect-org" not in done.stderr + done.stdout
+    assert set(committed(running, "defect").values()) == {-1001}

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import clickhouse_connect
 import docker
+import stamina
+from clickhouse_connect.driver.exceptions import ClickHouseError
 from docker.errors import DockerException
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.waiting_utils import wait_for_logs
@@ -73,13 +75,14 @@ class DockerServers:
         self._clickhouse.start()
         wait_for_logs(self._kafka, "Kafka Server started", timeout=120)
         self.clickhouse_port = int(self._clickhouse.get_exposed_port(8123))
-        admin = clickhouse_connect.get_client(
-            host=self.clickhouse_host,
-            port=self.clickhouse_port,
-            username="admin",
-            password="admin",
-            query_retries=20,
-        )
+        for attempt in stamina.retry_context(on=ClickHouseError, attempts=None, timeout=120):
+            with attempt:
+                admin = clickhouse_connect.get_client(
+                    host=self.clickhouse_host,
+                    port=self.clickhouse_port,
+                    username="admin",
+                    password="admin",
+                )
         admin.command("CREATE DATABASE IF NOT EXISTS audit")
         for statement in access_sql(load_secrets(self._root).passwords, ANALYSTS):
             admin.command(statement)
@@ -88,6 +91,17 @@ class DockerServers:
     def stop(self) -> None:
         self._kafka.stop()
         self._clickhouse.stop()
+
+    def pause_clickhouse(self) -> None:
+        """Freeze it: it takes connections and answers nothing."""
+        self._clickhouse.get_wrapped_container().pause()
+
+    def unpause_clickhouse(self) -> None:
+        """Let it go on; harmless when it was not frozen."""
+        container = self._clickhouse.get_wrapped_container()
+        container.reload()
+        if container.status == "paused":
+            container.unpause()
 
     def ended(self) -> str | None:
         return None

@@ -7,7 +7,7 @@ from tests.support.events import datum
 from orgtrail_consumers.batch import Batch
 from orgtrail_consumers.dead_letter import DeadLetterError
 from orgtrail_consumers.people import Seen
-from orgtrail_consumers.pipeline import Pipeline, StaleBatchError
+from orgtrail_consumers.pipeline import DefectError, Pipeline, StaleBatchError
 
 
 class Writer:
@@ -79,3 +79,15 @@ async def test_a_batch_taken_away_during_an_outage_is_given_up():
     answers = iter([True, True, True])
     with pytest.raises(StaleBatchError):
         await pipeline(writer, Letters()).store(batch(datum()), lambda: next(answers, False))
+
+
+async def test_a_defect_is_named_without_its_data():
+    class Broken(Writer):
+        def insert(self, table, rows):
+            raise KeyError("hunter2")
+
+    with pytest.raises(DefectError) as defect:
+        await pipeline(Broken(), Letters()).store(batch(datum()), lambda: True)
+    assert "KeyError" in str(defect.value)
+    assert "hunter2" not in str(defect.value)
+    assert defect.value.__cause__ is None

@@ -80,3 +80,16 @@ def test_only_the_writer_and_the_migrator_reach_the_storage_table():
 def test_a_missing_password_is_an_error():
     with pytest.raises(KeyError):
         users_xml({}, [])
+
+
+def test_both_forms_hold_each_quota():
+    root = ElementTree.fromstring(users_xml(PASSWORDS, ANALYSTS))
+    sql = "\n".join(access_sql(PASSWORDS, ANALYSTS))
+    for name, quota in access().quotas.items():
+        interval = root.find(f"quotas/{name}/interval")
+        assert interval.findtext("queries") == str(quota.queries)
+        holders = {user.tag for user in root.find("users") if user.findtext("quota") == name}
+        (line,) = [x for x in sql.splitlines() if x.startswith(f"CREATE QUOTA OR REPLACE {name} ")]
+        assert f"MAX queries = {quota.queries}, execution_time = {quota.execution_time} TO" in line
+        assert {h.strip(" `") for h in line.split(" TO ")[1].split(",")} == holders
+    assert all(user.findtext("quota") for user in root.find("users"))
