@@ -11,6 +11,7 @@ import faust
 import structlog
 from faust.sensors.prometheus import setup_prometheus_sensors
 from faust.types import StreamT
+from faust.web import Request, Response, View
 from yarl import URL
 
 from orgtrail_consumers import metrics
@@ -19,6 +20,7 @@ from orgtrail_consumers.country import countries
 from orgtrail_consumers.dead_letter import DeadLetters
 from orgtrail_consumers.enrich import Resolvers
 from orgtrail_consumers.failure import describe
+from orgtrail_consumers.health import Health
 from orgtrail_consumers.people import Seen
 from orgtrail_consumers.pipeline import Pipeline, StaleBatchError, wall_clock_ms
 from orgtrail_consumers.progress import progress_rows, settled_through
@@ -38,6 +40,7 @@ def make_app(settings: ConsumerSettings) -> faust.App:
     app = _new_app(settings)
     executor = ThreadPoolExecutor(IN_FLIGHT + 1, "pipeline")
     writer = Writer(settings)
+    health = Health()
     pipeline = Pipeline(
         find_schema=schema_finder(settings),
         resolvers=Resolvers(countries(settings.country_file), client),
@@ -45,6 +48,7 @@ def make_app(settings: ConsumerSettings) -> faust.App:
         dead_letters=DeadLetters(settings),
         seen=Seen(),
         executor=executor,
+        health=health,
         now_ms=wall_clock_ms,
     )
     topic = app.topic(settings.topic, key_serializer="raw", value_serializer="raw")
@@ -100,6 +104,15 @@ def make_app(settings: ConsumerSettings) -> faust.App:
                 )
             except WriteError as error:
                 log.warning("progress_not_written", error=describe(error))
+
+    @app.page("/livez")
+    async def livez(web: View, _request: Request) -> Response:
+        return web.text("ok\n")
+
+    @app.page("/readyz")
+    async def readyz(web: View, _request: Request) -> Response:
+        reasons = health.reasons
+        return web.text("\n".join(reasons or ["ok"]) + "\n", status=503 if reasons else 200)
 
     @app.on_partitions_revoked.connect
     async def forget_progress(*_args: Any, **_kwargs: Any) -> None:

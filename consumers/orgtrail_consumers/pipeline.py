@@ -20,6 +20,7 @@ from orgtrail_consumers.dead_letter import DeadLetterError, DeadLetters, dead_le
 from orgtrail_consumers.decode import FindSchema, decode
 from orgtrail_consumers.enrich import Resolvers, enrich
 from orgtrail_consumers.failure import describe
+from orgtrail_consumers.health import Health
 from orgtrail_consumers.people import Seen, people, people_rows
 from orgtrail_consumers.registry import RegistryAwayError
 
@@ -55,6 +56,7 @@ class Pipeline:
     dead_letters: DeadLetters
     seen: Seen
     executor: Executor
+    health: Health
     now_ms: Callable[[], int]
 
     def prepare(self, batch: Batch) -> Prepared:
@@ -74,11 +76,13 @@ class Pipeline:
             StaleBatchError: it is not.
             DefectError: a step failed in a way that a retry cannot mend.
         """
-        prepared = await self._until_done(current, lambda: self.prepare(batch))
+        prepared = await self._until_done("decode", current, lambda: self.prepare(batch))
         if prepared.rejected:
-            await self._until_done(current, lambda: self._set_aside(batch, prepared.rejected))
+            await self._until_done(
+                "dead_letter", current, lambda: self._set_aside(batch, prepared.rejected)
+            )
         if prepared.rows.num_rows:
-            await self._until_done(current, lambda: self._write(prepared.rows))
+            await self._until_done("write", current, lambda: self._write(prepared.rows))
         metrics.EVENTS.inc(prepared.rows.num_rows)
         metrics.BATCH_RECORDS.observe(len(batch.records))
 
@@ -97,7 +101,7 @@ class Pipeline:
         for item in rejected:
             metrics.DEAD_LETTERS.labels(item.reason).inc()
 
-    async def _until_done(self, current: Callable[[], bool], work: Callable[[], T]) -> T:
+    async def _until_done(self, step: str, current: Callable[[], bool], work: Callable[[], T]) -> T:
         async for attempt in stamina.retry_context(
             on=_MAY_PASS,
             attempts=None,
@@ -109,13 +113,16 @@ class Pipeline:
                 raise StaleBatchError
             with attempt:
                 try:
-                    return await asyncio.get_running_loop().run_in_executor(self.executor, work)
+                    done = await asyncio.get_running_loop().run_in_executor(self.executor, work)
                 except Exception as error:
                     metrics.FAILURES.labels(type(error).__name__).inc()
-                    log.warning("step_failed", error=describe(error))
+                    log.warning("step_failed", step=step, error=describe(error))
+                    self.health.failed(step, describe(error))
                     if isinstance(error, _MAY_PASS):
                         raise
                     raise DefectError(describe(error)) from None
+                self.health.succeeded(step)
+                return done
         raise AssertionError("unreachable: retries never end by themselves")
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import httpx
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from tests.support.events import datum
@@ -92,9 +93,13 @@ def test_every_compression_is_read(running, codec):
     assert len(running.wait_for(f"codec-{codec}", 50)) == 50
 
 
-def test_metrics_hold_no_data_of_events(running):
-    import httpx
+def test_the_worker_is_alive_and_ready(running):
+    port = running.stack.settings.consumer_web_port
+    assert httpx.get(f"http://127.0.0.1:{port}/livez").text == "ok\n"
+    eventually(lambda: httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200)
 
+
+def test_metrics_hold_no_data_of_events(running):
     port = running.stack.settings.consumer_web_port
     text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
     assert "orgtrail_consumer_events_total" in text

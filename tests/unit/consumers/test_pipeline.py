@@ -6,6 +6,7 @@ from tests.support.events import datum
 
 from orgtrail_consumers.batch import Batch
 from orgtrail_consumers.dead_letter import DeadLetterError
+from orgtrail_consumers.health import Health
 from orgtrail_consumers.people import Seen
 from orgtrail_consumers.pipeline import DefectError, Pipeline, StaleBatchError
 
@@ -34,7 +35,7 @@ class Letters:
         self.sent += [(given.records[r.position].value, r.reason) for r in rejected]
 
 
-def pipeline(writer, letters):
+def pipeline(writer, letters, health=None):
     return Pipeline(
         find_schema=find_current,
         resolvers=RESOLVERS,
@@ -42,6 +43,7 @@ def pipeline(writer, letters):
         dead_letters=letters,
         seen=Seen(),
         executor=ThreadPoolExecutor(1),
+        health=health or Health(),
         now_ms=lambda: NOW_MS,
     )
 
@@ -65,6 +67,20 @@ async def test_an_outage_is_waited_for(capsys):
     await pipeline(writer, letters).store(batch(datum(), b"junk"), lambda: True)
     assert [t.num_rows for t in writer.tables["events_store"]] == [1]
     assert len(letters.sent) >= 1
+
+
+async def test_while_an_outage_lasts_the_worker_is_not_ready():
+    health, seen = Health(), []
+
+    class Watching(Writer):
+        def insert(self, table, rows):
+            seen.append(list(health.reasons))
+            super().insert(table, rows)
+
+    await pipeline(Watching(failures=1), Letters(), health).store(batch(datum()), lambda: True)
+    assert [len(reasons) for reasons in seen] == [0, 1, 1]
+    assert seen[1][0].startswith("write: OSError at ")
+    assert health.reasons == []
 
 
 async def test_a_batch_that_was_taken_away_is_not_written():

@@ -1,0 +1,200 @@
+"""``make bench``: the consumer beside its peers, in one run on the same servers and events.
+
+Prints a table and the ratios against the targets; the last line is one JSON object. Takes minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+from tests.benchmarks import engine
+from tests.benchmarks.chart import bars
+from tests.benchmarks.lab import Lab, Progress, Used, lab, wait_stored
+from tests.benchmarks.workload import messages
+from tests.support.batches import FakeRecord, find_current
+
+from orgtrail_consumers.batch import Batch
+from orgtrail_consumers.country import countries
+from orgtrail_consumers.decode import decode
+from orgtrail_consumers.enrich import Resolvers, enrich
+from orgtrail_consumers.user_agent import client as user_agent
+from orgtrail_deploy.local.ports import free_ports
+from orgtrail_schemas.event_schema import current_schema
+
+TOPIC = "audit.events.v1"
+CONFLUENT_TOPIC = "bench.confluent"
+SLOW_TOPIC = "bench.slow"
+TARGETS = {"naive": 20.0, "engine_1": 2.5, "engine_2": 1.9}
+
+
+class Result(dict[str, Any]):
+    """One line of the table."""
+
+    @classmethod
+    def of(cls, progress: Progress, used: Used) -> Result:
+        micro = {name: s * 1e6 / progress.events for name, s in used.cpu.items()}
+        return cls(
+            events_per_second=round(progress.events / progress.seconds),
+            **{f"{name}_us": round(value, 2) for name, value in micro.items()},
+            peak_mb=round(used.peak / 1e6),
+        )
+
+
+@contextmanager
+def process(command: list[str], env: dict[str, str], log: Path) -> Iterator[int]:
+    with log.open("w") as out:
+        child = subprocess.Popen(
+            [sys.executable, *command], env={**os.environ, **env}, stdout=out, stderr=out
+        )
+    try:
+        yield child.pid
+    finally:
+        child.terminate()
+        try:
+            child.wait(20)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def ours(on: Lab, total: int) -> Result:
+    env = {
+        "ORGTRAIL_KAFKA_BROKERS": on.brokers,
+        "ORGTRAIL_CLICKHOUSE_PORT": str(on.http_port),
+        "ORGTRAIL_CLICKHOUSE_WRITER_PASSWORD": on.passwords["audit_writer"],
+        "ORGTRAIL_DATA_DIR": str(on.root / "consumer"),
+        "ORGTRAIL_WEB_PORT": str(free_ports(1)[0]),
+        "ORGTRAIL_CONSUMER_GROUP": f"ours-{time.time_ns()}",
+    }
+    return measured(on, total, ["-m", "orgtrail_deploy.cli", "consume"], env)
+
+
+def naive(on: Lab, total: int) -> Result:
+    env = {"BROKERS": on.brokers, "TOPIC": SLOW_TOPIC, "HTTP_PORT": str(on.http_port)}
+    return measured(on, total, ["-m", "tests.benchmarks.naive_faust"], env)
+
+
+def floor(on: Lab, total: int) -> Result:
+    block = on.root / "block.arrow"
+    values = [m.value for m in messages(20_000, datetime.now(UTC))]
+    batch = Batch(TOPIC, 0, [FakeRecord(v, offset=n) for n, v in enumerate(values)])
+    rows = enrich(
+        decode(values, find_current), batch, Resolvers(countries(None), user_agent), batch.records[0].timestamp
+    ).rows  # fmt: skip
+    with pa.OSFile(str(block), "wb") as out, pa.ipc.new_file(out, rows.schema) as writer:
+        writer.write_table(rows)
+    env = {
+        "BROKERS": on.brokers,
+        "TOPIC": TOPIC,
+        "HTTP_PORT": str(on.http_port),
+        "WRITER_PASSWORD": on.passwords["audit_writer"],
+    }
+    return measured(on, total, ["-m", "tests.benchmarks.floor", str(total), str(block)], env)
+
+
+def measured(on: Lab, total: int, command: list[str], env: dict[str, str]) -> Result:
+    on.truncate()
+    log = on.root / f"{command[1]}.log"
+    with on.admin() as client, process(command, env, log) as pid, on.meter(pid) as used:
+        try:
+            progress = wait_stored(client, total, 60 + total / 2_000)
+        except TimeoutError as error:
+            raise SystemExit(f"{command}: {error}\n{log.read_text()[-2000:]}") from error
+    return Result.of(progress, used[0])
+
+
+def table_engine(on: Lab, total: int, consumers: int, address: str) -> Result:
+    on.truncate()
+    with on.admin() as client, on.meter(None) as used:
+        engine.create(client, on.brokers, CONFLUENT_TOPIC, address, consumers)
+        try:
+            progress = wait_stored(client, total, 60 + total / 5_000)
+        finally:
+            engine.drop(client)
+    return Result.of(progress, used[0])
+
+
+def run(total: int, rounds: int, console: Console) -> dict[str, Any]:
+    results: dict[str, list[Result]] = {}
+    slow = min(total, 100_000)
+    now = datetime.now(UTC)
+    with lab() as on, engine.registry() as address:
+        console.print(f"Filling the topics with {total:,} events …")
+        on.fill(TOPIC, messages(total, now))
+        on.fill(CONFLUENT_TOPIC, engine.confluent(messages(total, now)))
+        on.fill(SLOW_TOPIC, messages(slow, now))
+        size = len(next(messages(1, now)).value)
+        for number in range(rounds):
+            for name, made in {
+                "ours": lambda: ours(on, total),
+                "engine_1": lambda: table_engine(on, total, 1, address),
+                "engine_2": lambda: table_engine(on, total, 2, address),
+                **({"naive": lambda: naive(on, slow), "floor": lambda: floor(on, total)} if number == 0 else {}),
+            }.items():  # fmt: skip
+                result = made()
+                results.setdefault(name, []).append(result)
+                console.print(f"{name}: {result['events_per_second']:,} events/s")
+    best = {
+        name: max(found, key=lambda r: r["events_per_second"]) for name, found in results.items()
+    }
+    speed = {name: r["events_per_second"] for name, r in best.items()}
+    ratios = {name: round(speed["ours"] / speed[name], 2) for name in TARGETS}
+    return {
+        "events": total,
+        "event_bytes": size,
+        "fingerprint": current_schema().fingerprint,
+        "results": best,
+        "ratios": ratios,
+        "targets": TARGETS,
+    }
+
+
+def show(console: Console, found: dict[str, Any]) -> None:
+    table = Table(
+        "consumer", "events/s", "its CPU µs", "ClickHouse µs", "Kafka µs", "peak MB", "ours is"
+    )
+    for name, r in found["results"].items():
+        ratio = found["ratios"].get(name)
+        table.add_row(
+            name,
+            f"{r['events_per_second']:,}",
+            str(r.get("consumer_us", "")),
+            str(r["clickhouse_us"]),
+            str(r["kafka_us"]),
+            str(r["peak_mb"] or ""),
+            f"{ratio} times (target {TARGETS[name]})" if ratio else "",
+        )
+    console.print(table)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--chart", type=Path)
+    arguments = parser.parse_args()
+    console = Console(soft_wrap=True)
+    found = run(arguments.events, arguments.rounds, console)
+    show(console, found)
+    if arguments.chart:
+        speeds = {name: r["events_per_second"] for name, r in found["results"].items()}
+        arguments.chart.write_text(bars("Events per second", speeds), "utf-8")
+    print(json.dumps(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
