@@ -6,14 +6,20 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from orgtrail_consumers.dead_letter import HEADER_DETAIL, HEADER_REASON, HEADER_SOURCE
 from orgtrail_consumers.settings import ConsumerSettings
 
+_OURS = (HEADER_REASON, HEADER_DETAIL, HEADER_SOURCE)
+
 
 class DeadLetter(NamedTuple):
-    """One record that was set aside. ``key`` names the organisation, when there was one."""
+    """One record that was set aside, as it lies on the dead-letter topic.
+
+    ``key``, ``value`` and ``headers`` are the original's; the key names the organisation, when
+    there was one. ``source`` is ``topic/partition/offset/received``.
+    """
 
     partition: int
     offset: int
@@ -21,8 +27,14 @@ class DeadLetter(NamedTuple):
     reason: str
     detail: str
     source: str
-    key: str
-    size: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+    @property
+    def place(self) -> str:
+        """Where it lies: ``partition/offset``."""
+        return f"{self.partition}/{self.offset}"
 
 
 def read_dead_letters(settings: ConsumerSettings) -> Iterator[DeadLetter]:
@@ -71,14 +83,20 @@ def _read(consumer: Consumer, topic: str, partitions: list[int]) -> Iterator[Dea
             continue
         if offset >= left[number] - 1:
             del left[number]
-        headers = dict(message.headers() or [])
-        yield DeadLetter(
-            number,
-            offset,
-            datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC),
-            headers.get(HEADER_REASON, b"").decode(),
-            headers.get(HEADER_DETAIL, b"").decode(),
-            headers.get(HEADER_SOURCE, b"").decode(),
-            (message.key() or b"").decode("utf-8", errors="replace"),
-            len(message.value() or b""),
-        )
+        yield _letter(message)
+
+
+def _letter(message: Message) -> DeadLetter:
+    headers = list(message.headers() or [])
+    ours = {name: value.decode() for name, value in headers if name in _OURS}
+    return DeadLetter(
+        message.partition(),
+        message.offset(),
+        datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC),
+        ours.get(HEADER_REASON, ""),
+        ours.get(HEADER_DETAIL, ""),
+        ours.get(HEADER_SOURCE, ""),
+        message.key(),
+        message.value(),
+        [(name, value) for name, value in headers if name not in _OURS],
+    )

@@ -1,17 +1,17 @@
 """Whatever a service sends: stored or set aside with its reason, and its neighbours are stored."""
 
-import subprocess
-import sys
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from tests.support.events import datum, emit_arguments, record
 from tests.support.running import eventually
+from tests.support.up import orgtrail
 
 from orgtrail_schemas.catalogue import REDACTED
 from orgtrail_schemas.codec import encode
-from orgtrail_schemas.event_schema import current_schema
+from orgtrail_schemas.event_schema import EventSchema, current_schema
 from orgtrail_schemas.topics import DEAD_LETTER_TOPIC
 
 NOW = datetime.now(UTC)
@@ -158,28 +158,53 @@ def test_of_two_records_with_one_key_the_first_is_shown(running, shown_by):
     assert one["actor"]["email"] == "alice@acme.example"
 
 
+def dlq(running, *arguments, **env):
+    return orgtrail("dlq", *arguments, env=running.stack.environment() | env)
+
+
 def test_dlq_list_shows_them(running):
-    done = subprocess.run(
-        [sys.executable, "-m", "orgtrail_deploy.cli", "dlq", "list", "--reason", "malformed"],
-        env=running.stack.environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = dlq(running, "list", "--reason", "malformed")
     lines = done.stdout.splitlines()
-    assert lines[0].split("\t")[:2] == ["set_aside_at", "reason"]
-    assert {line.split("\t")[1] for line in lines[1:]} == {"malformed"}
+    assert lines[0].split("\t")[:3] == ["place", "set_aside_at", "reason"]
+    assert {line.split("\t")[2] for line in lines[1:]} == {"malformed"}
     assert "dead letters" in done.stderr
+    future = dlq(running, "list", "--since", "2100-01-01T00:00:00")
+    assert future.stdout.count("\n") == 1
+
+
+def test_dlq_show_shows_one_whole(running):
+    listed = dlq(running, "list", "--reason", "unknown_framing").stdout.splitlines()[1]
+    shown = dlq(running, "show", listed.split("\t")[0]).stdout
+    assert f"value\t{BAD['unknown_framing'].hex()}" in shown
+    assert "header\tce_id\tb'1'" in shown
+    missing = dlq(running, "show", "0/999999")
+    assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
+
+
+def test_what_a_newer_schema_wrote_is_stored_after_the_consumer_learned_it(running, tmp_path):
+    """Set aside as unknown, then replayed to a consumer that was given the schema."""
+    definition = current_schema().definition
+    later = {"name": "later", "type": ["null", "string"], "default": None}
+    newer = EventSchema(definition | {"fields": [*definition["fields"], later]})
+    value = encode(newer, record(org_id="newer") | {"later": "x"})
+    running.raw.send(value, b"newer")
+    eventually(lambda: running.sql("SELECT 1 FROM audit.dead_letters WHERE org_id = 'newer'"))
+    counted = dlq(running, "replay", "--reason", "unknown_schema", "--dry-run")
+    assert "would be sent again" in counted.stdout
+
+    (tmp_path / "newer.avsc").write_text(json.dumps(newer.definition))
+    running.stack.consumer.stop()
+    running.stack.start_consumer({"ORGTRAIL_SCHEMA_DIR": str(tmp_path)})
+    for _ in range(2):
+        assert dlq(running, "replay", "--reason", "unknown_schema").returncode == 0
+    (event,) = running.wait_for("newer", 1)
+    assert event["schema_fingerprint"] == newer.fingerprint
+    running.stack.consumer.stop()
+    running.stack.start_consumer()
 
 
 def test_a_wrong_reason_is_one_line(running):
-    done = subprocess.run(
-        [sys.executable, "-m", "orgtrail_deploy.cli", "dlq", "list", "--reason", "nonsense"],
-        env=running.stack.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = dlq(running, "list", "--reason", "nonsense")
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import socket
 
 from orgtrail_deploy.errors import StackError
 
 LOOPBACK = "127.0.0.1"
+
+_BELOW_EPHEMERAL = (10_000, 32_000)
 
 
 def require_free(port: int, what: str, setting: str) -> int:
@@ -28,12 +31,19 @@ def require_free(port: int, what: str, setting: str) -> int:
 
 
 def free_ports(count: int) -> list[int]:
-    """As many ports as asked for that nothing listens on at this moment."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind((LOOPBACK, 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """As many ports as asked for that nothing listens on at this moment.
+
+    They lie below the range that systems take outgoing connections' ports from, so that none of
+    those takes one before a server does.
+    """
+    found: list[int] = []
+    for port in random.sample(range(*_BELOW_EPHEMERAL), 200 + count):
+        with socket.socket() as probe:
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise StackError(f"this machine has no {count} free ports")

@@ -91,10 +91,13 @@ class Stack:
             "ORGTRAIL_SIGN_IN_DIR": str(sign_in_folder(self.root)),
         }
 
-    def start_consumer(self) -> Child:
-        """Start the consumer over servers that run; on return it answers."""
+    def start_consumer(self, settings: dict[str, str] | None = None) -> Child:
+        """Start the consumer over servers that run; on return it answers.
+
+        ``settings`` are set beside those of ``environment``.
+        """
         port = self.settings.consumer_web_port
-        self.consumer = self._start_own("the consumer", "consume")
+        self.consumer = self._start_own("the consumer", "consume", settings or {})
         self.consumer.wait_until(lambda: _answers(f"http://{LOOPBACK}:{port}/"), 60)
         return self.consumer
 
@@ -108,7 +111,7 @@ class Stack:
         say("Migrating")
         self.migrate()
         say("Starting the consumer and the query service")
-        self.query = self._start_own("the query service", "serve")
+        self.query = self._start_own("the query service", "serve", {})
         self.start_consumer()
         self.query.wait_until(lambda: _answers(f"{self.page}/readyz"), 60)
 
@@ -124,12 +127,12 @@ class Stack:
             )
         )
 
-    def _start_own(self, name: str, command: str) -> Child:
+    def _start_own(self, name: str, command: str, settings: dict[str, str]) -> Child:
         return Child(
             name,
             [sys.executable, "-m", "orgtrail_deploy.cli", command],
             log=self.root / "logs" / f"{command}.log",
-            env=self.environment(),
+            env=self.environment() | settings,
         )
 
 

@@ -1,0 +1,60 @@
+"""Send dead letters to the topic again, as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from orgtrail_consumers.dead_letter_reader import DeadLetter
+from orgtrail_consumers.settings import ConsumerSettings
+
+_AT_ONCE = 10_000
+
+
+def replay(
+    settings: ConsumerSettings, letters: Iterable[DeadLetter], progress: Callable[[int], None]
+) -> int:
+    """Send each with its original key, value and headers; how many Kafka acknowledged.
+
+    Replaying twice is harmless: a record that is stored already is the same row again. What still
+    cannot be stored is set aside again.
+
+    Raises:
+        KafkaException: Kafka refused one; those before it are sent.
+    """
+    producer = Producer(
+        {
+            **settings.librdkafka(),
+            "enable.idempotence": True,
+            "partitioner": "murmur2_random",
+            "message.max.bytes": 8_000_000,
+            "allow.auto.create.topics": False,
+            "log_level": 2,
+        }
+    )
+    sent = 0
+    failures: list[KafkaError] = []
+
+    def delivered(error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            failures.append(error)
+
+    for letter in letters:
+        producer.produce(
+            settings.topic,
+            letter.value,
+            letter.key,
+            headers=letter.headers,
+            on_delivery=delivered,
+        )
+        sent += 1
+        if sent % _AT_ONCE == 0:
+            producer.flush(60)
+            progress(sent)
+        if failures:
+            raise KafkaException(failures[0])
+    if producer.flush(60) or failures:
+        raise KafkaException(failures[0] if failures else KafkaError(KafkaError._TIMED_OUT))
+    progress(sent)
+    return sent
