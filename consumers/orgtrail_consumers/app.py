@@ -138,6 +138,8 @@ def _new_app(settings: ConsumerSettings) -> faust.App:
         # fetched again by its next owner.
         stream_wait_empty=False,
         stream_buffer_maxsize=IN_FLIGHT,
+        # One answer to a fetch should fill a batch: many small inserts cost ClickHouse twice.
+        consumer_max_fetch_size=settings.fetch_kilobytes * 1024,
         broker_commit_interval=0.5,
         broker_session_timeout=10.0,
         broker_heartbeat_interval=3.0,
