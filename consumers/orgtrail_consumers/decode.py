@@ -47,11 +47,15 @@ def decode(values: Sequence[bytes | None], find_schema: FindSchema) -> Decoded:
             continue
         data = [(values[p] or b"")[frame.size :] for p in positions]
         columns = _decode_together(data, schema)
+        good = positions
         if columns is None:
             columns, good = _decode_good_ones(positions, data, schema, rejected)
-            parts.append((_align(columns), good, schema.fingerprint))
-        else:
-            parts.append((_align(columns), positions, schema.fingerprint))
+        aligned = _align(columns)
+        if aligned is None:
+            detail = f"schema {schema.fingerprint} is not that of an audit event"
+            rejected += [Rejected(p, "malformed", detail) for p in good]
+            continue
+        parts.append((aligned, good, schema.fingerprint))
     return Decoded(
         pa.concat_batches([part[0] for part in parts]) if parts else _EMPTY,
         pa.array([p for part in parts for p in part[1]], pa.int64()),
@@ -121,11 +125,27 @@ def _halve(
         yield from _halve(items[middle:], schema, rejected)
 
 
-def _align(columns: pa.RecordBatch) -> pa.RecordBatch:
-    """The columns that the current schema knows, in its order and types."""
+def _align(columns: pa.RecordBatch) -> pa.RecordBatch | None:
+    """The columns of the current schema; ``None`` when they cannot be made of the writer's.
+
+    A field that an older writer did not know has its default.
+    """
     if columns.schema == _CURRENT:
         return columns
-    return columns.select(_CURRENT.names).cast(_CURRENT)
+    fields = {field["name"]: field for field in current_schema().plain["fields"]}
+    made = []
+    try:
+        for name in _CURRENT.names:
+            kind = _CURRENT.field(name).type
+            if name in columns.schema.names:
+                made.append(columns[name].cast(kind))
+            else:
+                default = fields[name]["default"]
+                value = list(default.items()) if pa.types.is_map(kind) else default
+                made.append(pa.array([value] * columns.num_rows, kind))
+        return pa.record_batch(made, schema=_CURRENT)
+    except (KeyError, pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
+        return None
 
 
 _EMPTY = pyruhvro.deserialize_array([], current_schema().plain_json)

@@ -10,10 +10,6 @@ import pyarrow.compute as pc
 from orgtrail_consumers.columns import offsets, parents
 from orgtrail_schemas.catalogue import REDACTED, Sensitivity, catalogue
 
-# Stands in no event key and no field name that a service can send as JSON or Avro text by habit,
-# and if it does, only splits the pair at another place: both halves are then unlisted, so secret.
-_SEPARATOR = "\x1f"
-
 
 def redact_changes(events: pa.StringArray, changes: pa.ListArray) -> pa.ListArray:
     """The changes, with the old and new value of every secret field replaced.
@@ -43,13 +39,18 @@ def _secret(
     names: pa.StringArray,
     sensitivity: Callable[[str, str], Sensitivity],
 ) -> pa.BooleanArray:
-    pairs = pc.binary_join_element_wise(events.take(parents(lists)), names, _SEPARATOR)
-    encoded = pairs.dictionary_encode()
+    keys, fields = events.take(parents(lists)).dictionary_encode(), names.dictionary_encode()
+    # A pair is one number, not a joined text: no separator is one that no sender can send.
+    width = max(1, len(fields.dictionary))
+    pairs = pc.add(
+        pc.multiply(keys.indices.cast(pa.int64()), width), fields.indices.cast(pa.int64())
+    ).dictionary_encode()
+    of_key, of_field = keys.dictionary.to_pylist(), fields.dictionary.to_pylist()
     found = [
-        sensitivity(*pair.split(_SEPARATOR, 1)) == "secret"
-        for pair in encoded.dictionary.to_pylist()
+        sensitivity(of_key[pair // width], of_field[pair % width]) == "secret"
+        for pair in pairs.dictionary.to_pylist()
     ]
-    return pa.array(found, pa.bool_()).take(encoded.indices)
+    return pa.array(found, pa.bool_()).take(pairs.indices)
 
 
 def _hide(values: pa.StringArray, secret: pa.BooleanArray) -> pa.StringArray:

@@ -6,6 +6,7 @@ import json
 
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
+from fastavro.schema import SchemaParseException, UnknownType
 
 from orgtrail_consumers.decode import FindSchema
 from orgtrail_consumers.settings import ConsumerSettings
@@ -26,7 +27,7 @@ def schema_finder(settings: ConsumerSettings) -> FindSchema:
     known = schemas_by_fingerprint(settings.schema_dir)
     url = settings.schema_registry_url
     registry = None if url is None else SchemaRegistryClient({"url": url})
-    answered: dict[int, EventSchema] = {}
+    answered: dict[int, EventSchema | None] = {}
 
     def find(frame: Frame) -> EventSchema | None:
         if frame.fingerprint is not None:
@@ -40,10 +41,20 @@ def schema_finder(settings: ConsumerSettings) -> FindSchema:
             except SchemaRegistryError as error:
                 if error.http_status_code == 404:
                     return None
-                raise RegistryAwayError(str(error)) from error
-            except OSError as error:
-                raise RegistryAwayError(str(error)) from error
-            answered[number] = EventSchema(json.loads(text or "{}"))
+                raise RegistryAwayError(type(error).__name__) from error
+            # Whatever its HTTP client raises: no answer is no verdict.
+            except Exception as error:
+                raise RegistryAwayError(type(error).__name__) from error
+            answered[number] = _parsed(text)
         return answered[number]
 
     return find
+
+
+def _parsed(text: str | None) -> EventSchema | None:
+    """The schema; ``None`` when it is no Avro record: a registry holds other kinds too."""
+    try:
+        definition = json.loads(text or "")
+        return EventSchema(definition) if definition["type"] == "record" else None
+    except (ValueError, KeyError, TypeError, SchemaParseException, UnknownType):
+        return None

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from cyclopts import Parameter
 
-from orgtrail.errors import AuditError
+from orgtrail.errors import AuditError, InvalidEventError
 from orgtrail.event import Actor, Change, Context, Target
 from orgtrail.producer import AuditProducer, Delivery
 
@@ -117,16 +117,20 @@ def _emit(producer: AuditProducer, line: _Line) -> str:
 
 
 def _target(text: str) -> Target:
-    kind, _, who = text.partition(":")
+    kind, colon, who = text.partition(":")
+    if not colon or not who:
+        raise InvalidEventError("--target", "must be TYPE:ID or TYPE:EMAIL, such as user:bob@x")
     return Target(type=kind, email=who) if "@" in who else Target(type=kind, id=who)
 
 
 def _change(text: str) -> Change:
-    field, value = _pair(text)
+    field, value = _pair(text, "--change", "FIELD=OLD=>NEW or FIELD=NEW")
     old, arrow, new = value.partition("=>")
     return Change(field=field, old=old, new=new) if arrow else Change(field=field, new=value)
 
 
-def _pair(text: str) -> tuple[str, str]:
-    key, _, value = text.partition("=")
+def _pair(text: str, flag: str = "--metadata", form: str = "KEY=VALUE") -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise InvalidEventError(flag, f"must be {form}")
     return key, value

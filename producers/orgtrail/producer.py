@@ -18,6 +18,9 @@ from orgtrail.spool import Spool
 from orgtrail_schemas.codec import encode
 from orgtrail_schemas.event_schema import current_schema
 
+MAX_EVENT_BYTES = 900_000
+"""How large an encoded event may be: what a topic and its producers take by default, less room."""
+
 _DRAIN = 500
 
 
@@ -160,6 +163,9 @@ class AuditProducer:
         key = record["org_id"].encode()
         value = encode(self._schema, record)
         headers = _headers(record, traceparent)
+        # Checked here and not by Kafka: the spool must hold nothing that can never leave it.
+        if len(value) > MAX_EVENT_BYTES:
+            raise InvalidEventError("event", f"is larger than {MAX_EVENT_BYTES} bytes")
         done = partial(self._delivered, record["event_id"], report)
         # While older events wait on disk, newer ones queue behind them.
         if self._spool is not None and len(self._spool):
@@ -167,8 +173,6 @@ class AuditProducer:
             return
         try:
             self._kafka.send(key, value, headers, done)
-        except ValueError as error:
-            raise InvalidEventError("event", f"is too large to send: {error}") from error
         except BufferError as error:
             if self._spool is None:
                 raise BufferFullError(

@@ -61,16 +61,17 @@ class Database:
             context = await client.raw_stream(statement.sql, parameters=statement.parameters)
         except (ClickHouseError, aiohttp.ClientError, OSError, TimeoutError) as error:
             raise _translated(error) from error
-        held = bytearray()
+        held, begun = bytearray(), False
         async with context as chunks:
             try:
                 async for chunk in chunks:
                     held += chunk
                     if len(held) > 2 * _HELD_BACK:
+                        begun = True
                         yield bytes(held[:-_HELD_BACK])
                         del held[:-_HELD_BACK]
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                raise ExportBrokenError from error
+                raise (ExportBrokenError() if begun else unavailable()) from error
         yield bytes(held)
 
     async def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Problem(Exception):  # noqa: N818 - it is the RFC's word
     """What is answered instead of what was asked for. ``kind`` ends the stable type URI."""
 

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from tests.support.up import orgtrail
 
 from orgtrail import Actor, AuditProducer, ProducerSettings
@@ -45,6 +46,26 @@ def test_a_wrong_event_is_one_line(running):
     done = orgtrail("emit", "user.login", "--org", "cli", env=running.stack.environment())
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "orgtrail emit: actor: needs an id or an email\n"
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--change", "role"],
+        ["--metadata", "note"],
+        ["--target", "bob@x"],
+        ["--outcome", "maybe"],
+        ["--event-id", "42"],
+        ["--ip", "nowhere"],
+    ],
+    ids=lambda flags: flags[0],
+)
+def test_a_wrong_flag_is_one_line(running, flags):
+    env = running.stack.environment()
+    done = orgtrail("emit", "user.login", "--org", "cli", "--actor", "a@x", *flags, env=env)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("orgtrail emit: ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_what_was_spooled_is_delivered_in_order_when_kafka_is_back(running, tmp_path):

@@ -123,6 +123,36 @@ def test_an_older_and_a_newer_schema_are_aligned_to_the_current_one():
     assert set(seen.fingerprints.to_pylist()) == set(known)
 
 
+def test_what_an_older_schema_did_not_know_has_its_default():
+    fields = [f for f in SCHEMA.definition["fields"] if f["name"] not in ("metadata", "outcome")]
+    older = EventSchema(SCHEMA.definition | {"fields": fields})
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, older.parsed, record())
+    seen = decode([older.header + out.getvalue()], lambda _frame: older)
+    row = seen.columns.to_pylist()[0]
+    assert (row["metadata"], row["outcome"]) == ([], "success")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [{"name": "event_id", "type": "string"}],
+        [{"name": f["name"], "type": "string"} for f in SCHEMA.definition["fields"]],
+    ],
+    ids=["fields missing", "other types"],
+)
+def test_the_schema_of_something_else_is_no_reason_to_stop(fields):
+    """A registry may name any schema: its records are set aside, and their neighbours stored."""
+    other = EventSchema({"type": "record", "name": "Invoice", "fields": fields})
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, other.parsed, {f["name"]: "x" for f in fields})
+    known = {SCHEMA.fingerprint: SCHEMA, other.fingerprint: other}
+    values = [datum(), other.header + out.getvalue(), datum()]
+    seen = decode(values, lambda frame: known.get(frame.fingerprint or ""))
+    assert [(r.position, r.reason) for r in seen.rejected] == [(1, "malformed")]
+    assert seen.columns.num_rows == 2
+
+
 def test_an_outage_of_the_registry_is_no_verdict():
     def away(_frame):
         raise ConnectionError

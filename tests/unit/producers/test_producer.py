@@ -73,6 +73,18 @@ def test_a_full_spool_is_an_error_in_words(tmp_path):
         audit.close(0.1)
 
 
+def test_an_event_that_no_topic_takes_is_refused_and_never_spooled(tmp_path):
+    from orgtrail import Target
+
+    audit = producer(spool_dir=tmp_path, buffer_events=1)
+    emit(audit)
+    huge = [Target(type="user", name="x" * 4000) for _ in range(300)]
+    with pytest.raises(InvalidEventError, match="larger than"):
+        emit(audit, targets=huge)
+    audit.close(1)
+    assert audit.spooled == 1
+
+
 def test_nothing_is_taken_after_close():
     audit = producer()
     audit.close(0)
