@@ -25,6 +25,7 @@ from tests.benchmarks.chart import bars
 from tests.benchmarks.lab import Lab, Progress, Used, lab, wait_stored
 from tests.benchmarks.workload import messages
 from tests.support.batches import FakeRecord, find_current
+from tests.support.registry import registry
 
 from orgtrail_consumers.batch import Batch
 from orgtrail_consumers.country import countries
@@ -139,7 +140,7 @@ def run(total: int, rounds: int, console: Console) -> dict[str, Any]:
     results: dict[str, list[Result]] = {}
     slow = min(total, 100_000)
     now = datetime.now(UTC)
-    with lab() as on, engine.registry() as address:
+    with lab() as on, registry() as address:
         console.print(f"Filling the topics with {total:,} events …")
         on.fill(TOPIC, messages(total, now))
         on.fill(CONFLUENT_TOPIC, engine.confluent(messages(total, now)))

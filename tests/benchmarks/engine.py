@@ -2,41 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from clickhouse_connect.driver.client import Client
 from tests.benchmarks.workload import Message
 
-from orgtrail_schemas.event_schema import current_schema
-
 REGISTRY_ID = 1
-
-
-class _Registry(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        body = json.dumps({"schema": current_schema().plain_json}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def registry() -> Iterator[str]:
-    """A registry that knows one schema; its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Registry)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
 
 
 def confluent(messages: Iterator[Message]) -> Iterator[Message]:

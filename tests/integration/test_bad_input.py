@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from tests.support.events import datum, emit_arguments, record
+from tests.support.registry import REGISTRY_ID, registry
 from tests.support.running import eventually
 from tests.support.up import orgtrail
 
 from orgtrail_schemas.catalogue import REDACTED
-from orgtrail_schemas.codec import encode
+from orgtrail_schemas.codec import encode, encode_confluent
 from orgtrail_schemas.event_schema import EventSchema, current_schema
 from orgtrail_schemas.topics import DEAD_LETTER_TOPIC
 
@@ -200,6 +201,23 @@ def test_what_a_newer_schema_wrote_is_stored_after_the_consumer_learned_it(runni
     (event,) = running.wait_for("newer", 1)
     assert event["schema_fingerprint"] == newer.fingerprint
     running.stack.consumer.stop()
+    running.stack.start_consumer()
+
+
+def test_confluent_framing_is_read_where_a_registry_is_configured(running):
+    """A known id is stored, an unknown one set aside; without a registry both would be."""
+    org = b"confluent"
+    item = record(org_id="confluent")
+    with registry() as address:
+        running.stack.consumer.stop()
+        running.stack.start_consumer({"ORGTRAIL_SCHEMA_REGISTRY_URL": address})
+        running.raw.send(encode_confluent(current_schema(), 99, record(org_id="confluent")), org)
+        running.raw.send(encode_confluent(current_schema(), REGISTRY_ID, item), org)
+        (event,) = running.wait_for("confluent", 1)
+        assert event["event_id"] == item["event_id"]
+        page = running.get("/v1/orgs/confluent/events", org="confluent").json()
+        assert page["set_aside"] == 1
+        running.stack.consumer.stop()
     running.stack.start_consumer()
 
 
