@@ -7,27 +7,45 @@ from __future__ import annotations
 
 import sys
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from orgtrail_deploy.errors import StackError
 
-app = App(name="orgtrail", help="The audit trail of an organization.", version_flags=["--version"])
-app.command("orgtrail.cli:emit", name="emit")
-app.command("orgtrail_consumers.cli:consume", name="consume")
-app.command("orgtrail_consumers.cli:dlq", name="dlq")
-app.command("orgtrail_query_service.cli:serve", name="serve")
-app.command("orgtrail_deploy.local.up:up", name="up")
-app.command("orgtrail_deploy.local.commands:sql", name="sql")
-app.command("orgtrail_deploy.local.commands:token", name="token")
-app.command("orgtrail_deploy.local.commands:sign_in", name="sign-in")
-app.command("orgtrail_deploy.migrate:migrate", name="migrate")
-app.command("orgtrail_deploy.access:access", name="access")
+COMMANDS = {
+    "up": ("orgtrail_deploy.local.up:up", "Run the whole stack on this machine."),
+    "emit": ("orgtrail.cli:emit", "Send audit events to Kafka."),
+    "sql": ("orgtrail_deploy.local.commands:sql", "Ask the local stack as an analyst."),
+    "token": ("orgtrail_deploy.local.commands:token", "Print a token for the local stack's API."),
+    "sign-in": ("orgtrail_deploy.local.commands:sign_in", "Print a new link to the local page."),
+    "dlq": ("orgtrail_consumers.cli:dlq", "List, show and replay dead letters."),
+    "consume": ("orgtrail_consumers.cli:consume", "Run a consumer."),
+    "serve": ("orgtrail_query_service.cli:serve", "Run the query service."),
+    "migrate": ("orgtrail_deploy.migrate:migrate", "Bring Kafka and ClickHouse to this version."),
+    "access": ("orgtrail_deploy.access:access", "Make the users of a real ClickHouse server."),
+}
+"""Each command with where it is, and what it does in a line; imported when it runs."""
+
+
+def make_app(chosen: str | None) -> App:
+    """The tool. The overview says a line of each command; the ``chosen`` one says all it has."""
+    app = App(
+        name="orgtrail",
+        help="The audit trail of an organization.",
+        version_flags=["--version"],
+        default_parameter=Parameter(negative=()),
+    )
+    for name, (where, text) in COMMANDS.items():
+        if name == chosen:
+            app.command(where, name=name)
+        else:
+            app.command(where, name=name, help=text)
+    return app
 
 
 def main() -> None:
     """Run the tool; errors that a user can mend are one line."""
     try:
-        app()
+        make_app(next(iter(sys.argv[1:]), None))()
     except StackError as error:
         print(f"orgtrail: {error}", file=sys.stderr)
         sys.exit(1)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from cyclopts import Parameter
 
 from orgtrail.errors import AuditError, InvalidEventError
 from orgtrail.event import Actor, Change, Context, Target
@@ -34,19 +33,14 @@ class _Line(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 def emit(
     event: str | None = None,
     *,
-    org: Annotated[list[str] | None, Parameter(help="The organization; repeatable.")] = None,
-    actor: Annotated[str | None, Parameter(help="Email of who acted.")] = None,
+    org: list[str] | None = None,
+    actor: str | None = None,
     actor_id: str = "",
     actor_name: str = "",
     actor_type: str = "user",
-    target: Annotated[
-        list[str] | None,
-        Parameter(help="TYPE:ID or TYPE:EMAIL of what was acted upon; repeatable."),
-    ] = None,
-    change: Annotated[
-        list[str] | None, Parameter(help="FIELD=OLD=>NEW, or FIELD=NEW; repeatable.")
-    ] = None,
-    metadata: Annotated[list[str] | None, Parameter(help="KEY=VALUE; repeatable.")] = None,
+    target: list[str] | None = None,
+    change: list[str] | None = None,
+    metadata: list[str] | None = None,
     ip: str = "",
     user_agent: str = "",
     request_id: str = "",
@@ -57,6 +51,22 @@ def emit(
 
     Connects as the ORGTRAIL_ settings say. Exits with 0 when every event was acknowledged by
     Kafka or safely spooled, and with 1 otherwise.
+
+    Args:
+        event: The event's key, such as user.login.
+        org: The organization; repeatable.
+        actor: Email of who acted.
+        actor_id: Id of who acted; an email or an id is needed.
+        actor_name: Name of who acted.
+        actor_type: user, service_account, support or system.
+        target: TYPE:ID or TYPE:EMAIL of what was acted upon; repeatable.
+        change: FIELD=OLD=>NEW, or FIELD=NEW; repeatable.
+        metadata: KEY=VALUE; repeatable.
+        ip: Address that it came from.
+        user_agent: User agent that it came from.
+        request_id: The request that caused it.
+        outcome: success, failure or denied.
+        event_id: A UUIDv7, to send the same event again.
     """
     tally: Counter[str] = Counter()
 

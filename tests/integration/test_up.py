@@ -6,6 +6,7 @@ import subprocess
 
 import httpx
 import pytest
+from tests.support.running import eventually
 from tests.support.up import Up, environment, orgtrail
 
 from orgtrail_deploy.local.folders import jar_cache
@@ -38,13 +39,18 @@ def test_it_runs_until_ctrl_c_and_keeps_its_data(tmp_path):
         assert "acme" in orgtrail("sql", query, env=env).stdout
         before = count(env)
         assert before > 1000
+        emit = up.line("emit user.login").split(" emit ")
+        brokers = dict([emit[0].split()[0].split("=")])
+        sent = orgtrail("emit", *emit[1].split(), env=env | brokers)
+        assert sent.returncode == 0, sent.stderr
+        eventually(lambda: count(env) == before + 1)
     finally:
         left = up.interrupt()
     assert left == []
 
     up = Up(env, tmp_path / "log2")
     try:
-        assert count(env) == before
+        assert count(env) == before + 1
         second = orgtrail("up", env=env)
         assert second.returncode == 1
         assert "already runs" in second.stderr

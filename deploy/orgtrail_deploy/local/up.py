@@ -12,6 +12,7 @@ from types import FrameType
 from rich.console import Console
 
 from orgtrail.errors import AuditError
+from orgtrail.settings import ProducerSettings
 from orgtrail_deploy.errors import StackError
 from orgtrail_deploy.local.analyst import ask
 from orgtrail_deploy.local.demo import emit_demo
@@ -123,11 +124,17 @@ SQL, as an analyst with a grant:
   {command} sql '{_QUERY}'
   {client}
 Emit an event:
-  {command} emit user.login --org acme --actor you@acme.example
+  {_brokers(stack)}{command} emit user.login --org acme --actor you@acme.example
 
 Ctrl-C stops everything.""",
         markup=False,
     )
+
+
+def _brokers(stack: Stack) -> str:
+    # The SDK's default is this stack's default.
+    default = ProducerSettings.model_fields["kafka_brokers"].default
+    return "" if stack.brokers == default else f"ORGTRAIL_KAFKA_BROKERS={stack.brokers} "
 
 
 def _command() -> str:
