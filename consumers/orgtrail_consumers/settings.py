@@ -52,7 +52,7 @@ class ConsumerSettings(BaseSettings):
     batch_records: int = Field(20_000, ge=1, description="How many records a batch may have.")
     batch_kilobytes: int = Field(16_384, ge=1, description="How many kilobytes a batch may have.")
     fetch_kilobytes: int = Field(
-        4_096, ge=64, description="How many kilobytes to fetch of a partition at once."
+        2_048, ge=64, description="How many kilobytes to fetch of a partition at once."
     )
     idle_margin_s: float = Field(
         5, ge=0, description="How far behind the clock an idle partition counts as settled, in s."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -125,13 +125,16 @@ class Lab:
         if consumer is not None:
             processes["consumer"] = psutil.Process(consumer)
         before = {name: _cpu(process) for name, process in processes.items()}
-        peak = [0]
+        peak, last = [0], dict(before)
         done = threading.Event()
 
         def watch() -> None:
             while not done.wait(0.2):
-                if consumer is not None and processes["consumer"].is_running():
-                    peak[0] = max(peak[0], processes["consumer"].memory_info().rss)
+                # A peer may end by itself: what was seen last is what it used.
+                with suppress(psutil.NoSuchProcess):
+                    last.update((name, _cpu(process)) for name, process in processes.items())
+                    if consumer is not None:
+                        peak[0] = max(peak[0], processes["consumer"].memory_info().rss)
 
         watcher = threading.Thread(target=watch)
         watcher.start()
@@ -141,7 +144,7 @@ class Lab:
         finally:
             done.set()
             watcher.join()
-        cpu = {name: _cpu(process) - before[name] for name, process in processes.items()}
+        cpu = {name: last[name] - before[name] for name in processes}
         results.append(Used(cpu, peak[0]))
 
     def stop(self) -> None:
