@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import uuid
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from orgtrail_deploy.errors import StackError
@@ -125,9 +126,7 @@ class Broker:
 
     def _format(self, properties: Path) -> None:
         shutil.rmtree(self.node.folder / "data", ignore_errors=True)
-        # Every node of a cluster must be given the same id: it follows from its first port.
-        name = uuid.uuid5(uuid.NAMESPACE_URL, f"orgtrail:{self._peers[0].controller_port}")
-        cluster = base64.urlsafe_b64encode(name.bytes).decode().rstrip("=")
+        cluster = cluster_id(self._peers[0].controller_port)
         alone = ["--standalone"] if len(self._peers) == 1 else []
         done = subprocess.run(  # noqa: S603
             [_java(), "-XX:TieredStopAtLevel=1", "-cp", self._classpath, "kafka.tools.StorageTool",
@@ -137,6 +136,17 @@ class Broker:
         if done.returncode:
             lines = (done.stderr or done.stdout).strip().splitlines()
             raise StackError(f"Kafka could not format {self.node.folder}: {lines[-1:]}")
+
+
+def cluster_id(port: int) -> str:
+    """The id that every node of a cluster must be given: it follows from the first one's port."""
+    for attempt in count():
+        name = uuid.uuid5(uuid.NAMESPACE_URL, f"orgtrail:{port}:{attempt}")
+        text = base64.urlsafe_b64encode(name.bytes).decode().rstrip("=")
+        # The formatting tool takes what begins with a dash for an option.
+        if not text.startswith("-"):
+            return text
+    raise AssertionError("unreachable: the attempts never end")
 
 
 def _java() -> str:
