@@ -38,7 +38,7 @@ docs: env ## Make the generated documents anew
 	@$(BIN)/python -m orgtrail_deploy.documents
 
 COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes \
-  --no-emit-index-url --no-annotate --no-header
+  --no-annotate --no-header
 
 lock: env ## Resolve the dependencies anew into the lock files
 	@$(BIN)/$(COMPILE) --all-extras -o requirements.lock pyproject.toml
