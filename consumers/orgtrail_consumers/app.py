@@ -89,7 +89,7 @@ def make_app(settings: ConsumerSettings) -> faust.App:
             reached = settled_through(
                 settled.get(tp.partition),
                 ledger.stored_through(tp),
-                ledger.pending(tp),
+                ledger.under_way(tp, where.handed_out if where else None),
                 where,
                 int(settings.idle_margin_s * 1000),
             )

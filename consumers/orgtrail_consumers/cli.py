@@ -41,8 +41,10 @@ def _run(settings: ConsumerSettings) -> int:
 
     from orgtrail_consumers.app import make_app
     from orgtrail_consumers.logs import configure_logs
+    from orgtrail_consumers.memory import tune_memory
 
     configure_logs()
+    tune_memory()
     app = make_app(settings)
     worker = Worker(app, loglevel="warning", redirect_stdouts=False, quiet=True)
     try:

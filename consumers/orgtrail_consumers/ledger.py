@@ -27,10 +27,12 @@ class Ledger(Generic[P]):
     def __init__(self) -> None:
         self._entries: defaultdict[P, deque[_Entry]] = defaultdict(deque)
         self._stored_through: dict[P, int] = {}
+        self._reached: dict[P, int] = {}
 
     def add(self, partition: P, batch: Batch) -> None:
         """A batch was handed out."""
         self._entries[partition].append(_Entry(batch))
+        self._reached[partition] = batch.last_offset
 
     def mark_stored(self, partition: P, batch: Batch) -> None:
         """Every record of the batch is stored or dead-lettered, and acknowledged.
@@ -63,11 +65,14 @@ class Ledger(Generic[P]):
         """The broker time (ms) of the last record that counts as committable."""
         return self._stored_through.get(partition)
 
-    def pending(self, partition: P) -> int:
-        """How many batches are under way."""
-        return len(self._entries[partition])
+    def under_way(self, partition: P, handed_out: int | None) -> bool:
+        """Whether something is: a batch, or records up to ``handed_out`` that are in none yet."""
+        if self._entries[partition]:
+            return True
+        return handed_out is not None and handed_out > self._reached.get(partition, -1)
 
     def forget(self, partition: P) -> None:
         """The partition was taken away: what is under way belongs to its next owner."""
         self._entries.pop(partition, None)
         self._stored_through.pop(partition, None)
+        self._reached.pop(partition, None)

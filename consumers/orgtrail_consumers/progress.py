@@ -12,7 +12,7 @@ from orgtrail_consumers.transport import Position
 def settled_through(
     previous: int | None,
     stored_through: int | None,
-    pending: int,
+    under_way: bool,
     position: Position | None,
     margin_ms: int,
 ) -> int | None:
@@ -26,7 +26,7 @@ def settled_through(
     if stored_through is not None:
         candidates.append(stored_through)
     if (
-        pending == 0
+        not under_way
         and position is not None
         and position.position == position.stable_end == position.end
     ):

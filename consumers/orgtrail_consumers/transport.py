@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, cast
 
+from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
@@ -24,15 +25,25 @@ class Position(NamedTuple):
 
     ``position`` is the next offset to fetch, ``stable_end`` the end for readers of committed
     records, ``end`` that of the log; ``asked_at`` is when (ms since 1970, by this machine's clock).
+    ``handed_out`` is the last offset that left the client; ``None`` when none did.
     """
 
     position: int
     stable_end: int
     end: int
     asked_at: int
+    handed_out: int | None
+
+
+_FIRST_FEW = 64
+"""How many records are taken before their size is known."""
 
 
 class _Thread(driver.AIOKafkaConsumerThread):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.handed_out: dict[TP, int] = {}
+
     def _create_worker_consumer(self, transport: driver.Transport) -> Any:
         # Faust reads uncommitted records unless it runs transactions of its own; the flag that it
         # looks at decides about nothing else here.
@@ -54,8 +65,48 @@ class _Thread(driver.AIOKafkaConsumerThread):
             asked_at = consumer.last_poll_timestamp(tp)
             if end is not None and stable is not None and asked_at is not None:
                 position = await consumer.position(tp)
-                found[tp] = Position(position, stable, end, asked_at)
+                handed_out = self.handed_out.get(tp)
+                found[tp] = Position(position, stable, end, asked_at, handed_out)
         return found
+
+    async def _fetch_records(
+        self,
+        consumer: Any,
+        active_partitions: set[TP],
+        timeout: float | None = None,  # noqa: ASYNC109
+        max_records: int | None = None,
+    ) -> dict[TP, list[Any]]:
+        """At most a batch, by records and by bytes: the rest stays compressed in the client.
+
+        Without a bound Faust takes all that was fetched, and a few small answers may hold a great
+        deal of compressible records.
+        """
+        limits = cast("BatchConsumer", self.consumer)
+        taken: dict[TP, list[Any]] = {}
+        count, size, want, patience = 0, 0, _FIRST_FEW, timeout
+        while want > 0:
+            # Within one batch nothing may wait: a rebalance would mix two assignments in it.
+            if count and consumer._fetcher._subscriptions.reassignment_in_progress:
+                break
+            try:
+                more = await super()._fetch_records(consumer, active_partitions, patience, want)
+            except KafkaError:
+                # What was taken must not be lost; the client meets the error again.
+                if not count:
+                    raise
+                break
+            if not more:
+                break
+            for tp, records in more.items():
+                taken.setdefault(tp, []).extend(records)
+                self.handed_out[tp] = records[-1].offset
+                count += len(records)
+                size += sum(len(record.value or b"") for record in records)
+            # A batch is of one partition: the others' records come with the next.
+            active_partitions = set(taken)
+            room = (limits.max_bytes - size) * count // max(size, 1)
+            want, patience = min(limits.max_records - count, room), 0
+        return taken
 
 
 class BatchConsumer(driver.Consumer):
@@ -88,6 +139,12 @@ class BatchConsumer(driver.Consumer):
         for tp in revoked:
             self.ledger.forget(tp)
         await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Begin anew with what was handed out: it is fetched again."""
+        for tp in assigned:
+            cast("_Thread", self._thread).handed_out.pop(tp, None)
+        await super().on_partitions_assigned(assigned, generation_id)
 
     def _new_offset(self, tp: TP) -> int | None:
         self._acked[tp].clear()

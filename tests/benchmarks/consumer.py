@@ -136,7 +136,7 @@ def table_engine(on: Lab, total: int, consumers: int, address: str) -> Result:
     return Result.of(progress, used[0])
 
 
-def run(total: int, rounds: int, console: Console) -> dict[str, Any]:
+def run(total: int, rounds: int, only: set[str], console: Console) -> dict[str, Any]:
     results: dict[str, list[Result]] = {}
     slow = min(total, 100_000)
     now = datetime.now(UTC)
@@ -153,6 +153,8 @@ def run(total: int, rounds: int, console: Console) -> dict[str, Any]:
                 "engine_2": lambda: table_engine(on, total, 2, address),
                 **({"naive": lambda: naive(on, slow), "floor": lambda: floor(on, total)} if number == 0 else {}),
             }.items():  # fmt: skip
+                if name not in only:
+                    continue
                 result = made()
                 results.setdefault(name, []).append(result)
                 console.print(f"{name}: {result['events_per_second']:,} events/s")
@@ -160,7 +162,9 @@ def run(total: int, rounds: int, console: Console) -> dict[str, Any]:
         name: max(found, key=lambda r: r["events_per_second"]) for name, found in results.items()
     }
     speed = {name: r["events_per_second"] for name, r in best.items()}
-    ratios = {name: round(speed["ours"] / speed[name], 2) for name in TARGETS}
+    ratios = {
+        name: round(speed["ours"] / speed[name], 2) for name in TARGETS if {name, "ours"} <= only
+    }
     return {
         "events": total,
         "event_bytes": size,
@@ -193,10 +197,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--only", default="ours,engine_1,engine_2,naive,floor")
     parser.add_argument("--chart", type=Path)
     arguments = parser.parse_args()
     console = Console(soft_wrap=True)
-    found = run(arguments.events, arguments.rounds, console)
+    found = run(arguments.events, arguments.rounds, set(arguments.only.split(",")), console)
     show(console, found)
     if arguments.chart:
         speeds = {name: r["events_per_second"] for name, r in found["results"].items()}

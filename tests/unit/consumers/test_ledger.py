@@ -45,3 +45,15 @@ def test_a_batch_of_an_earlier_assignment_is_another_batch():
     ledger.add("p0", again)
     ledger.mark_stored("p0", ONE)
     assert ledger.take_committable("p0") is None
+
+
+def test_records_that_left_the_client_are_under_way_before_their_batch_is_known():
+    """Else an idle partition would be called settled while its last records wait behind others."""
+    ledger = filled()
+    for item in (ONE, TWO, THREE):
+        ledger.mark_stored("p0", item)
+    assert ledger.under_way("p0", THREE.last_offset)
+    ledger.take_committable("p0")
+    assert not ledger.under_way("p0", THREE.last_offset)
+    assert not ledger.under_way("p0", None)
+    assert ledger.under_way("p0", THREE.last_offset + 1)
