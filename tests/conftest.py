@@ -18,6 +18,11 @@ from orgtrail_deploy.local.stack import Stack
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--rounds`` is the size of the chaos suite; the default is a short one."""
+    parser.addoption("--rounds", type=int, default=1, help="how often chaos tests kill")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Folders decide: unit and contract tests have no network, the others have the stack's."""
     for item in items:

@@ -15,6 +15,7 @@ from faust.web import Request, Response, View
 from yarl import URL
 
 from orgtrail_consumers import metrics
+from orgtrail_consumers.breaker import Breaker
 from orgtrail_consumers.clickhouse import WriteError, Writer
 from orgtrail_consumers.country import countries
 from orgtrail_consumers.dead_letter import DeadLetters
@@ -49,6 +50,7 @@ def make_app(settings: ConsumerSettings) -> faust.App:
         seen=Seen(),
         executor=executor,
         health=health,
+        breaker=Breaker(settings.breaker_percent, settings.breaker_records),
         now_ms=wall_clock_ms,
     )
     topic = app.topic(settings.topic, key_serializer="raw", value_serializer="raw")
@@ -67,12 +69,16 @@ def make_app(settings: ConsumerSettings) -> faust.App:
                 log.info("stale_batch_dropped", partition=message.partition)
                 continue
             except Exception as error:
-                # A defect, or a resource is gone: nothing is acknowledged, so nothing is lost.
+                # A defect, or too much garbage: nothing is acknowledged, so nothing is lost.
                 log.error("consumer_stops", error=describe(error), partition=message.partition)
                 await app.crash(error)
                 raise
             consumer().stored(message)
             event.ack()
+
+    @app.timer(interval=min(1.0, settings.max_poll_interval_s / 4))
+    async def stay_in_group() -> None:
+        await consumer().stay_in_group()
 
     settled: dict[int, int] = {}
 
@@ -125,6 +131,7 @@ def make_app(settings: ConsumerSettings) -> faust.App:
 def _new_app(settings: ConsumerSettings) -> faust.App:
     BatchConsumer.max_records = settings.batch_records
     BatchConsumer.max_bytes = settings.batch_kilobytes * 1024
+    BatchConsumer.accept_lost_ranges = settings.lost_ranges == "accept"
     brokers = [URL(f"kafka://{address}") for address in settings.kafka_brokers.split(",")]
     app = faust.App(
         settings.consumer_group,
@@ -141,8 +148,9 @@ def _new_app(settings: ConsumerSettings) -> faust.App:
         # One answer to a fetch should fill a batch: many small inserts cost ClickHouse twice.
         consumer_max_fetch_size=settings.fetch_kilobytes * 1024,
         broker_commit_interval=0.5,
-        broker_session_timeout=10.0,
-        broker_heartbeat_interval=3.0,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 3,
+        broker_max_poll_interval=settings.max_poll_interval_s,
         web_bind=settings.web_host,
         web_host=settings.web_host,
         web_port=settings.web_port,

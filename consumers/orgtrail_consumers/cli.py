@@ -91,7 +91,8 @@ def list_dead_letters(
 def show_dead_letter(place: str) -> int:
     """Show one dead letter whole: its headers, and its bytes in hexadecimal.
 
-    PLACE is PARTITION/OFFSET, the first column of the list. What it shows may hold personal data.
+    PLACE is PARTITION/OFFSET or local/NAME, the first column of the list. What it shows may hold
+    personal data.
     """
 
     def show(letters: Iterator[DeadLetter], _settings: ConsumerSettings) -> None:

@@ -9,20 +9,22 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from orgtrail_consumers.dead_letter import HEADER_DETAIL, HEADER_REASON, HEADER_SOURCE
+from orgtrail_consumers.dead_letter_folder import kept
 from orgtrail_consumers.settings import ConsumerSettings
 
 _OURS = (HEADER_REASON, HEADER_DETAIL, HEADER_SOURCE)
 
 
 class DeadLetter(NamedTuple):
-    """One record that was set aside, as it lies on the dead-letter topic.
+    """One record that was set aside.
 
-    ``key``, ``value`` and ``headers`` are the original's; the key names the organisation, when
-    there was one. ``source`` is ``topic/partition/offset/received``.
+    ``place`` is where it lies: ``partition/offset`` of the dead-letter topic, or ``local/`` and a
+    file's name in the folder of those that the topic refused. ``key``, ``value`` and ``headers``
+    are the original's; the key names the organisation, when there was one. ``source`` is
+    ``topic/partition/offset/received``.
     """
 
-    partition: int
-    offset: int
+    place: str
     set_aside_at: datetime
     reason: str
     detail: str
@@ -31,14 +33,11 @@ class DeadLetter(NamedTuple):
     value: bytes | None
     headers: list[tuple[str, bytes]]
 
-    @property
-    def place(self) -> str:
-        """Where it lies: ``partition/offset``."""
-        return f"{self.partition}/{self.offset}"
-
 
 def read_dead_letters(settings: ConsumerSettings) -> Iterator[DeadLetter]:
     """Every dead letter that the topic holds at this moment, in the order of each partition.
+
+    Those in this machine's folder follow.
 
     Raises:
         KafkaException: Kafka does not answer, or the topic does not exist.
@@ -61,6 +60,18 @@ def read_dead_letters(settings: ConsumerSettings) -> Iterator[DeadLetter]:
         yield from _read(consumer, settings.dead_letter_topic, sorted(topic.partitions))
     finally:
         consumer.close()
+    for name, letter in kept(settings.local_dead_letters):
+        when = datetime.fromtimestamp(letter.set_aside_at / 1000, UTC)
+        yield DeadLetter(
+            f"local/{name}",
+            when,
+            letter.reason,
+            letter.detail,
+            letter.source,
+            letter.key,
+            letter.value,
+            letter.headers,
+        )
 
 
 def _read(consumer: Consumer, topic: str, partitions: list[int]) -> Iterator[DeadLetter]:
@@ -90,8 +101,7 @@ def _letter(message: Message) -> DeadLetter:
     headers = list(message.headers() or [])
     ours = {name: value.decode() for name, value in headers if name in _OURS}
     return DeadLetter(
-        message.partition(),
-        message.offset(),
+        f"{message.partition()}/{message.offset()}",
         datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC),
         ours.get(HEADER_REASON, ""),
         ours.get(HEADER_DETAIL, ""),

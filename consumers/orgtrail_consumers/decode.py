@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -95,34 +95,53 @@ def _decode_together(data: list[bytes], schema: EventSchema) -> pa.RecordBatch |
 def _decode_good_ones(
     positions: list[int], data: list[bytes], schema: EventSchema, rejected: list[Rejected]
 ) -> tuple[pa.RecordBatch, list[int]]:
+    """Leave the bad ones out: where a slice does not decode, fastavro says which they are."""
+    items = list(zip(positions, data, strict=True))
     good: list[tuple[int, bytes]] = []
-    for position, datum in zip(positions, data, strict=True):
+    for start in range(0, len(items), _SLICE):
+        part = items[start : start + _SLICE]
+        if _decode_together([datum for _, datum in part], schema) is not None:
+            good += part
+            continue
+        for position, datum in part:
+            try:
+                decode_datum(schema, schema, datum)
+            # fastavro raises whatever the bytes led it to; all of it means "no such datum".
+            except Exception as error:
+                rejected.append(Rejected(position, "malformed", type(error).__name__))
+            else:
+                good.append((position, datum))
+    columns = _decode_together([datum for _, datum in good], schema)
+    if columns is not None:
+        return columns, [position for position, _ in good]
+    return _decode_one_by_one(good, schema, rejected)
+
+
+def _decode_one_by_one(
+    items: list[tuple[int, bytes]], schema: EventSchema, rejected: list[Rejected]
+) -> tuple[pa.RecordBatch, list[int]]:
+    """What fastavro makes of them: the readers disagree on one, and fastavro has the last word."""
+    decoded: list[pa.RecordBatch] = []
+    good: list[int] = []
+    for position, datum in items:
         try:
-            decode_datum(schema, schema, datum)
-        # fastavro raises whatever the bytes led it to; all of it means "no such datum".
+            decoded.append(_decode_alone(datum, schema))
+            good.append(position)
+        # Arrow may refuse what Avro took (a number out of range): that is bad too.
         except Exception as error:
             rejected.append(Rejected(position, "malformed", type(error).__name__))
-        else:
-            good.append((position, datum))
-    decoded = [part for part in _halve(good, schema, rejected) if part[1]]
-    if not decoded:
-        return _EMPTY, []
-    return pa.concat_batches([c for c, _ in decoded]), [p for _, places in decoded for p in places]
+    return (pa.concat_batches(decoded) if decoded else _EMPTY), good
 
 
-def _halve(
-    items: list[tuple[int, bytes]], schema: EventSchema, rejected: list[Rejected]
-) -> Iterator[tuple[pa.RecordBatch, list[int]]]:
-    """Decode together; where the readers disagree on a record, find it by halving."""
-    columns = _decode_together([datum for _, datum in items], schema)
-    if columns is not None:
-        yield columns, [position for position, _ in items]
-    elif len(items) == 1:
-        rejected.append(Rejected(items[0][0], "malformed", "not a datum of its schema"))
-    else:
-        middle = len(items) // 2
-        yield from _halve(items[:middle], schema, rejected)
-        yield from _halve(items[middle:], schema, rejected)
+def _decode_alone(datum: bytes, schema: EventSchema) -> pa.RecordBatch:
+    record = decode_datum(schema, schema, datum)
+    nothing = _decode_together([], schema)
+    if nothing is None:
+        raise TypeError("no columns can be made of this schema")
+    for field in nothing.schema:
+        if pa.types.is_map(field.type):
+            record[field.name] = list(record[field.name].items())
+    return pa.RecordBatch.from_pylist([record], schema=nothing.schema)
 
 
 def _align(columns: pa.RecordBatch) -> pa.RecordBatch | None:
@@ -148,5 +167,7 @@ def _align(columns: pa.RecordBatch) -> pa.RecordBatch | None:
         return None
 
 
+_SLICE = 32
+"""A call of the Arrow decoder costs as much as fastavro does for about so many records."""
 _EMPTY = pyruhvro.deserialize_array([], current_schema().plain_json)
 _CURRENT = _EMPTY.schema

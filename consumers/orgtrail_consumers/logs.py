@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
+import stamina.instrumentation
 import structlog
 
 
@@ -18,4 +19,6 @@ def configure_logs() -> None:
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    # Its own line repeats the error's text, which may hold data of an event (failure.py).
+    stamina.instrumentation.set_on_retry_hooks([])
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)

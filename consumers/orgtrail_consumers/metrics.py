@@ -7,6 +7,20 @@ from prometheus_client import Counter, Gauge, Histogram
 EVENTS = Counter("orgtrail_consumer_events_total", "Events stored.")
 DEAD_LETTERS = Counter("orgtrail_consumer_dead_letters_total", "Records set aside.", ["reason"])
 FAILURES = Counter("orgtrail_consumer_failures_total", "Attempts that failed.", ["error"])
+REFUSED_DEAD_LETTERS = Counter(
+    "orgtrail_consumer_refused_dead_letters_total",
+    "Dead letters that the dead-letter topic refused: they lie in the worker's local folder.",
+)
+LOST = Counter(
+    "orgtrail_consumer_lost_offsets_total",
+    "Offsets that the topic deleted before they were read.",
+    ["partition"],
+)
+FRESHNESS = Histogram(
+    "orgtrail_consumer_freshness_seconds",
+    "From Kafka's receipt of a batch's oldest record to its rows being readable.",
+    buckets=[0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600],
+)
 STALE = Counter("orgtrail_consumer_stale_batches_total", "Batches dropped after a rebalance.")
 BATCH_RECORDS = Histogram(
     "orgtrail_consumer_batch_records", "Records in a batch.", buckets=[10**n for n in range(6)]

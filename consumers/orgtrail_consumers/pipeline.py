@@ -15,6 +15,7 @@ import structlog
 
 from orgtrail_consumers import metrics
 from orgtrail_consumers.batch import Batch, Rejected
+from orgtrail_consumers.breaker import Breaker
 from orgtrail_consumers.clickhouse import WriteError, Writer
 from orgtrail_consumers.dead_letter import DeadLetterError, DeadLetters, dead_letter_rows
 from orgtrail_consumers.decode import FindSchema, decode
@@ -57,6 +58,7 @@ class Pipeline:
     seen: Seen
     executor: Executor
     health: Health
+    breaker: Breaker
     now_ms: Callable[[], int]
 
     def prepare(self, batch: Batch) -> Prepared:
@@ -74,21 +76,29 @@ class Pipeline:
 
         Raises:
             StaleBatchError: it is not.
+            StopError: too much of the topic is garbage.
             DefectError: a step failed in a way that a retry cannot mend.
         """
         prepared = await self._until_done("decode", current, lambda: self.prepare(batch))
+        self.breaker.note(len(batch.records), prepared.rejected)
         if prepared.rejected:
             await self._until_done(
                 "dead_letter", current, lambda: self._set_aside(batch, prepared.rejected)
             )
         if prepared.rows.num_rows:
             await self._until_done("write", current, lambda: self._write(prepared.rows))
+            await self._until_done("people", current, lambda: self._write_people(prepared.rows))
+            oldest = min(record.timestamp for record in batch.records)
+            metrics.FRESHNESS.observe(max(0, self.now_ms() - oldest) / 1000)
         metrics.EVENTS.inc(prepared.rows.num_rows)
         metrics.BATCH_RECORDS.observe(len(batch.records))
 
     def _write(self, rows: pa.Table) -> None:
         with metrics.STEP_SECONDS.labels("write").time():
             self.writer.insert("events_store", rows)
+
+    def _write_people(self, rows: pa.Table) -> None:
+        with metrics.STEP_SECONDS.labels("people").time():
             new = self.seen.new(people(rows))
             if new:
                 self.writer.insert("people", people_rows(new))
@@ -96,8 +106,9 @@ class Pipeline:
 
     def _set_aside(self, batch: Batch, rejected: Sequence[Rejected]) -> None:
         with metrics.STEP_SECONDS.labels("dead_letter").time():
-            self.dead_letters.send(batch, rejected)
-            self.writer.insert("dead_letters", dead_letter_rows(batch, rejected, self.now_ms()))
+            now_ms = self.now_ms()
+            self.dead_letters.send(batch, rejected, now_ms)
+            self.writer.insert("dead_letters", dead_letter_rows(batch, rejected, now_ms))
         for item in rejected:
             metrics.DEAD_LETTERS.labels(item.reason).inc()
 

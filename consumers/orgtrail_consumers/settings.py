@@ -49,10 +49,33 @@ class ConsumerSettings(BaseSettings):
     country_file: Path | None = Field(
         None, description="A country database (.mmdb) to use instead of the built-in one."
     )
+    dead_letter_dir: Path | None = Field(
+        None,
+        description="Where dead letters go that the topic refuses; empty: in the data directory.",
+    )
+    breaker_percent: float = Field(
+        50,
+        ge=0,
+        le=100,
+        description="Stop when more than this share of the last records cannot be stored, in %.",
+    )
+    breaker_records: int = Field(
+        1_000, ge=1, description="How many of the last records that share is taken of, at least."
+    )
+    lost_ranges: Literal["stop", "accept"] = Field(
+        "stop",
+        description="What to do about offsets that the topic deleted before they were read.",
+    )
     batch_records: int = Field(20_000, ge=1, description="How many records a batch may have.")
     batch_kilobytes: int = Field(16_384, ge=1, description="How many kilobytes a batch may have.")
     fetch_kilobytes: int = Field(
         2_048, ge=64, description="How many kilobytes to fetch of a partition at once."
+    )
+    session_timeout_s: float = Field(
+        10, ge=1, description="How long the group waits for a worker that is silent, in s."
+    )
+    max_poll_interval_s: float = Field(
+        1_000, ge=1, description="How long the group waits for a worker whose loop stands, in s."
     )
     idle_margin_s: float = Field(
         5, ge=0, description="How far behind the clock an idle partition counts as settled, in s."
@@ -62,6 +85,11 @@ class ConsumerSettings(BaseSettings):
     data_dir: Path = Field(
         Path(".orgtrail/consumer"), description="Where the worker keeps its own small files."
     )
+
+    @property
+    def local_dead_letters(self) -> Path:
+        """The folder of dead letters that the topic refused."""
+        return self.dead_letter_dir or self.data_dir / "dead-letters"
 
     def librdkafka(self) -> dict[str, str]:
         """The connection settings in librdkafka's names."""

@@ -12,12 +12,17 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, cast
 
+import structlog
 from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from orgtrail_consumers import metrics
 from orgtrail_consumers.batch import Batch, cut
+from orgtrail_consumers.failure import StopError
 from orgtrail_consumers.ledger import Ledger
+
+log = structlog.get_logger("orgtrail.consumer")
 
 
 class Position(NamedTuple):
@@ -69,12 +74,20 @@ class _Thread(driver.AIOKafkaConsumerThread):
                 found[tp] = Position(position, stable, end, asked_at, handed_out)
         return found
 
+    async def stay_in_group(self) -> None:
+        """Count as a poll: the loop runs, though an outage lets nothing be fetched."""
+        await self.call_thread(self._touch)
+
+    async def _touch(self) -> None:
+        with self._ensure_consumer()._subscription.fetch_context():
+            pass
+
     async def _fetch_records(
         self,
         consumer: Any,
         active_partitions: set[TP],
         timeout: float | None = None,  # noqa: ASYNC109
-        max_records: int | None = None,
+        max_records: int | None = None,  # noqa: ARG002
     ) -> dict[TP, list[Any]]:
         """At most a batch, by records and by bytes: the rest stays compressed in the client.
 
@@ -114,6 +127,7 @@ class BatchConsumer(driver.Consumer):
 
     max_records = 20_000
     max_bytes = 16 * 1024 * 1024
+    accept_lost_ranges = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -122,6 +136,14 @@ class BatchConsumer(driver.Consumer):
     async def positions(self) -> dict[TP, Position]:
         """Where the assigned partitions stand; those without an answer yet are missing."""
         return await cast("_Thread", self._thread).positions(self.assignment())
+
+    async def stay_in_group(self) -> None:
+        """Call now and then: without it a worker that waits for ClickHouse is put out of the group.
+
+        aiokafka leaves after ``broker_max_poll_interval`` without a fetch, and an outage fetches
+        nothing.
+        """
+        await cast("_Thread", self._thread).stay_in_group()
 
     def stored(self, message: ConsumerMessage) -> None:
         """The message's batch is stored: call before acknowledging it."""
@@ -174,9 +196,10 @@ class BatchConsumer(driver.Consumer):
 
     async def _deliver(self, tp: TP, fetched: list[Any]) -> None:
         generation = self.app.consumer_generation_id
-        read = self._read_offset[tp]
-        fresh = [r for r in fetched if read is None or r.offset >= read]
-        for records in cut(fresh, self.max_records, self.max_bytes):
+        expected = self._read_offset[tp]
+        if expected is not None and fetched[0].offset != expected:
+            await self._check_gap(tp, expected, fetched[0].offset)
+        for records in cut(fetched, self.max_records, self.max_bytes):
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 return
             batch = Batch(tp.topic, tp.partition, records)
@@ -184,6 +207,29 @@ class BatchConsumer(driver.Consumer):
             self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
             await self.wait_first(self.callback(self._message(tp, batch)), self.suspend_flow.wait())
             self._read_offset[tp] = batch.last_offset + 1
+
+    async def _check_gap(self, tp: TP, expected: int, found: int) -> None:
+        """Offsets are missing: aborted records and markers leave gaps too, retention loses them.
+
+        aiokafka goes on at the topic's start when its position is gone, and says nothing.
+        """
+        if found > expected:
+            start = (await self.earliest_offsets(tp))[tp]
+            if start <= expected:
+                return
+            metrics.LOST.labels(str(tp.partition)).inc(start - expected)
+            lost = f"offsets {expected} to {start - 1} were deleted before they were read"
+        else:
+            lost = f"offset {expected} was to come and {found} came: the topic was made anew"
+        log.error("lost_range", partition=tp.partition, lost=lost)
+        if not self.accept_lost_ranges:
+            error = StopError(
+                f"partition {tp.partition} of {tp.topic}: {lost}."
+                " To go on with what is there, set ORGTRAIL_LOST_RANGES=accept"
+            )
+            log.error("consumer_stops", error=str(error), partition=tp.partition)
+            await self.app.crash(error)
+            raise error
 
     def _message(self, tp: TP, batch: Batch) -> ConsumerMessage:
         last = batch.records[-1]

@@ -9,14 +9,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
-from xml.etree import ElementTree
 
-import clickhouse_connect
 import psutil
 from clickhouse_connect.driver.client import Client
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from tests.benchmarks.workload import Message
+from tests.support.admin import admin_client, with_admin
 
 from orgtrail_deploy.local.clickhouse import ClickHouse, ClickHouseNode
 from orgtrail_deploy.local.folders import jar_cache
@@ -49,7 +48,7 @@ class Lab:
         self.http_port = http
         self.clickhouse = ClickHouse(
             ClickHouseNode(folder=root / "clickhouse", http_port=http, tcp_port=tcp),
-            _with_admin(users_xml(self.passwords, ANALYSTS)),
+            with_admin(users_xml(self.passwords, ANALYSTS)),
         )
         node = BrokerNode(number=1, folder=root / "kafka", port=kafka, controller_port=controller)
         self.broker = Broker(node, [node], ensure_jars(jar_cache(), lambda *_: None))
@@ -70,13 +69,7 @@ class Lab:
         )
 
     def admin(self) -> Client:
-        return clickhouse_connect.get_client(
-            host=LOOPBACK,
-            port=self.http_port,
-            username="bench",
-            password="bench",
-            autogenerate_session_id=False,
-        )
+        return admin_client(self.http_port)
 
     def fill(self, topic: str, messages: Iterator[Message]) -> int:
         """Send messages to a topic, made anew if it is not there; how many."""
@@ -189,16 +182,3 @@ def wait_stored(client: Client, total: int, limit: float) -> Progress:
 def _cpu(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
-
-
-def _with_admin(users: str) -> str:
-    root = ElementTree.fromstring(users)
-    user = ElementTree.SubElement(root.find("users"), "bench")
-    ElementTree.SubElement(user, "password").text = "bench"
-    networks = ElementTree.SubElement(user, "networks")
-    ElementTree.SubElement(networks, "ip").text = LOOPBACK
-    ElementTree.SubElement(user, "profile").text = "default"
-    ElementTree.SubElement(user, "quota").text = "default"
-    grants = ElementTree.SubElement(user, "grants")
-    ElementTree.SubElement(grants, "query").text = "GRANT ALL ON *.* WITH GRANT OPTION"
-    return ElementTree.tostring(root, encoding="unicode")

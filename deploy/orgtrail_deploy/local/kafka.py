@@ -17,17 +17,26 @@ from orgtrail_deploy.local.process import Child
 
 @dataclass(frozen=True, kw_only=True)
 class BrokerNode:
-    """One broker: its number, its folder, and its ports for clients and for the quorum."""
+    """One broker: its number, its folder, and its ports for clients and for the quorum.
+
+    ``advertised_port`` is where clients are sent when something stands between them and it.
+    """
 
     number: int
     folder: Path
     port: int
     controller_port: int
+    advertised_port: int | None = None
 
     @property
     def address(self) -> str:
-        """Where clients reach it."""
+        """Where it listens."""
         return f"{LOOPBACK}:{self.port}"
+
+    @property
+    def advertised(self) -> str:
+        """Where clients reach it."""
+        return f"{LOOPBACK}:{self.advertised_port or self.port}"
 
 
 class Broker:
@@ -70,7 +79,7 @@ class Broker:
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
 
-        admin = AdminClient({"bootstrap.servers": self.node.address, "log_level": 0})
+        admin = AdminClient({"bootstrap.servers": self.node.advertised, "log_level": 0})
 
         def answers() -> bool:
             try:
@@ -107,12 +116,13 @@ class Broker:
                 "process.roles=broker,controller",
                 f"node.id={node.number}",
                 f"listeners=PLAINTEXT://{node.address},CONTROLLER://{LOOPBACK}:{node.controller_port}",
-                f"advertised.listeners=PLAINTEXT://{node.address}",
+                f"advertised.listeners=PLAINTEXT://{node.advertised}",
                 "controller.listener.names=CONTROLLER",
                 quorum,
                 f"log.dirs={node.folder / 'data'}",
                 "auto.create.topics.enable=false",
                 "group.initial.rebalance.delay.ms=0",
+                "group.min.session.timeout.ms=1000",
                 f"offsets.topic.replication.factor={copies}",
                 "offsets.topic.num.partitions=4",
                 f"transaction.state.log.replication.factor={copies}",

@@ -5,7 +5,9 @@ from tests.support.batches import NOW_MS, RESOLVERS, batch, find_current
 from tests.support.events import datum
 
 from orgtrail_consumers.batch import Batch
+from orgtrail_consumers.breaker import Breaker
 from orgtrail_consumers.dead_letter import DeadLetterError
+from orgtrail_consumers.failure import StopError
 from orgtrail_consumers.health import Health
 from orgtrail_consumers.people import Seen
 from orgtrail_consumers.pipeline import DefectError, Pipeline, StaleBatchError
@@ -28,14 +30,14 @@ class Letters:
         self.sent = []
         self.failures = failures
 
-    def send(self, given: Batch, rejected):
+    def send(self, given: Batch, rejected, now_ms):
         if self.failures:
             self.failures -= 1
             raise DeadLetterError("no acknowledgement")
         self.sent += [(given.records[r.position].value, r.reason) for r in rejected]
 
 
-def pipeline(writer, letters, health=None):
+def pipeline(writer, letters, health=None, breaker=None):
     return Pipeline(
         find_schema=find_current,
         resolvers=RESOLVERS,
@@ -44,6 +46,7 @@ def pipeline(writer, letters, health=None):
         seen=Seen(),
         executor=ThreadPoolExecutor(1),
         health=health or Health(),
+        breaker=breaker or Breaker(100, 1000),
         now_ms=lambda: NOW_MS,
     )
 
@@ -78,7 +81,7 @@ async def test_while_an_outage_lasts_the_worker_is_not_ready():
             super().insert(table, rows)
 
     await pipeline(Watching(failures=1), Letters(), health).store(batch(datum()), lambda: True)
-    assert [len(reasons) for reasons in seen] == [0, 1, 1]
+    assert [len(reasons) for reasons in seen] == [0, 1, 0]
     assert seen[1][0].startswith("write: OSError at ")
     assert health.reasons == []
 
@@ -107,3 +110,30 @@ async def test_a_defect_is_named_without_its_data():
     assert "KeyError" in str(defect.value)
     assert "hunter2" not in str(defect.value)
     assert defect.value.__cause__ is None
+
+
+async def test_a_tripped_breaker_sets_nothing_aside():
+    writer, letters = Writer(), Letters()
+    half = batch(datum(), b"junk", b"junk")
+    with pytest.raises(StopError, match="ORGTRAIL_BREAKER_PERCENT"):
+        await pipeline(writer, letters, breaker=Breaker(50, 3)).store(half, lambda: True)
+    assert letters.sent == []
+    assert writer.tables == {}
+
+
+async def test_events_are_not_inserted_again_because_people_were_refused():
+    class NoPeople(Writer):
+        refusals = 2
+
+        def insert(self, table, rows):
+            if table == "people" and self.refusals:
+                self.refusals -= 1
+                raise OSError
+            super().insert(table, rows)
+
+    writer = NoPeople()
+    await pipeline(writer, Letters()).store(batch(datum()), lambda: True)
+    assert {table: len(rows) for table, rows in writer.tables.items()} == {
+        "events_store": 1,
+        "people": 1,
+    }

@@ -49,7 +49,7 @@ def records(count, size=10):
 
 
 def taken(client, monkeypatch, max_records=1000, max_bytes=1_000_000):
-    async def hand_out(_self, consumer, partitions, timeout=None, max_records=None):
+    async def hand_out(_self, consumer, partitions, _timeout, max_records):
         return consumer.take(partitions, max_records)
 
     monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_fetch_records", hand_out)

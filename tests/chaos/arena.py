@@ -1,0 +1,193 @@
+"""Servers that tests may hurt, apart from the stack that the other tests share."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from clickhouse_connect.driver.exceptions import OperationalError
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import AdminClient
+from tests.support.admin import admin_client, with_admin
+from tests.support.proxy import Proxy
+from tests.support.running import eventually
+
+from orgtrail_deploy.local.clickhouse import ClickHouse, ClickHouseNode
+from orgtrail_deploy.local.folders import jar_cache, make_private
+from orgtrail_deploy.local.jars import ensure_jars
+from orgtrail_deploy.local.kafka import Broker, BrokerNode
+from orgtrail_deploy.local.ports import LOOPBACK, free_ports
+from orgtrail_deploy.local.process import Child
+from orgtrail_deploy.local.secrets import ANALYSTS, load_secrets
+from orgtrail_deploy.migrate_tables import Server, migrate_tables
+from orgtrail_deploy.migrate_topics import migrate_topics
+from orgtrail_schemas.access import users_xml
+from orgtrail_schemas.topics import EVENTS_TOPIC
+
+GROUP = "orgtrail"
+PARTITIONS = 4
+
+
+class Arena:
+    """Brokers and a ClickHouse, a proxy before each; consumers are started by the tests."""
+
+    def __init__(self, root: Path, brokers: int = 1) -> None:
+        self.root = make_private(root)
+        self.passwords = load_secrets(root).passwords
+        http, tcp, in_front, *ports = free_ports(3 + 3 * brokers)
+        self.http_port = http
+        self.clickhouse = ClickHouse(
+            ClickHouseNode(folder=root / "clickhouse", http_port=http, tcp_port=tcp),
+            with_admin(users_xml(self.passwords, ANALYSTS)),
+        )
+        self.clickhouse_proxy = Proxy(in_front, http)
+        nodes = [
+            BrokerNode(
+                number=n + 1,
+                folder=root / f"kafka-{n + 1}",
+                port=ports[3 * n],
+                controller_port=ports[3 * n + 1],
+                advertised_port=ports[3 * n + 2],
+            )
+            for n in range(brokers)
+        ]
+        self.kafka_proxies = [Proxy(node.advertised_port or 0, node.port) for node in nodes]
+        jars = ensure_jars(jar_cache(), lambda *_: None)
+        self.kafka = [Broker(node, nodes, jars) for node in nodes]
+        self.brokers = ",".join(node.advertised for node in nodes)
+        self._consumers: list[Child] = []
+        self._client: Any = None
+        self.clickhouse.wait_ready()
+        for broker in self.kafka:
+            broker.wait_ready(120)
+        migrate_topics(
+            {"bootstrap.servers": self.brokers},
+            partitions=PARTITIONS,
+            replication=min(3, brokers),
+        )
+        migrate_tables(
+            Server(
+                host=LOOPBACK,
+                port=http,
+                user="audit_migrator",
+                password=self.passwords["audit_migrator"],
+            )
+        )
+
+    def query(self, sql: str) -> Sequence[Sequence[Any]]:
+        """As one who may do anything; waits while ClickHouse restarts."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                if self._client is None:
+                    self._client = admin_client(self.http_port)
+                rows: Sequence[Sequence[Any]] = self._client.query(sql).result_rows
+                return rows
+            except (OperationalError, OSError):
+                self._client = None
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
+    def start_consumer(self, **settings: str) -> Worker:
+        """Start one more worker; ``settings`` are environment variables."""
+        worker = Worker(self, settings)
+        self._consumers.append(worker.child)
+        return worker
+
+    def committed(self, group: str = GROUP) -> dict[int, int]:
+        """The group's committed offsets by partition."""
+        consumer = Consumer({"bootstrap.servers": self.brokers, "group.id": group})
+        places = [TopicPartition(EVENTS_TOPIC, n) for n in range(PARTITIONS)]
+        found = {p.partition: p.offset for p in consumer.committed(places, timeout=20)}
+        consumer.close()
+        return found
+
+    def rewind(self, offset: int) -> None:
+        """What an operator does: set the group's offsets, which Kafka allows without members."""
+        places = [TopicPartition(EVENTS_TOPIC, n, offset) for n in range(PARTITIONS)]
+        admin = AdminClient({"bootstrap.servers": self.brokers})
+        wanted = ConsumerGroupTopicPartitions(GROUP, places)
+        for future in admin.alter_consumer_group_offsets([wanted]).values():
+            future.result(20)
+
+    def stop_consumers(self) -> None:
+        for child in self._consumers:
+            child.kill()
+        self._consumers.clear()
+
+    def stop(self) -> None:
+        self.stop_consumers()
+        self.clickhouse_proxy.close()
+        for broker in self.kafka:
+            broker.stop()
+        for proxy in self.kafka_proxies:
+            proxy.close()
+        self.clickhouse.stop()
+
+
+class Worker:
+    """One consumer process of the group."""
+
+    def __init__(self, arena: Arena, settings: dict[str, str]) -> None:
+        self.port = free_ports(1)[0]
+        env = {
+            "ORGTRAIL_KAFKA_BROKERS": arena.brokers,
+            "ORGTRAIL_CLICKHOUSE_PORT": str(arena.clickhouse_proxy.port),
+            "ORGTRAIL_CLICKHOUSE_WRITER_PASSWORD": arena.passwords["audit_writer"],
+            "ORGTRAIL_DATA_DIR": str(arena.root / f"consumer-{self.port}"),
+            "ORGTRAIL_WEB_PORT": str(self.port),
+            "ORGTRAIL_SESSION_TIMEOUT_S": "3",
+            # Small batches: many of each step within a short test.
+            "ORGTRAIL_BATCH_RECORDS": "500",
+            **settings,
+        }
+        self.child = Child(
+            "consumer",
+            [sys.executable, "-m", "tests.chaos.hurt"],
+            log=arena.root / "logs" / f"consumer-{self.port}.log",
+            env=env,
+        )
+
+    @property
+    def log(self) -> str:
+        return self.child.log.read_text("utf-8", errors="replace")
+
+    def readiness(self) -> tuple[int, str]:
+        """Status and text of ``/readyz``; 0 while it does not answer."""
+        try:
+            answer = httpx.get(f"http://{LOOPBACK}:{self.port}/readyz", timeout=5)
+        except httpx.HTTPError:
+            return 0, ""
+        return answer.status_code, answer.text
+
+    def wait_ready(self) -> Worker:
+        eventually(lambda: self.readiness()[0] == 200, 60)
+        return self
+
+    def wait_dead(self, seconds: float = 60) -> None:
+        eventually(lambda: not self.child.running, seconds)
+
+    def metric(self, name: str) -> float:
+        """The sum of a metric over its labels; 0 while the worker does not answer."""
+        try:
+            text = httpx.get(f"http://{LOOPBACK}:{self.port}/metrics", timeout=5).text
+        except httpx.HTTPError:
+            return 0
+        lines = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
+        return sum(float(value) for left, value in lines if left.split("{")[0] == name)
+
+
+@contextmanager
+def arena_of(folder: Path, brokers: int = 1) -> Iterator[Arena]:
+    """Servers for the block; whatever happens they end with it."""
+    made = Arena(folder, brokers)
+    try:
+        yield made
+    finally:
+        made.stop()

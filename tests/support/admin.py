@@ -1,0 +1,35 @@
+"""A ClickHouse user who may do anything, for tests and benchmarks on servers of their own."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+
+from orgtrail_deploy.local.ports import LOOPBACK
+
+_NAME = "bench"
+
+
+def admin_client(http_port: int) -> Client:
+    return clickhouse_connect.get_client(
+        host=LOOPBACK,
+        port=http_port,
+        username=_NAME,
+        password=_NAME,
+        autogenerate_session_id=False,
+    )
+
+
+def with_admin(users: str) -> str:
+    root = ElementTree.fromstring(users)
+    user = ElementTree.SubElement(root.find("users"), _NAME)
+    ElementTree.SubElement(user, "password").text = _NAME
+    networks = ElementTree.SubElement(user, "networks")
+    ElementTree.SubElement(networks, "ip").text = LOOPBACK
+    ElementTree.SubElement(user, "profile").text = "default"
+    ElementTree.SubElement(user, "quota").text = "default"
+    grants = ElementTree.SubElement(user, "grants")
+    ElementTree.SubElement(grants, "query").text = "GRANT ALL ON *.* WITH GRANT OPTION"
+    return ElementTree.tostring(root, encoding="unicode")

@@ -1,0 +1,99 @@
+"""A TCP proxy on loopback that can refuse, stall, and swallow answers."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from orgtrail_deploy.local.ports import LOOPBACK
+
+
+class Proxy:
+    """Passes bytes between ``port`` and ``target``, in a thread of its own."""
+
+    def __init__(self, port: int, target: int) -> None:
+        self.port = port
+        self.swallowed = 0
+        self._target = target
+        self._swallow = 0
+        self._marker = b""
+        self._open = True
+        self._streams: set[asyncio.StreamWriter] = set()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._do(self._start())
+
+    def swallow(self, answers: int, marker: bytes) -> None:
+        """Let so many requests that hold ``marker`` through, and cut the line when they answer."""
+        self._swallow, self._marker = answers, marker
+
+    def cut(self) -> None:
+        """Break every connection and refuse new ones."""
+        self._open = False
+        self._do(self._break())
+
+    def mend(self) -> None:
+        """Take connections again."""
+        self._open = True
+
+    def close(self) -> None:
+        self.cut()
+        self._do(self._end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def _do(self, work) -> None:  # type: ignore[no-untyped-def]
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+    async def _start(self) -> None:
+        await asyncio.start_server(self._serve, LOOPBACK, self.port)
+
+    async def _break(self) -> None:
+        for stream in list(self._streams):
+            stream.transport.abort()
+
+    async def _end(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._open:
+            writer.transport.abort()
+            return
+        try:
+            there, out = await asyncio.open_connection(LOOPBACK, self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._streams |= {writer, out}
+        asked = {"marked": False}
+        await asyncio.gather(
+            self._pass(reader, out, asked, requests=True),
+            self._pass(there, writer, asked, requests=False),
+            return_exceptions=True,
+        )
+        for stream in (writer, out):
+            stream.transport.abort()
+        self._streams -= {writer, out}
+
+    async def _pass(
+        self,
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+        asked: dict[str, bool],
+        *,
+        requests: bool,
+    ) -> None:
+        while data := await source.read(1 << 16):
+            if requests and self._swallow and self._marker in data:
+                asked["marked"] = True
+            if not requests and asked["marked"] and self._swallow:
+                self._swallow -= 1
+                self.swallowed += 1
+                break
+            sink.write(data)
+            await sink.drain()
+        sink.transport.abort()
