@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, cast
@@ -16,7 +15,7 @@ from yarl import URL
 
 from orgtrail_consumers import metrics
 from orgtrail_consumers.breaker import Breaker
-from orgtrail_consumers.clickhouse import WriteError, Writer
+from orgtrail_consumers.clickhouse import Writer
 from orgtrail_consumers.country import countries
 from orgtrail_consumers.dead_letter import DeadLetters
 from orgtrail_consumers.enrich import Resolvers
@@ -24,8 +23,8 @@ from orgtrail_consumers.failure import describe
 from orgtrail_consumers.health import Health
 from orgtrail_consumers.people import Seen
 from orgtrail_consumers.pipeline import Pipeline, StaleBatchError, wall_clock_ms
-from orgtrail_consumers.progress import progress_rows, settled_through
 from orgtrail_consumers.registry import schema_finder
+from orgtrail_consumers.reporter import Reporter
 from orgtrail_consumers.settings import ConsumerSettings
 from orgtrail_consumers.transport import BatchConsumer, BatchTransport
 from orgtrail_consumers.user_agent import client
@@ -80,36 +79,11 @@ def make_app(settings: ConsumerSettings) -> faust.App:
     async def stay_in_group() -> None:
         await consumer().stay_in_group()
 
-    settled: dict[int, int] = {}
+    reporter = Reporter(settings, writer, health, executor)
 
     @app.timer(interval=1.0)
     async def report_progress() -> None:
-        positions = await consumer().positions()
-        ledger = consumer().ledger
-        for tp in consumer().assignment():
-            if tp.topic != settings.topic:
-                continue
-            where = positions.get(tp)
-            if where is not None:
-                metrics.LAG.labels(str(tp.partition)).set(where.end - where.position)
-            reached = settled_through(
-                settled.get(tp.partition),
-                ledger.stored_through(tp),
-                ledger.under_way(tp, where.handed_out if where else None),
-                where,
-                int(settings.idle_margin_s * 1000),
-            )
-            if reached is not None:
-                settled[tp.partition] = reached
-        count = consumer().topic_partitions(settings.topic)
-        if settled and count:
-            rows = progress_rows(settings.topic, count, settled)
-            try:
-                await asyncio.get_running_loop().run_in_executor(
-                    executor, writer.insert, "ingest_progress", rows
-                )
-            except WriteError as error:
-                log.warning("progress_not_written", error=describe(error))
+        await reporter.report(consumer())
 
     @app.page("/livez")
     async def livez(web: View, _request: Request) -> Response:
@@ -122,8 +96,7 @@ def make_app(settings: ConsumerSettings) -> faust.App:
 
     @app.on_partitions_revoked.connect
     async def forget_progress(*_args: Any, **_kwargs: Any) -> None:
-        # The next owner reports; what this worker knew must not be written after it.
-        settled.clear()
+        reporter.forget()
 
     return app
 

@@ -91,7 +91,11 @@ class DeadLetters:
 
                 try:
                     self._producer.produce(
-                        self._topic, record.value, record.key, headers, on_delivery=delivered
+                        self._topic,
+                        record.value,
+                        record.key,
+                        headers=headers,
+                        on_delivery=delivered,
                     )
                 except KafkaException as error:
                     note(item, error.args[0])

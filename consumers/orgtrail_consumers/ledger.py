@@ -67,7 +67,11 @@ class Ledger(Generic[P]):
 
     def under_way(self, partition: P, handed_out: int | None) -> bool:
         """Whether something is: a batch, or records up to ``handed_out`` that are in none yet."""
-        if self._entries[partition]:
+        return bool(self._entries[partition]) or self.waiting(partition, handed_out)
+
+    def waiting(self, partition: P, handed_out: int | None) -> bool:
+        """Whether records that were handed out are not stored yet."""
+        if any(not entry.stored for entry in self._entries[partition]):
             return True
         return handed_out is not None and handed_out > self._reached.get(partition, -1)
 

@@ -11,7 +11,12 @@ from typing import Any
 
 import httpx
 from clickhouse_connect.driver.exceptions import OperationalError
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaException,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 from tests.support.admin import admin_client, with_admin
 from tests.support.proxy import Proxy
@@ -114,7 +119,9 @@ class Arena:
         admin = AdminClient({"bootstrap.servers": self.brokers})
         wanted = ConsumerGroupTopicPartitions(GROUP, places)
         for future in admin.alter_consumer_group_offsets([wanted]).values():
-            future.result(20)
+            for place in future.result(20).topic_partitions:
+                if place.error is not None:
+                    raise KafkaException(place.error)
 
     def stop_consumers(self) -> None:
         for child in self._consumers:
@@ -125,7 +132,7 @@ class Arena:
         self.stop_consumers()
         self.clickhouse_proxy.close()
         for broker in self.kafka:
-            broker.stop()
+            broker.child.kill()
         for proxy in self.kafka_proxies:
             proxy.close()
         self.clickhouse.stop()

@@ -45,6 +45,7 @@ class Load:
                 "compression.type": "lz4",
                 "linger.ms": 5,
                 "message.timeout.ms": 300_000,
+                "reconnect.backoff.max.ms": 500,
                 "log_level": 0,
             }
         )

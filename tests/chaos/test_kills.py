@@ -22,8 +22,8 @@ def test_killed_at_every_step(arena, prove, rounds):
 
 
 def test_committing_before_the_insert_would_lose(arena):
-    with Load(arena.brokers, rate=10_000) as load:
-        dies = {"HURT_KILL": "committed:2", "HURT_WITHOUT": "commit_after_insert"}
+    with Load(arena.brokers, rate=4_000) as load:
+        dies = {"HURT_KILL": "committed:5", "HURT_WITHOUT": "commit_after_insert"}
         arena.start_consumer(**dies).wait_dead()
         load.stop()
     arena.start_consumer().wait_ready()

@@ -70,13 +70,15 @@ class Proxy:
             return
         self._streams |= {writer, out}
         asked = {"marked": False}
-        await asyncio.gather(
-            self._pass(reader, out, asked, requests=True),
-            self._pass(there, writer, asked, requests=False),
-            return_exceptions=True,
-        )
+        ways = [
+            asyncio.ensure_future(self._pass(reader, out, asked, requests=True)),
+            asyncio.ensure_future(self._pass(there, writer, asked, requests=False)),
+        ]
+        # When one side ends the other must see it, as it would without a proxy.
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         for stream in (writer, out):
             stream.transport.abort()
+        await asyncio.gather(*ways, return_exceptions=True)
         self._streams -= {writer, out}
 
     async def _pass(
@@ -96,4 +98,3 @@ class Proxy:
                 break
             sink.write(data)
             await sink.drain()
-        sink.transport.abort()

@@ -79,7 +79,13 @@ class Broker:
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
 
-        admin = AdminClient({"bootstrap.servers": self.node.advertised, "log_level": 0})
+        admin = AdminClient(
+            {
+                "bootstrap.servers": self.node.advertised,
+                "reconnect.backoff.max.ms": 500,
+                "log_level": 0,
+            }
+        )
 
         def answers() -> bool:
             try:
