@@ -4,7 +4,7 @@ BIN := .orgtrail/venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env up test lint types format docs lock unit bench clean
+.PHONY: help env up test lint types format docs lock unit bench chaos clean
 
 help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
@@ -30,6 +30,9 @@ types: env ## Check the types
 
 format: env ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+chaos: env ## Hurt everything, 30 rounds and outages of ten minutes: takes two hours; ARGS go to pytest
+	@$(BIN)/python -m pytest tests/chaos --rounds 10 $(ARGS)
 
 bench: env ## Measure the consumer beside its peers; ARGS='--events N'
 	@$(BIN)/python -m tests.benchmarks.consumer $(ARGS)

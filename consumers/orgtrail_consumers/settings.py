@@ -77,6 +77,9 @@ class ConsumerSettings(BaseSettings):
     max_poll_interval_s: float = Field(
         1_000, ge=1, description="How long the group waits for a worker whose loop stands, in s."
     )
+    metadata_max_age_s: float = Field(
+        60, ge=1, description="How often to look for partitions that were added, in s."
+    )
     idle_margin_s: float = Field(
         5, ge=0, description="How far behind the clock an idle partition counts as settled, in s."
     )

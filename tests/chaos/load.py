@@ -83,6 +83,10 @@ class Load:
             EVENTS_TOPIC, message.value, message.key, partition=partition, on_delivery=delivered
         )
 
+    def send_bad(self, message: Message, partition: int) -> None:
+        """Send what cannot be stored: nobody will ask where it is."""
+        self._producer.produce(EVENTS_TOPIC, message.value, message.key, partition=partition)
+
     def flush(self) -> None:
         assert self._producer.flush(120) == 0
 

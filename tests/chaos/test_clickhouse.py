@@ -46,6 +46,7 @@ def test_giving_up_on_an_insert_would_lose(arena):
         assert wait_all(load, arena.query, 15).lost
 
 
+@pytest.mark.long
 def test_frozen(arena, prove):
     """It takes connections and answers nothing, for longer than a commit interval."""
     with Load(arena.brokers, rate=2_000) as load:

@@ -32,6 +32,7 @@ def test_killed_and_restarted(arena, prove, rounds):
         assert worker.child.running
 
 
+@pytest.mark.long
 def test_frozen(arena, prove):
     """For longer than the session timeout: it is forgotten by the group and joins again."""
     with Load(arena.brokers, rate=1_000) as load:
@@ -65,6 +66,7 @@ def three_brokers(tmp_path):
         yield made
 
 
+@pytest.mark.long
 def test_the_leading_broker_of_three_is_killed(three_brokers, prove):
     """Replication 3, min.insync.replicas 2, acks=all: what was acknowledged is on the others."""
     admin = AdminClient({"bootstrap.servers": three_brokers.brokers})

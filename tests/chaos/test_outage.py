@@ -1,0 +1,88 @@
+"""Outages that last: of ClickHouse, of Kafka, of the schema registry."""
+
+import time
+
+import psutil
+import pytest
+from tests.benchmarks.engine import confluent
+from tests.benchmarks.workload import messages
+from tests.chaos.conftest import TALLY
+from tests.chaos.load import Load
+from tests.support.events import RawProducer, datum
+from tests.support.proxy import Proxy
+from tests.support.registry import registry
+from tests.support.running import eventually
+
+from orgtrail_deploy.local.ports import free_ports
+
+MB = 1_000_000
+
+
+@pytest.fixture
+def minutes(rounds):
+    """How long outages last: seconds in the default tests, ten minutes in ``make chaos``."""
+    return 10 if rounds > 1 else 0.25
+
+
+def outage(arena, prove, proxy, minutes, rate, reason):
+    """Cut a line for so long; afterwards everything is stored, and the memory was bounded."""
+    with Load(arena.brokers, rate=rate) as load:
+        worker = arena.start_consumer(ORGTRAIL_BATCH_RECORDS="20000").wait_ready()
+        eventually(lambda: worker.metric("orgtrail_consumer_events_total") > 1_000, 60)
+        rebalances = worker.metric("orgtrail_total_rebalances")
+        process = psutil.Process(worker.child.pid)
+        peak = 0
+        proxy.cut()
+        until = time.monotonic() + minutes * 60
+        while time.monotonic() < until:
+            time.sleep(1)
+            peak = max(peak, process.memory_info().rss)
+        code, said = worker.readiness()
+        moved = worker.metric("orgtrail_total_rebalances") - rebalances
+        proxy.mend()
+        began, before = time.monotonic(), worker.metric("orgtrail_consumer_events_total")
+        assert code == 503
+        assert reason in said
+        load.stop()
+        prove(load, 120 + minutes * 60)
+        caught_up = worker.metric("orgtrail_consumer_events_total") - before
+        TALLY["events/s when catching up"] = round(caught_up / (time.monotonic() - began))
+        eventually(lambda: worker.readiness()[0] == 200)
+    TALLY["MB at most in an outage"] = max(TALLY["MB at most in an outage"], peak // MB)
+    assert peak < 500 * MB
+    return moved
+
+
+def test_clickhouse_is_away(arena, prove, minutes):
+    """No rebalance, bounded memory, not ready with the reason, everything stored afterwards."""
+    assert outage(arena, prove, arena.clickhouse_proxy, minutes, 5_000, "write") == 0
+
+
+def test_kafka_is_away(arena, prove, minutes):
+    """The producers wait as well: what they buffer is what comes afterwards."""
+    outage(arena, prove, arena.kafka_proxies[0], min(minutes, 1), 500, "Kafka")
+
+
+def test_the_schema_registry_is_away(arena):
+    """Confluent-framed records wait for it; nothing of them is set aside."""
+    from datetime import UTC, datetime
+
+    with registry() as address:
+        port = int(address.rsplit(":", 1)[1])
+        proxy = Proxy(free_ports(1)[0], port)
+        proxy.cut()
+        url = f"http://127.0.0.1:{proxy.port}"
+        worker = arena.start_consumer(ORGTRAIL_SCHEMA_REGISTRY_URL=url).wait_ready()
+        producer = RawProducer(arena.brokers)
+        made = list(confluent(messages(20, datetime.now(UTC))))
+        for message in made:
+            producer.send(message.value, message.key, partition=1)
+        producer.send(datum(org_id="unaffected"), partition=2)
+        count = "SELECT count() FROM audit.events WHERE org_id "
+        eventually(lambda: arena.query(count + "= 'unaffected'")[0][0] == 1)
+        eventually(lambda: worker.readiness()[0] == 503)
+        assert "decode: RegistryAwayError" in worker.readiness()[1]
+        proxy.mend()
+        eventually(lambda: arena.query(count + "LIKE 'org-%'")[0][0] == 20, 60)
+        assert arena.query("SELECT count() FROM audit.dead_letters")[0][0] == 0
+        proxy.close()
