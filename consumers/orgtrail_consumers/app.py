@@ -26,6 +26,7 @@ from orgtrail_consumers.pipeline import Pipeline, StaleBatchError, wall_clock_ms
 from orgtrail_consumers.registry import schema_finder
 from orgtrail_consumers.reporter import Reporter
 from orgtrail_consumers.settings import ConsumerSettings
+from orgtrail_consumers.traces import trace_batches, tracer
 from orgtrail_consumers.transport import BatchConsumer, BatchTransport
 from orgtrail_consumers.user_agent import client
 
@@ -50,6 +51,7 @@ def make_app(settings: ConsumerSettings) -> faust.App:
         executor=executor,
         health=health,
         breaker=Breaker(settings.breaker_percent, settings.breaker_records),
+        trace=trace_batches(tracer()),
         now_ms=wall_clock_ms,
     )
     topic = app.topic(settings.topic, key_serializer="raw", value_serializer="raw")

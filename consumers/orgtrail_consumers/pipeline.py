@@ -24,6 +24,7 @@ from orgtrail_consumers.failure import describe
 from orgtrail_consumers.health import Health
 from orgtrail_consumers.people import Seen, people, people_rows
 from orgtrail_consumers.registry import RegistryAwayError
+from orgtrail_consumers.traces import TraceBatch
 
 T = TypeVar("T")
 
@@ -59,6 +60,7 @@ class Pipeline:
     executor: Executor
     health: Health
     breaker: Breaker
+    trace: TraceBatch
     now_ms: Callable[[], int]
 
     def prepare(self, batch: Batch) -> Prepared:
@@ -79,6 +81,7 @@ class Pipeline:
             StopError: too much of the topic is garbage.
             DefectError: a step failed in a way that a retry cannot mend.
         """
+        began = time.time_ns()
         prepared = await self._until_done("decode", current, lambda: self.prepare(batch))
         self.breaker.note(len(batch.records), prepared.rejected)
         if prepared.rejected:
@@ -90,6 +93,7 @@ class Pipeline:
             await self._until_done("people", current, lambda: self._write_people(prepared.rows))
             oldest = min(record.timestamp for record in batch.records)
             metrics.FRESHNESS.observe(max(0, self.now_ms() - oldest) / 1000)
+        self.trace(batch, prepared.rejected, began, time.time_ns())
         metrics.EVENTS.inc(prepared.rows.num_rows)
         metrics.BATCH_RECORDS.observe(len(batch.records))
 

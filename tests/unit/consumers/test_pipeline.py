@@ -11,6 +11,7 @@ from orgtrail_consumers.failure import StopError
 from orgtrail_consumers.health import Health
 from orgtrail_consumers.people import Seen
 from orgtrail_consumers.pipeline import DefectError, Pipeline, StaleBatchError
+from orgtrail_consumers.traces import trace_batches
 
 
 class Writer:
@@ -47,6 +48,7 @@ def pipeline(writer, letters, health=None, breaker=None):
         executor=ThreadPoolExecutor(1),
         health=health or Health(),
         breaker=breaker or Breaker(100, 1000),
+        trace=trace_batches(None),
         now_ms=lambda: NOW_MS,
     )
 

@@ -1,0 +1,75 @@
+"""Traces: a span for each record whose producer is traced, a child of the producer's.
+
+On when OpenTelemetry's own variables name a receiver (``OTEL_EXPORTER_OTLP_ENDPOINT``). Names and
+attributes are those of its semantic conventions for messaging; none holds data of an event.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from opentelemetry.propagate import extract
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import SpanKind, Tracer
+
+from orgtrail_consumers.batch import Batch, Rejected
+
+TraceBatch = Callable[[Batch, Sequence[Rejected], int, int], None]
+"""Called with a batch, what of it was set aside, and when its work began and ended (ns)."""
+
+_AT_MOST = 100
+"""Spans of a batch: a receiver must not be flooded because services trace everything."""
+
+_SAMPLED = b"-01"
+
+
+def tracer() -> Tracer | None:
+    """The tracer that OpenTelemetry's variables ask for; ``None`` when they name no receiver."""
+    if not any(
+        os.environ.get(name)
+        for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    ):
+        return None
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    provider = TracerProvider(resource=Resource.create({"service.name": "orgtrail-consumer"}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return provider.get_tracer("orgtrail_consumers")
+
+
+def trace_batches(made: Tracer | None) -> TraceBatch:
+    """What the pipeline calls for each batch that is stored."""
+    if made is None:
+        return lambda *_: None
+
+    def trace(batch: Batch, rejected: Sequence[Rejected], began: int, ended: int) -> None:
+        reasons = {item.position: item.reason for item in rejected}
+        spans = 0
+        for position, record in enumerate(batch.records):
+            parent = next((v for name, v in record.headers if name == "traceparent"), None)
+            if parent is None or not parent.endswith(_SAMPLED):
+                continue
+            span = made.start_span(
+                f"process {batch.topic}",
+                context=extract({"traceparent": parent.decode("ascii", errors="replace")}),
+                kind=SpanKind.CONSUMER,
+                start_time=began,
+                attributes={
+                    "messaging.system": "kafka",
+                    "messaging.operation.type": "process",
+                    "messaging.destination.name": batch.topic,
+                    "messaging.destination.partition.id": str(batch.partition),
+                    "messaging.kafka.offset": record.offset,
+                },
+            )
+            if position in reasons:
+                span.set_attribute("orgtrail.dead_letter.reason", reasons[position])
+            span.end(ended)
+            spans += 1
+            if spans == _AT_MOST:
+                break
+
+    return trace
