@@ -4,7 +4,7 @@ BIN := .orgtrail/venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env up test lint types format docs lock unit bench chaos clean
+.PHONY: help env up test lint types format docs lock unit bench soak chaos clean
 
 help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
@@ -36,6 +36,9 @@ chaos: env ## Hurt everything, 30 rounds and outages of ten minutes: takes two h
 
 bench: env ## Measure the consumer beside its peers; ARGS='--events N'
 	@$(BIN)/python -m tests.benchmarks.consumer $(ARGS)
+
+soak: env ## Half an hour of steady load, with flat memory; ARGS='--minutes N --rate EVENTS_A_SECOND'
+	@$(BIN)/python -m tests.benchmarks.soak $(ARGS)
 
 docs: env ## Make the generated documents anew
 	@$(BIN)/python -m orgtrail_deploy.documents

@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from tests.benchmarks import engine
 from tests.benchmarks.chart import bars
+from tests.benchmarks.freshness import measure, service_environment
 from tests.benchmarks.lab import Lab, Progress, Used, lab, wait_stored
 from tests.benchmarks.workload import messages
 from tests.support.batches import FakeRecord, find_current
@@ -38,6 +39,7 @@ from orgtrail_schemas.event_schema import current_schema
 TOPIC = "audit.events.v1"
 CONFLUENT_TOPIC = "bench.confluent"
 SLOW_TOPIC = "bench.slow"
+ALL = ("ours", "ours_two_workers", "engine_1", "engine_2", "naive", "floor", "freshness")
 TARGETS = {"naive": 20.0, "engine_1": 2.5, "engine_2": 1.9}
 
 
@@ -73,8 +75,9 @@ def process(
             child.wait()
 
 
-def ours(on: Lab, total: int) -> Result:
-    env = {
+def environment(on: Lab) -> dict[str, str]:
+    """The settings of our consumer in the lab, in a group of its own."""
+    return {
         "ORGTRAIL_KAFKA_BROKERS": on.brokers,
         "ORGTRAIL_CLICKHOUSE_PORT": str(on.http_port),
         "ORGTRAIL_CLICKHOUSE_WRITER_PASSWORD": on.passwords["audit_writer"],
@@ -82,7 +85,53 @@ def ours(on: Lab, total: int) -> Result:
         "ORGTRAIL_WEB_PORT": str(free_ports(1)[0]),
         "ORGTRAIL_CONSUMER_GROUP": f"ours-{time.time_ns()}",
     }
-    return measured(on, total, ["-m", "orgtrail_deploy.cli", "consume"], env)
+
+
+CONSUME = ["-m", "orgtrail_deploy.cli", "consume"]
+
+
+def ours(on: Lab, total: int) -> Result:
+    return measured(on, total, CONSUME, environment(on))
+
+
+def ours_two(on: Lab, total: int) -> Result:
+    """Two workers of one group; the CPU and memory are those of one of them."""
+    env = environment(on)
+    other = env | {
+        "ORGTRAIL_WEB_PORT": str(free_ports(1)[0]),
+        "ORGTRAIL_DATA_DIR": str(on.root / "second"),
+    }
+    on.truncate()
+    with process(CONSUME, other, on.root / "second.log"):
+        return measured(on, total, CONSUME, env)
+
+
+def freshness(on: Lab, rates: list[int]) -> list[dict[str, int]]:
+    """At each rate, with one worker and the query service running."""
+    port = free_ports(1)[0]
+    env = environment(on) | {"ORGTRAIL_CONSUMER_GROUP": f"fresh-{time.time_ns()}"}
+    serve = ["-m", "orgtrail_deploy.cli", "serve"]
+    service = service_environment(on, port)
+    found = []
+    with (
+        process(CONSUME, env, on.root / "fresh.log"),
+        process(serve, service, on.root / "serve.log"),
+        on.admin() as client,
+    ):
+        # The group begins at the start of the topic: what other runs left there comes first.
+        while (
+            int(
+                client.query(
+                    "SELECT uniqExact(kafka_partition) FROM audit.events_store"
+                ).result_rows[0][0]
+            )
+            < 4
+        ):
+            time.sleep(0.5)
+        time.sleep(5)
+        for rate in rates:
+            found.append(measure(on, port, rate, 20)._asdict())
+    return found
 
 
 def naive(on: Lab, total: int) -> Result:
@@ -149,6 +198,7 @@ def run(total: int, rounds: int, only: set[str], console: Console) -> dict[str, 
         for number in range(rounds):
             for name, made in {
                 "ours": lambda: ours(on, total),
+                "ours_two_workers": lambda: ours_two(on, total),
                 "engine_1": lambda: table_engine(on, total, 1, address),
                 "engine_2": lambda: table_engine(on, total, 2, address),
                 **({"naive": lambda: naive(on, slow), "floor": lambda: floor(on, total)} if number == 0 else {}),
@@ -158,6 +208,8 @@ def run(total: int, rounds: int, only: set[str], console: Console) -> dict[str, 
                 result = made()
                 results.setdefault(name, []).append(result)
                 console.print(f"{name}: {result['events_per_second']:,} events/s")
+        full = max(r["events_per_second"] for r in results["ours"])
+        fresh = freshness(on, [1_000, int(full * 0.7)]) if "freshness" in only else []
     best = {
         name: max(found, key=lambda r: r["events_per_second"]) for name, found in results.items()
     }
@@ -170,6 +222,7 @@ def run(total: int, rounds: int, only: set[str], console: Console) -> dict[str, 
         "event_bytes": size,
         "fingerprint": current_schema().fingerprint,
         "results": best,
+        "freshness": fresh,
         "ratios": ratios,
         "targets": TARGETS,
     }
@@ -191,13 +244,17 @@ def show(console: Console, found: dict[str, Any]) -> None:
             f"{ratio} times (target {TARGETS[name]})" if ratio else "",
         )
     console.print(table)
+    for fresh in found["freshness"]:
+        console.print(
+            f"freshness at {fresh['rate']:,} events/s: p50 {fresh['p50']} ms, p99 {fresh['p99']} ms"
+        )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--only", default="ours,engine_1,engine_2,naive,floor")
+    parser.add_argument("--only", default=",".join(ALL))
     parser.add_argument("--chart", type=Path)
     arguments = parser.parse_args()
     console = Console(soft_wrap=True)
