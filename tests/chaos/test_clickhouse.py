@@ -42,7 +42,7 @@ def test_giving_up_on_an_insert_would_lose(arena):
         kill_and_restart(arena)
         time.sleep(1)
         load.stop()
-        assert wait_all(load, arena.query, 15).lost
+        assert wait_all(load, arena.query, 8).lost
 
 
 @pytest.mark.long

@@ -22,12 +22,12 @@ def test_killed_at_every_step(arena, prove, rounds):
 
 
 def test_committing_before_the_insert_would_lose(arena):
-    with Load(arena.brokers, rate=4_000) as load:
+    with Load(arena.brokers, rate=2_000) as load:
         dies = {"HURT_KILL": "committed:5", "HURT_WITHOUT": "commit_after_insert"}
         arena.start_consumer(**dies).wait_dead()
         load.stop()
     arena.start_consumer().wait_ready()
-    assert wait_all(load, arena.query, 15).lost
+    assert wait_all(load, arena.query, 8).lost
 
 
 def test_reading_without_final_would_double(arena, prove):

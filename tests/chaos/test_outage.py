@@ -1,6 +1,7 @@
 """Outages that last: of ClickHouse, of Kafka, of the schema registry."""
 
 import time
+from datetime import UTC, datetime
 
 import psutil
 import pytest
@@ -58,6 +59,7 @@ def test_clickhouse_is_away(arena, prove, minutes):
     assert outage(arena, prove, arena.clickhouse_proxy, minutes, 5_000, "write") == 0
 
 
+@pytest.mark.long
 def test_kafka_is_away(arena, prove, minutes):
     """The producers wait as well: what they buffer is what comes afterwards."""
     outage(arena, prove, arena.kafka_proxies[0], min(minutes, 1), 500, "Kafka")
@@ -65,8 +67,6 @@ def test_kafka_is_away(arena, prove, minutes):
 
 def test_the_schema_registry_is_away(arena):
     """Confluent-framed records wait for it; nothing of them is set aside."""
-    from datetime import UTC, datetime
-
     with registry() as address:
         port = int(address.rsplit(":", 1)[1])
         proxy = Proxy(free_ports(1)[0], port)
