@@ -32,7 +32,7 @@ def test_killed_at_random_while_parts_are_written(arena, prove, rounds):
             # A worker that had nothing to insert at that moment notices nothing.
             eventually(lambda: worker.readiness()[0] == 200, 60)
             TALLY["kills of ClickHouse that hit an insert"] += worker.metric(FAILURES) > failed
-        prove(load)
+        prove(load, 60 + 30 * rounds)
 
 
 def test_giving_up_on_an_insert_would_lose(arena):

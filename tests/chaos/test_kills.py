@@ -12,13 +12,13 @@ def test_killed_at_every_step(arena, prove, rounds):
     Guards: offsets are committed after the insert, and reads deduplicate. Switched off in the two
     tests below.
     """
-    with Load(arena.brokers, rate=2_000) as load:
+    with Load(arena.brokers, rate=1_000) as load:
         for _ in range(rounds):
             for step in STEPS:
                 arena.start_consumer(HURT_KILL=f"{step}:3").wait_dead()
                 TALLY["kills of the consumer"] += 1
         arena.start_consumer().wait_ready()
-        prove(load)
+        prove(load, 60 + 60 * rounds)
 
 
 def test_committing_before_the_insert_would_lose(arena):
