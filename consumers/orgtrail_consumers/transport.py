@@ -42,6 +42,8 @@ class Position(NamedTuple):
 
 _FIRST_FEW = 64
 """How many records are taken before their size is known."""
+_FEW, _LINGER_S = 1_000, 0.2
+"""After fewer records than this more are waited for: inserting one costs as much as a thousand."""
 
 
 class _Thread(driver.AIOKafkaConsumerThread):
@@ -97,17 +99,21 @@ class _Thread(driver.AIOKafkaConsumerThread):
         limits = cast("BatchConsumer", self.consumer)
         taken: dict[TP, list[Any]] = {}
         count, size, want, patience = 0, 0, _FIRST_FEW, timeout
+        partitions = active_partitions
         while want > 0:
             # Within one batch nothing may wait: a rebalance would mix two assignments in it.
             if count and consumer._fetcher._subscriptions.reassignment_in_progress:
                 break
             try:
-                more = await super()._fetch_records(consumer, active_partitions, patience, want)
+                more = await super()._fetch_records(consumer, partitions, patience, want)
             except KafkaError:
                 # What was taken must not be lost; the client meets the error again.
                 if not count:
                     raise
                 break
+            if not more and partitions is not active_partitions and count < _FEW:
+                partitions = active_partitions
+                continue
             if not more:
                 break
             for tp, records in more.items():
@@ -115,8 +121,8 @@ class _Thread(driver.AIOKafkaConsumerThread):
                 self.handed_out[tp] = records[-1].offset
                 count += len(records)
                 size += sum(len(record.value or b"") for record in records)
-            # A batch is of one partition: the others' records come with the next.
-            active_partitions = set(taken)
+            # A batch is of one partition: the others' records come with the next, if it has many.
+            partitions = set(taken)
             room = (limits.max_bytes - size) * count // max(size, 1)
             want, patience = min(limits.max_records - count, room), 0
         return taken
@@ -187,6 +193,8 @@ class BatchConsumer(driver.Consumer):
                 for tp, fetched in records.items():
                     if active is None or tp in active or tp in self._buffered_partitions:
                         await self._deliver(tp, fetched)
+                if 0 < sum(map(len, records.values())) < _FEW:
+                    await self.sleep(_LINGER_S)
         except self.consumer_stopped_errors:
             if not self.transport.app.should_stop:
                 raise

@@ -106,11 +106,12 @@ def ours_two(on: Lab, total: int) -> Result:
         return measured(on, total, CONSUME, env)
 
 
-def freshness(on: Lab, rates: list[int]) -> list[dict[str, int]]:
+def freshness(on: Lab, total: int, rates: list[int]) -> list[dict[str, int]]:
     """At each rate, with one worker and the query service running."""
     port = free_ports(1)[0]
     env = environment(on) | {"ORGTRAIL_CONSUMER_GROUP": f"fresh-{time.time_ns()}"}
     serve = ["-m", "orgtrail_deploy.cli", "serve"]
+    on.truncate()
     service = service_environment(on, port)
     found = []
     with (
@@ -118,17 +119,8 @@ def freshness(on: Lab, rates: list[int]) -> list[dict[str, int]]:
         process(serve, service, on.root / "serve.log"),
         on.admin() as client,
     ):
-        # The group begins at the start of the topic: what other runs left there comes first.
-        while (
-            int(
-                client.query(
-                    "SELECT uniqExact(kafka_partition) FROM audit.events_store"
-                ).result_rows[0][0]
-            )
-            < 4
-        ):
-            time.sleep(0.5)
-        time.sleep(5)
+        # The group begins at the start of the topic: what lies there comes first.
+        wait_stored(client, total, 60 + total / 2_000)
         for rate in rates:
             found.append(measure(on, port, rate, 20)._asdict())
     return found
@@ -209,7 +201,7 @@ def run(total: int, rounds: int, only: set[str], console: Console) -> dict[str, 
                 results.setdefault(name, []).append(result)
                 console.print(f"{name}: {result['events_per_second']:,} events/s")
         full = max(r["events_per_second"] for r in results["ours"])
-        fresh = freshness(on, [1_000, int(full * 0.7)]) if "freshness" in only else []
+        fresh = freshness(on, total, [1_000, int(full * 0.7)]) if "freshness" in only else []
     best = {
         name: max(found, key=lambda r: r["events_per_second"]) for name, found in results.items()
     }

@@ -81,7 +81,7 @@ def _probe(producer: Producer, api: httpx.Client, port: int) -> float:
             raise RuntimeError(error.str())
         acknowledged.append(time.monotonic())
 
-    event_id = new_event_id()
+    event_id = str(new_event_id())
     value = datum(org_id=ORG, event_id=event_id)
     producer.produce(EVENTS_TOPIC, value, ORG.encode(), on_delivery=delivered)
     while not acknowledged:

@@ -29,6 +29,11 @@ def emit_arguments(key: str) -> dict[str, Any]:
     }
 
 
+def now() -> datetime:
+    """When ``record`` happened; unit tests hold it still."""
+    return datetime.now(UTC)
+
+
 def record(event: str = "user.login", /, **changed: Any) -> dict[str, Any]:
     """A record as the SDK would send it, with single fields changed afterwards."""
     base = build_event(
@@ -36,7 +41,8 @@ def record(event: str = "user.login", /, **changed: Any) -> dict[str, Any]:
         org_id="acme",
         actor=Actor(id="u-1", email="alice@acme.example", name="Alice"),
         event_id=new_event_id(),
-        now=datetime.now(UTC),
+        occurred_at=now(),
+        now=now(),
     )[0]
     return base | changed
 

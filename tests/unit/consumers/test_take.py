@@ -61,11 +61,19 @@ def taken(client, monkeypatch, max_records=1000, max_bytes=1_000_000):
 
 
 def test_a_batch_is_of_the_partition_that_came_first(monkeypatch):
-    client = Client(p0=records(500), p1=records(500))
-    found, handed_out = taken(client, monkeypatch)
-    assert [record.offset for record in found[P0]] == list(range(500))
+    client = Client(p0=records(1500), p1=records(500))
+    found, handed_out = taken(client, monkeypatch, max_records=2000)
+    assert [record.offset for record in found[P0]] == list(range(1500))
     assert list(found) == [P0]
-    assert handed_out == {P0: 499}
+    assert handed_out == {P0: 1499}
+
+
+def test_few_records_come_from_every_partition_at_once(monkeypatch):
+    """Else each would wait for the others' turn, and each turn lingers for more."""
+    client = Client(p0=records(100), p1=records(100))
+    found, handed_out = taken(client, monkeypatch)
+    assert {tp: len(items) for tp, items in found.items()} == {P0: 100, P1: 100}
+    assert handed_out == {P0: 99, P1: 99}
 
 
 def test_no_more_records_than_a_batch_may_have(monkeypatch):
