@@ -56,7 +56,7 @@ def outage(arena, prove, proxy, minutes, rate, reason):
 
 def test_clickhouse_is_away(arena, prove, minutes):
     """No rebalance, bounded memory, not ready with the reason, everything stored afterwards."""
-    assert outage(arena, prove, arena.clickhouse_proxy, minutes, 5_000, "write") == 0
+    assert outage(arena, prove, arena.clickhouse_proxy, minutes, 5_000, "OperationalError") == 0
 
 
 @pytest.mark.long
