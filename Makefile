@@ -31,7 +31,7 @@ types: env ## Check the types
 format: env ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-chaos: env ## Hurt everything, 30 rounds and outages of ten minutes: takes two hours; ARGS go to pytest
+chaos: env ## Hurt everything, ten rounds and an outage of ten minutes; ARGS go to pytest
 	@$(BIN)/python -m pytest tests/chaos --rounds 10 $(ARGS)
 
 bench: env ## Measure the consumer beside its peers; ARGS='--events N'

@@ -98,7 +98,7 @@ def show_dead_letter(place: str) -> int:
     def show(letters: Iterator[DeadLetter], _settings: ConsumerSettings) -> None:
         found = next((letter for letter in letters if letter.place == place), None)
         if found is None:
-            raise LookupError(f"there is no dead letter at {place}")
+            raise ValueError(f"there is no dead letter at {place}")
         print(f"reason\t{found.reason}\ndetail\t{found.detail}\nsource\t{found.source}")
         print(f"key\t{found.key!r}")
         for name, value in found.headers:
@@ -163,8 +163,8 @@ def _with_letters(
     except KafkaException as error:
         print(f"orgtrail {command}: {error.args[0].str()}", file=sys.stderr)
         return 1
-    except LookupError as error:
-        print(f"orgtrail {command}: {error.args[0]}", file=sys.stderr)
+    except (OSError, ValueError) as error:
+        print(f"orgtrail {command}: {error}", file=sys.stderr)
         return 1
     return 0
 

@@ -18,6 +18,9 @@ HEADER_DETAIL = "orgtrail-detail"
 HEADER_SOURCE = "orgtrail-source"
 """``topic/partition/offset/received``: where the record was, and when Kafka received it (ms)."""
 
+MAX_LETTER_BYTES = 100_000_000
+"""Before compression; a topic's own limit counts after it, and is the broker's to say."""
+
 _REFUSED = {
     KafkaError.MSG_SIZE_TOO_LARGE,
     KafkaError.INVALID_MSG_SIZE,
@@ -48,8 +51,7 @@ class DeadLetters:
                 **settings.librdkafka(),
                 "enable.idempotence": True,
                 "compression.type": "lz4",
-                # The topic counts the compressed size: that is the broker's to say.
-                "message.max.bytes": 100_000_000,
+                "message.max.bytes": MAX_LETTER_BYTES,
                 "delivery.timeout.ms": 30_000,
                 "allow.auto.create.topics": False,
                 "log_level": 2,

@@ -47,7 +47,11 @@ def kept(folder: Path) -> Iterator[tuple[str, KeptLetter]]:
     """The name and content of each, in the order of their sources' names.
 
     Raises:
-        OSError, msgspec.MsgspecError: a file cannot be read, or is none of ours.
+        OSError, ValueError: a file cannot be read, or is none of ours.
     """
     for path in sorted(folder.glob("*.json")):
-        yield path.stem, msgspec.json.decode(path.read_bytes(), type=KeptLetter)
+        try:
+            letter = msgspec.json.decode(path.read_bytes(), type=KeptLetter)
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"{path} is no dead letter") from error
+        yield path.stem, letter

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from orgtrail_consumers.dead_letter import MAX_LETTER_BYTES
 from orgtrail_consumers.dead_letter_reader import DeadLetter
 from orgtrail_consumers.settings import ConsumerSettings
 
@@ -28,7 +29,9 @@ def replay(
             **settings.librdkafka(),
             "enable.idempotence": True,
             "partitioner": "murmur2_random",
-            "message.max.bytes": 8_000_000,
+            # What came compressed must fit the topic again.
+            "compression.type": "zstd",
+            "message.max.bytes": MAX_LETTER_BYTES,
             "allow.auto.create.topics": False,
             "log_level": 2,
         }

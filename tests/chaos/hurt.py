@@ -107,8 +107,6 @@ def without(mechanism: str) -> None:
             Writer.insert = slowly  # type: ignore[method-assign]
         case "retry":
             pipeline.Pipeline._until_done = once  # type: ignore[method-assign]
-        case "assignment":
-            Ledger.forget = lambda *_: None  # type: ignore[method-assign]
         case "stay_in_group":
             transport.BatchConsumer.stay_in_group = _nothing  # type: ignore[method-assign]
         case _:
