@@ -37,11 +37,10 @@ def consume() -> int:
 
 
 def _run(settings: ConsumerSettings) -> int:
-    from faust import Worker
-
     from orgtrail_consumers.app import make_app
     from orgtrail_consumers.logs import configure_logs
     from orgtrail_consumers.memory import tune_memory
+    from orgtrail_consumers.worker import Worker
 
     configure_logs()
     tune_memory()

@@ -1,5 +1,6 @@
 """Outages that last: of ClickHouse, of Kafka, of the schema registry."""
 
+import signal
 import time
 from datetime import UTC, datetime
 
@@ -14,6 +15,7 @@ from tests.support.proxy import Proxy
 from tests.support.registry import registry
 from tests.support.running import eventually
 
+from orgtrail_consumers.worker import STOP_WITHIN_S
 from orgtrail_deploy.local.ports import free_ports
 
 MB = 1_000_000
@@ -63,6 +65,24 @@ def test_clickhouse_is_away(arena, prove, minutes):
 def test_kafka_is_away(arena, prove, minutes):
     """The producers wait as well: what they buffer is what comes afterwards."""
     outage(arena, prove, arena.kafka_proxies[0], min(minutes, 1), 500, "Kafka")
+
+
+def test_told_to_stop_while_everything_is_away(arena, prove):
+    """It ends all the same, and its successor stores what it had fetched."""
+    with Load(arena.brokers, rate=1_000) as load:
+        worker = arena.start_consumer().wait_ready()
+        eventually(lambda: worker.metric("orgtrail_consumer_events_total") > 1_000, 60)
+        load.stop()
+        proxies = [arena.clickhouse_proxy, *arena.kafka_proxies]
+        for proxy in proxies:
+            proxy.cut()
+        eventually(lambda: worker.readiness()[0] == 503)
+        worker.child.signal(signal.SIGTERM)
+        worker.wait_dead(STOP_WITHIN_S + 5)
+        for proxy in proxies:
+            proxy.mend()
+        arena.start_consumer().wait_ready()
+        prove(load)
 
 
 def test_the_schema_registry_is_away(arena):
