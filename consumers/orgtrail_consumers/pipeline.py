@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -133,6 +134,9 @@ class Pipeline:
                     metrics.FAILURES.labels(type(error).__name__).inc()
                     log.warning("step_failed", step=step, error=describe(error))
                     self.health.failed(step, describe(error))
+                    # The error and its frames hold each other, and with them the request's body;
+                    # left to the collector's rare turns (memory.py), an outage would pile them up.
+                    gc.collect()
                     if isinstance(error, _MAY_PASS):
                         raise
                     raise DefectError(describe(error)) from None

@@ -1,3 +1,5 @@
+import gc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -72,6 +74,32 @@ async def test_an_outage_is_waited_for(capsys):
     await pipeline(writer, letters).store(batch(datum(), b"junk"), lambda: True)
     assert [t.num_rows for t in writer.tables["events_store"]] == [1]
     assert len(letters.sent) >= 1
+
+
+async def test_failed_attempts_do_not_pile_up_in_memory():
+    """In 100 s of an outage the bodies of refused requests had grown to 140 MB."""
+    bodies, alive = weakref.WeakSet(), []
+
+    class Body:
+        pass
+
+    class Refusing(Writer):
+        def insert(self, table, rows):
+            alive.append(len(bodies))
+            if self.failures:
+                error = OSError("away")
+                error.body = Body()
+                bodies.add(error.body)
+                error.cycle = error
+                self.failures -= 1
+                raise error
+
+    gc.disable()
+    try:
+        await pipeline(Refusing(failures=4), Letters()).store(batch(datum()), lambda: True)
+    finally:
+        gc.enable()
+    assert max(alive) == 1
 
 
 async def test_while_an_outage_lasts_the_worker_is_not_ready():
