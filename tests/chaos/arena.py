@@ -113,9 +113,9 @@ class Arena:
         consumer.close()
         return found
 
-    def rewind(self, offset: int) -> None:
+    def rewind(self, offsets: dict[int, int]) -> None:
         """What an operator does: set the group's offsets, which Kafka allows without members."""
-        places = [TopicPartition(EVENTS_TOPIC, n, offset) for n in range(PARTITIONS)]
+        places = [TopicPartition(EVENTS_TOPIC, n, max(at, 0)) for n, at in offsets.items()]
         admin = AdminClient({"bootstrap.servers": self.brokers})
         wanted = ConsumerGroupTopicPartitions(GROUP, places)
         for future in admin.alter_consumer_group_offsets([wanted]).values():

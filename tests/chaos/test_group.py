@@ -42,15 +42,16 @@ def test_a_worker_frozen_past_its_session_comes_back_as_a_zombie(arena, prove):
 
 def test_rewound_by_an_operator(arena, prove):
     """Kafka refuses while there are members; afterwards everything is stored once more."""
+    before = arena.committed()
     arena.query("SYSTEM STOP MERGES audit.events_store")
     try:
         with Load(arena.brokers, rate=2_000) as load:
             worker = arena.start_consumer().wait_ready()
             eventually(lambda: worker.metric("orgtrail_consumer_events_total") > 2_000, 60)
             with pytest.raises(KafkaException):
-                arena.rewind(0)
+                arena.rewind(before)
             worker.child.stop()
-            eventually(lambda: _rewound(arena))
+            eventually(lambda: _rewound(arena, before))
             arena.start_consumer().wait_ready()
             prove(load, 90)
         assert stored_copies(arena.query) > 2_000
@@ -58,9 +59,9 @@ def test_rewound_by_an_operator(arena, prove):
         arena.query("SYSTEM START MERGES audit.events_store")
 
 
-def _rewound(arena):
+def _rewound(arena, offsets):
     try:
-        arena.rewind(0)
+        arena.rewind(offsets)
     except KafkaException:
         return False
     return True

@@ -1,6 +1,7 @@
 """Whatever services send: transactions, sizes at the limit, partitions that are added, lost ranges."""
 
 import time
+from datetime import UTC, datetime
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
@@ -76,6 +77,7 @@ def test_an_open_transaction_holds_its_partition_until_it_ends(arena):
 def test_records_at_the_size_limit_and_large_ones_that_compress(arena):
     """A full megabyte, good and bad, and eight megabytes that zstd makes small."""
     arena.start_consumer().wait_ready()
+    began = datetime.now(UTC)
     sender = {"bootstrap.servers": arena.brokers, "message.max.bytes": 20_000_000}
     long = {"note": "x" * 1_000_000}
     full = encode(current_schema(), record(org_id="large", metadata=long))
@@ -94,7 +96,8 @@ def test_records_at_the_size_limit_and_large_ones_that_compress(arena):
     eventually(lambda: arena.query(counted)[0][0] == 2, 60)
     # What came compressed fits the topic again when it is replayed, and is set aside again.
     env = {"ORGTRAIL_KAFKA_BROKERS": arena.brokers}
-    assert "dead letters sent again" in orgtrail("dlq", "replay", env=env).stdout
+    replay = ("dlq", "replay", "--since", began.isoformat())
+    assert "dead letters sent again" in orgtrail(*replay, env=env).stdout
     eventually(lambda: arena.query(counted)[0][0] == 4, 60)
 
 
