@@ -10,6 +10,7 @@ from orgtrail.settings import ProducerSettings
 from orgtrail_consumers.settings import ConsumerSettings
 from orgtrail_deploy.local.settings import LocalSettings
 from orgtrail_query_service.filters import FILTERS
+from orgtrail_query_service.formats import FORMATS
 from orgtrail_query_service.settings import QuerySettings
 from orgtrail_schemas.catalogue import catalogue
 from orgtrail_schemas.reasons import EXPLAINED
@@ -74,6 +75,11 @@ def filters() -> str:
         "| `order` | `newest` first (the default) or `oldest` |",
         "| `limit` | how many events a page has, 1 to 1000 (50) |",
         "| `cursor` | the page after the one that gave it out |",
+        "| `bom` | `true` begins a CSV with a byte order mark |",
+        "",
+        "| an export | is |",
+        "|---|---|",
+        *(f"| `export.{f.suffix}`, `{f.media_type}` | {f.sentence} |" for f in FORMATS.values()),
     ]
     return "\n".join(lines) + "\n"
 

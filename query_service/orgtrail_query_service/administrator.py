@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from orgtrail_query_service.problems import not_found, unauthenticated
 from orgtrail_query_service.settings import QuerySettings
+from orgtrail_schemas.catalogue import UNASSIGNED_ORG
+
+FindKeys = Callable[[str | None], Awaitable[KeySet]]
+"""Gives the issuer's public keys, which should hold the one with this id."""
+
+_MAX_LENGTH = 16_384
 
 
 class Administrator(msgspec.Struct, frozen=True):
@@ -20,6 +26,9 @@ class Administrator(msgspec.Struct, frozen=True):
 
     subject: str
     organizations: tuple[str, ...]
+    email: str = ""
+    name: str = ""
+    type: Literal["user", "service_account"] = "user"
 
     def require(self, org: str) -> None:
         """Return when the organisation is theirs.
@@ -32,55 +41,77 @@ class Administrator(msgspec.Struct, frozen=True):
 
 
 class Tokens:
-    """Verifies bearer tokens (RFC 7519, RFC 8725) of one issuer."""
+    """Verifies tokens (RFC 7519, RFC 8725) of one issuer."""
 
-    def __init__(self, settings: QuerySettings) -> None:
-        """Raises ``OSError`` or ``ValueError`` when the key set cannot be read."""
+    def __init__(self, settings: QuerySettings, find_keys: FindKeys) -> None:
         self._settings = settings
-        self._keys = _key_set(settings.jwks_file)
+        self._find_keys = find_keys
 
-    def administrator(self, token: str, now: datetime) -> Administrator:
-        """Who a token speaks for.
+    async def administrator(self, token: str, now: datetime) -> Administrator:
+        """Who a bearer token speaks for.
 
         Raises:
-            Problem: it is malformed, not signed by the issuer, expired, or for somebody else.
+            Problem: it is malformed, not signed by the issuer, expired, or for somebody else; or
+                the issuer's keys are not known.
         """
-        s = self._settings
+        return self.from_claims(await self.claims(token, self._settings.jwt_audience, now))
+
+    async def claims(self, token: str, audience: str, now: datetime) -> dict[str, Any]:
+        """The claims of a token for an audience, once its signature and times are checked.
+
+        Raises:
+            Problem: as above.
+        """
         try:
+            if len(token) > _MAX_LENGTH:
+                raise ValueError
+            kid = jws.extract_compact(token.encode()).headers().get("kid")
+            keys = await self._find_keys(kid if isinstance(kid, str) else None)
             # The algorithms are ours to choose, never the token's (RFC 8725, section 3.1).
-            claims = jwt.decode(token, self._keys, algorithms=s.jwt_algorithms).claims
+            claims = jwt.decode(token, keys, algorithms=self._settings.jwt_algorithms).claims
             jwt.JWTClaimsRegistry(
                 now=int(now.timestamp()),
-                iss={"essential": True, "value": s.jwt_issuer},
-                aud={"essential": True, "value": s.jwt_audience},
+                leeway=30,
+                iss={"essential": True, "value": self._settings.jwt_issuer},
+                aud={"essential": True, "value": audience},
                 exp={"essential": True},
                 sub={"essential": True},
             ).validate(claims)
         except (JoseError, ValueError, TypeError, KeyError):
             raise unauthenticated("The token is not valid, or has expired.") from None
-        return administrator_from_claims(claims, s.claim_org_roles, s.admin_role)
+        return dict(claims)
+
+    def from_claims(self, claims: dict[str, Any]) -> Administrator:
+        """The administrator that verified claims describe.
+
+        The claim that ``claim_org_roles`` names is a map of an organisation to a role or a list of
+        roles, or a list of ``organization:role``. A role counts for its organisation alone, and
+        anything of another shape grants nothing. A token whose subject is its own client was given
+        to a script (RFC 9068, section 2.2).
+        """
+        role, bound = self._settings.admin_role, claims.get(self._settings.claim_org_roles)
+        organizations: list[str] = []
+        if isinstance(bound, dict):
+            organizations = [
+                org
+                for org, roles in bound.items()
+                if role in (roles if isinstance(roles, list) else [roles])
+            ]
+        elif isinstance(bound, list):
+            pairs = (item.rpartition(":") for item in bound if isinstance(item, str))
+            organizations = [org for org, _, held in pairs if held == role and org]
+        # What belongs to no organisation yet is no administrator's to read.
+        organizations = [org for org in organizations if org != UNASSIGNED_ORG]
+        subject = str(claims["sub"])
+        script = subject in (claims.get("client_id"), claims.get("azp"))
+        return Administrator(
+            subject,
+            tuple(organizations),
+            email=_text(claims.get("email")),
+            name=_text(claims.get("name")),
+            type="service_account" if script else "user",
+        )
 
 
-def administrator_from_claims(
-    claims: dict[str, Any], org_roles: str, admin_role: str
-) -> Administrator:
-    """The administrator that claims describe.
-
-    The claim ``org_roles`` maps an organisation to a role or a list of roles: a role counts for
-    that organisation alone. Anything of another shape grants nothing.
-    """
-    bound = claims.get(org_roles)
-    organizations = [
-        org
-        for org, roles in (bound.items() if isinstance(bound, dict) else ())
-        if admin_role in (roles if isinstance(roles, list) else [roles])
-    ]
-    return Administrator(str(claims["sub"]), tuple(organizations))
-
-
-def _key_set(file: Path) -> KeySet:
-    keys = KeySet.import_key_set(msgspec.json.decode(file.read_bytes()))
-    # A symmetric key in a public set would let anyone who reads the set sign tokens.
-    if any(key.key_type == "oct" for key in keys.keys):
-        raise ValueError(f"{file} holds a symmetric key: it must hold public keys only")
-    return keys
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

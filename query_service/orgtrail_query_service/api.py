@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -11,14 +10,21 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, Request, Response, get
 from litestar.params import Parameter
-from litestar.response import Stream
 
-from orgtrail_query_service import statements
+from orgtrail_query_service.authentication import administrator
 from orgtrail_query_service.events import Event
+from orgtrail_query_service.openapi import (
+    PROBLEMS,
+    ListOperation,
+    PeopleOperation,
+    SummaryOperation,
+)
+from orgtrail_query_service.people import Person, read_people
 from orgtrail_query_service.problems import not_found
 from orgtrail_query_service.read import read_event, read_page, read_settled
-from orgtrail_query_service.search import Search, parse_search
+from orgtrail_query_service.search import parse_search
 from orgtrail_query_service.service import Service
+from orgtrail_query_service.summary import Summary, read_summary
 from orgtrail_schemas.catalogue import Level, catalogue
 
 AnyRequest = Request[Any, Any, Any]
@@ -56,20 +62,21 @@ class Api(Controller):
     """``/v1``: every route but the catalogue needs an administrator of the organisation."""
 
     path = "/v1"
+    responses = PROBLEMS
 
     @get("/event-types")
-    async def event_types(self, request: AnyRequest, service: Service) -> list[EventTypeItem]:
+    async def event_types(self, request: AnyRequest) -> list[EventTypeItem]:
         """The catalogue of event types."""
-        service.administrator(request)
+        administrator(request)
         return [
             EventTypeItem(e.key, e.name, e.level, e.description, e.own)
             for e in catalogue().events.values()
         ]
 
-    @get("/orgs/{org:str}/events")
+    @get("/orgs/{org:str}/events", operation_class=ListOperation)
     async def events(self, request: AnyRequest, service: Service, org: Org) -> Response[EventList]:
         """A page of an organization's events."""
-        service.administrator(request).require(org)
+        service.open(request, org)
         asked = parse_search(request.query_params.multi_items(), service.now())
         search, after = service.cursors.read(org, asked)
         settled = await read_settled(service.reader, org, search)
@@ -86,24 +93,24 @@ class Api(Controller):
         )
         return Response(answer, headers=_next_link(request, cursor))
 
-    @get("/orgs/{org:str}/events/export.csv")
-    async def export(self, request: AnyRequest, service: Service, org: Org) -> Stream:
-        """Every event of a search as CSV, streamed."""
-        service.administrator(request).require(org)
+    @get("/orgs/{org:str}/summary", operation_class=SummaryOperation)
+    async def summary(self, request: AnyRequest, service: Service, org: Org) -> Summary:
+        """Counts of a search: over time by level, by event, and the most active actors."""
+        service.open(request, org)
         search = parse_search(request.query_params.multi_items(), service.now(), paged=False)
-        chunks = service.exporter.stream(statements.export_csv(org, search))
-        # The first bytes are awaited here: what fails before them gets an answer of its own.
-        first = await anext(chunks)
-        return Stream(
-            _continued(first, chunks),
-            media_type="text/csv; header=present",
-            headers={"Content-Disposition": f'attachment; filename="{_file_name(org, search)}"'},
-        )
+        settled = await read_settled(service.reader, org, search)
+        return await read_summary(service.reader, org, search, settled)
+
+    @get("/orgs/{org:str}/people", operation_class=PeopleOperation)
+    async def people(self, request: AnyRequest, service: Service, org: Org) -> list[Person]:
+        """Who acted or was acted upon, for the user filter; the last seen come first."""
+        service.open(request, org)
+        return await read_people(service.reader, org, request.query_params.multi_items())
 
     @get("/orgs/{org:str}/events/{event_id:str}")
     async def event(self, request: AnyRequest, service: Service, org: Org, event_id: str) -> Event:
         """One event, whole."""
-        service.administrator(request).require(org)
+        service.open(request, org)
         return await find_event(service, org, event_id)
 
 
@@ -123,21 +130,9 @@ async def find_event(service: Service, org: str, event_id: str) -> Event:
     return event
 
 
-async def _continued(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for chunk in rest:
-        yield chunk
-
-
 def _next_link(request: AnyRequest, cursor: str | None) -> dict[str, str]:
     if cursor is None:
         return {}
     kept = [(k, v) for k, v in request.query_params.multi_items() if k != "cursor"]
     query = urlencode([*kept, ("cursor", cursor)])
     return {"Link": f'<{request.url.path}?{query}>; rel="next"'}
-
-
-def _file_name(org: str, search: Search) -> str:
-    # What stands in a header is spelled out; anything else in an organisation's id is replaced.
-    safe = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in org)
-    return f"audit-log-{safe}-{search.since:%Y%m%d}-{search.until:%Y%m%d}.csv"

@@ -14,24 +14,39 @@ from litestar.contrib.jinja import JinjaTemplateEngine
 from litestar.datastructures import MutableScopeHeaders
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
+from litestar.middleware import DefineMiddleware
+from litestar.plugins.prometheus import PrometheusConfig, PrometheusController
 from litestar.static_files import create_static_files_router
 from litestar.template.config import TemplateConfig
 from litestar.types import Message, Scope
 
+from orgtrail import AuditProducer, ProducerSettings
 from orgtrail_query_service.administrator import Tokens
 from orgtrail_query_service.api import Api
+from orgtrail_query_service.authentication import Authentication
 from orgtrail_query_service.clickhouse import Database
 from orgtrail_query_service.cursor import Cursors
+from orgtrail_query_service.docs_page import docs
 from orgtrail_query_service.errors import on_exception, on_http_exception, on_problem
+from orgtrail_query_service.export import Export
 from orgtrail_query_service.health import livez, readyz
+from orgtrail_query_service.issuer import Issuer
+from orgtrail_query_service.limits import rate_limits
+from orgtrail_query_service.openapi import DESCRIPTION
 from orgtrail_query_service.page.format import add_filters
-from orgtrail_query_service.page.routes import page_routes
+from orgtrail_query_service.page.routes import AuditLogPage
 from orgtrail_query_service.problems import Problem
+from orgtrail_query_service.recorder import Recorder
 from orgtrail_query_service.service import Service
-from orgtrail_query_service.session import session_config
+from orgtrail_query_service.session import csrf_config, session_config
 from orgtrail_query_service.settings import QuerySettings
+from orgtrail_query_service.sign_in import sign_in_routes
+from orgtrail_query_service.traces import trace_plugins
 
 _PAGE = Path(__file__).parent / "page"
+
+# Known to nobody and worth nothing: neither sign-in nor limits.
+_OPEN = ["^/livez$", "^/readyz$", "^/metrics$", "^/static/"]
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -51,8 +66,64 @@ def make_app(settings: QuerySettings) -> Litestar:
 
     Raises:
         OSError, ValueError: the key set cannot be read.
+        SettingsError, SpoolFullError: reads could not be recorded.
     """
-    service = Service(
+    service = _service(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+        yield
+        service.recorder.close()
+        await service.reader.close()
+        await service.exporter.close()
+
+    limits = rate_limits(settings.rate_limit, _OPEN)
+    app = Litestar(
+        route_handlers=[
+            Api,
+            Export,
+            livez,
+            readyz,
+            docs,
+            Metrics,
+            *sign_in_routes(settings),
+            AuditLogPage,
+            create_static_files_router(path="/static", directories=[_PAGE / "static"]),
+        ],
+        dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
+        middleware=[
+            PrometheusConfig(
+                app_name="orgtrail", prefix="orgtrail_query", group_path=True, exclude=_OPEN
+            ).middleware,
+            session_config(settings).middleware,
+            DefineMiddleware(Authentication, exclude=_OPEN),
+            limits.middleware,
+        ],
+        csrf_config=csrf_config(settings),
+        exception_handlers={
+            Problem: on_problem,
+            HTTPException: on_http_exception,
+            Exception: on_exception,
+        },
+        before_send=[_add_security_headers],
+        template_config=TemplateConfig(instance=_templates()),
+        openapi_config=DESCRIPTION,
+        plugins=trace_plugins(),
+        lifespan=[lifespan],
+    )
+    app.state.service = service
+    return app
+
+
+class Metrics(PrometheusController):
+    """``/metrics``: for the operator's network only; it names routes and counts, nobody."""
+
+    include_in_schema = False
+
+
+def _service(settings: QuerySettings) -> Service:
+    issuer = Issuer(settings)
+    return Service(
         settings=settings,
         reader=Database(
             settings,
@@ -64,36 +135,15 @@ def make_app(settings: QuerySettings) -> Litestar:
             settings.clickhouse_export_user,
             settings.clickhouse_export_password.get_secret_value(),
         ),
-        tokens=Tokens(settings),
+        issuer=issuer,
+        tokens=Tokens(settings, issuer.keys),
         cursors=Cursors(settings.secret.get_secret_value()),
+        # Within seconds: somebody waits for the export that is to be recorded.
+        recorder=Recorder(
+            AuditProducer(ProducerSettings.load(service="orgtrail", delivery_timeout_s=8)),
+            required=settings.record_exports == "required",
+        ),
         now=lambda: datetime.now(UTC),
-    )
-
-    @asynccontextmanager
-    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
-        yield
-        await service.reader.close()
-        await service.exporter.close()
-
-    return Litestar(
-        route_handlers=[
-            Api,
-            livez,
-            readyz,
-            *page_routes(settings),
-            create_static_files_router(path="/static", directories=[_PAGE / "static"]),
-        ],
-        dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
-        middleware=[session_config(settings).middleware],
-        exception_handlers={
-            Problem: on_problem,
-            HTTPException: on_http_exception,
-            Exception: on_exception,
-        },
-        before_send=[_add_security_headers],
-        template_config=TemplateConfig(instance=_templates()),
-        openapi_config=None,
-        lifespan=[lifespan],
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import aiohttp
@@ -10,12 +10,14 @@ from clickhouse_connect.driver import create_async_client
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
 
-from orgtrail_query_service.problems import too_expensive, unavailable
+from orgtrail_query_service.problems import too_expensive, too_many, unavailable
 from orgtrail_query_service.settings import QuerySettings
 from orgtrail_query_service.statements import Statement
 
 # TIMEOUT_EXCEEDED, TOO_SLOW, MEMORY_LIMIT_EXCEEDED, TOO_MANY_ROWS, TOO_MANY_BYTES
-_LIMITS = ("code: 159", "code: 160", "code: 241", "code: 158", "code: 307")
+_TOO_EXPENSIVE = ("code: 159", "code: 160", "code: 241", "code: 158", "code: 307")
+# QUOTA_EXCEEDED, TOO_MANY_SIMULTANEOUS_QUERIES
+_TOO_MANY = ("code: 201", "code: 202")
 
 # ClickHouse cuts an exception's text at 16 KiB (MAX_EXCEPTION_SIZE); it is the last thing that a
 # failing answer carries, so this much of the end is held back until the answer has ended well.
@@ -49,8 +51,8 @@ class Database:
         rows: Sequence[Sequence[Any]] = result.result_rows
         return rows
 
-    async def stream(self, statement: Statement) -> AsyncIterator[bytes]:
-        """The bytes of a statement that names its format.
+    async def stream(self, statement: Statement, *, gzip: bool) -> AsyncGenerator[bytes]:
+        """The bytes of a statement that names its format; ``gzip`` has ClickHouse compress them.
 
         Raises:
             Problem: it failed before the first byte.
@@ -58,7 +60,11 @@ class Database:
         """
         try:
             client = await self._connected()
-            context = await client.raw_stream(statement.sql, parameters=statement.parameters)
+            context = await client.raw_stream(
+                statement.sql,
+                parameters=statement.parameters,
+                transport_settings={"Accept-Encoding": "gzip"} if gzip else None,
+            )
         except (ClickHouseError, aiohttp.ClientError, OSError, TimeoutError) as error:
             raise _translated(error) from error
         held, begun = bytearray(), False
@@ -99,6 +105,8 @@ class Database:
 
 def _translated(error: Exception) -> Exception:
     """A problem to answer with; an error that only a defect of ours explains stays itself."""
+    if any(code in str(error) for code in _TOO_MANY):
+        return too_many(60)
     if isinstance(error, DatabaseError) and not isinstance(error, OperationalError):
-        return too_expensive() if any(code in str(error) for code in _LIMITS) else error
+        return too_expensive() if any(code in str(error) for code in _TOO_EXPENSIVE) else error
     return unavailable()

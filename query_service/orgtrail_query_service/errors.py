@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
-from litestar.response import Template
+from litestar.response import Redirect, Template
 
-from orgtrail_query_service.problems import Problem
+from orgtrail_query_service.openapi import ProblemBody
+from orgtrail_query_service.problems import Problem, too_many
 
 log = structlog.get_logger("orgtrail.query")
 
@@ -20,6 +23,7 @@ AnyRequest = Request[Any, Any, Any]
 _KINDS = {
     400: ("bad-request", "The request cannot be used"),
     404: ("not-found", "Not found"),
+    403: ("forbidden", "The form has expired"),
     405: ("method-not-allowed", "The log cannot be changed"),
 }
 
@@ -31,9 +35,12 @@ def on_problem(request: AnyRequest, problem: Problem) -> Response[Any]:
 
 def on_http_exception(request: AnyRequest, error: HTTPException) -> Response[Any]:
     """A problem that Litestar found before a route was reached."""
+    headers = error.headers or {}
+    if error.status_code == 429:
+        return _answer(request, too_many(int(headers["RateLimit-Reset"])), headers)
     kind, title = _KINDS.get(error.status_code, ("error", "The request failed"))
     detail = error.detail if error.status_code < 500 else "It was logged."
-    return _answer(request, Problem(kind, error.status_code, title, detail))
+    return _answer(request, Problem(kind, error.status_code, title, detail), headers)
 
 
 def on_exception(request: AnyRequest, error: Exception) -> Response[Any]:
@@ -50,24 +57,26 @@ def on_exception(request: AnyRequest, error: Exception) -> Response[Any]:
     )
 
 
-def _answer(request: AnyRequest, problem: Problem) -> Response[Any]:
-    headers = dict(problem.headers)
-    if request.url.path.startswith("/v1/") or "text/html" not in request.headers.get("accept", ""):
-        body = {
-            "type": problem.type,
-            "title": problem.title,
-            "status": problem.status,
-            "detail": problem.detail,
-        }
+def _answer(
+    request: AnyRequest, problem: Problem, more: Mapping[str, str] | None = None
+) -> Response[Any]:
+    headers = {**(more or {}), **dict(problem.headers)}
+    path = request.url.path
+    if path.startswith("/v1/") or "text/html" not in request.headers.get("accept", ""):
+        body = ProblemBody(problem.type, problem.title, problem.status, problem.detail)
         return Response(
             body,
             status_code=problem.status,
             media_type="application/problem+json",
             headers=headers,
         )
+    signs_in = request.app.state.service.settings.oidc_client_id is not None
+    if problem.status == 401 and signs_in and not path.startswith("/sign-in"):
+        back = path + (f"?{request.url.query}" if request.url.query else "")
+        return Redirect(f"/sign-in?{urlencode({'next': back})}", status_code=303)
     return Template(
         "problem.html",
-        context={"problem": problem},
+        context={"problem": problem, "signs_in": signs_in},
         status_code=problem.status,
         headers=headers,
     )

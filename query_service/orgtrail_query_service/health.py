@@ -9,13 +9,13 @@ from orgtrail_query_service.service import Service
 from orgtrail_query_service.statements import settled_through
 
 
-@get("/livez", media_type=MediaType.TEXT)
+@get("/livez", media_type=MediaType.TEXT, include_in_schema=False)
 async def livez() -> str:
     """The process answers."""
     return "ok\n"
 
 
-@get("/readyz", media_type=MediaType.TEXT)
+@get("/readyz", media_type=MediaType.TEXT, include_in_schema=False)
 async def readyz(service: Service) -> Response[str]:
     """ClickHouse can be read."""
     try:

@@ -59,3 +59,33 @@ def too_expensive() -> Problem:
         "The request reads too much",
         "It was stopped at its limit of time or memory. Narrow the range or the filters.",
     )
+
+
+def not_recorded() -> Problem:
+    """An export that would leave no trace is refused (``record_exports``)."""
+    return Problem(
+        "not-recorded",
+        503,
+        "The export cannot be recorded now",
+        "Every export is recorded in the audit log itself, and Kafka does not take the record;"
+        " try again in a moment.",
+        (("Retry-After", "10"),),
+    )
+
+
+def too_many(seconds: int) -> Problem:
+    """The caller, or everybody together, asks more often than the limits allow."""
+    return Problem(
+        "too-many-requests",
+        429,
+        "Too many requests",
+        f"Try again in {seconds} seconds.",
+        (("Retry-After", str(seconds)),),
+    )
+
+
+def not_acceptable(media_types: list[str]) -> Problem:
+    """No format of an export is one that the caller accepts."""
+    return Problem(
+        "not-acceptable", 406, "No such format", f"An export is one of {', '.join(media_types)}."
+    )

@@ -46,6 +46,11 @@ class Search:
     limit: int = 50
     cursor: str | None = None
 
+    def parameters(self) -> list[tuple[str, str]]:
+        """The filters and the range as query parameters."""
+        values = [(filter_.name, value) for filter_, found in self.values for value in found]
+        return [*values, ("since", rfc3339(self.since)), ("until", rfc3339(self.until))]
+
 
 def parse_search(
     parameters: Iterable[tuple[str, str]], now: datetime, *, paged: bool = True
@@ -77,6 +82,11 @@ def parse_search(
         limit=_limit(_single(given, "limit")),
         cursor=_single(given, "cursor"),
     )
+
+
+def rfc3339(moment: datetime) -> str:
+    """A time in UTC, to the millisecond."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _values(filter_: Filter, values: list[str]) -> tuple[str, ...]:

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Any
 
 from litestar import Request
 
+from orgtrail import Context
 from orgtrail_query_service.administrator import Administrator, Tokens
+from orgtrail_query_service.authentication import administrator
 from orgtrail_query_service.clickhouse import Database
 from orgtrail_query_service.cursor import Cursors
-from orgtrail_query_service.problems import unauthenticated
-from orgtrail_query_service.session import session_administrator
+from orgtrail_query_service.issuer import Issuer
+from orgtrail_query_service.recorder import Recorder
 from orgtrail_query_service.settings import QuerySettings
+
+AnyRequest = Request[Any, Any, Any]
 
 
 @dataclass(frozen=True)
@@ -24,23 +29,34 @@ class Service:
     settings: QuerySettings
     reader: Database
     exporter: Database
+    issuer: Issuer
     tokens: Tokens
     cursors: Cursors
+    recorder: Recorder
     now: Callable[[], datetime]
 
-    def administrator(self, request: Request[Any, Any, Any]) -> Administrator:
-        """Who is asking: by bearer token, else by browser session.
+    def open(self, request: AnyRequest, org: str) -> Administrator:
+        """Let an administrator of the organisation in; their first view in an hour is recorded.
 
         Raises:
-            Problem: neither is there, or the token is not valid.
+            Problem: nobody is signed in, or it is not theirs.
         """
-        authorization = request.headers.get("authorization")
-        if authorization is not None:
-            scheme, _, token = authorization.partition(" ")
-            if scheme.lower() != "bearer":
-                raise unauthenticated("The Authorization header must be: Bearer TOKEN.")
-            return self.tokens.administrator(token.strip(), self.now())
-        signed_in = session_administrator(request, self.now())
-        if signed_in is None:
-            raise unauthenticated("Send a bearer token, or sign in in the browser.")
-        return signed_in
+        who = administrator(request)
+        who.require(org)
+        self.recorder.viewed(org, who, where(request), self.now())
+        return who
+
+
+def where(request: AnyRequest) -> Context:
+    """From where a request comes, as the SDK takes it."""
+    host = request.client.host if request.client else ""
+    try:
+        ip = str(ip_address(host))
+    except ValueError:
+        # A trusted proxy may say anything; what is no address must not keep a read unrecorded.
+        ip = ""
+    return Context(
+        ip=ip,
+        user_agent=request.headers.get("user-agent", "")[:1024],
+        request_id=request.headers.get("x-request-id", "")[:128],
+    )

@@ -12,7 +12,8 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from orgtrail_query_service.filters import EVENT_PREFIXES, Filter
+from orgtrail_query_service.filters import Filter
+from orgtrail_query_service.formats import Format
 from orgtrail_query_service.search import Place, Search
 from orgtrail_schemas.tables import event_columns
 
@@ -83,11 +84,45 @@ def keys_of_event(org: str, event_id: UUID, window: Window) -> Statement:
     )
 
 
-def export_csv(org: str, search: Search) -> Statement:
-    """Every event of the search as CSV, with the header that design and golden file fix."""
+def export(org: str, search: Search, file: Format) -> Statement:
+    """Every event of the search, in a file's format."""
     where, parameters = _filtered(org, search, Window(search.since, search.until), None)
-    select = files(__package__).joinpath("export_csv.sql").read_text("utf-8")
-    return Statement(f"{select} WHERE {where} {_order(search)} FORMAT CSVWithNames", parameters)
+    select = files(__package__).joinpath(file.select).read_text("utf-8")
+    return Statement(
+        f"{select} WHERE {where} {_order(search)} FORMAT {file.clickhouse}", parameters
+    )
+
+
+def summary(org: str, search: Search, bucket_s: int, most: int) -> Statement:
+    """Counts of a search in one read: by time and level, by event, and by actor.
+
+    Each row has its ``part``; of each part come the ``most`` largest.
+    """
+    where, parameters = _filtered(org, search, Window(search.since, search.until), None)
+    return Statement(
+        "SELECT multiIf(grouping(actor_id) = 0, 'actor', grouping(event) = 0, 'event', 'time') AS"
+        " part, toStartOfInterval(occurred_at, toIntervalSecond({bucket:UInt32}), 'UTC') AS at,"
+        " level, event, actor_type, actor_id, actor_email, count() AS events"
+        f" FROM audit.events WHERE {where}"
+        " GROUP BY GROUPING SETS ((at, level), (event), (actor_type, actor_id, actor_email))"
+        " ORDER BY part, events DESC, at, level, event, actor_type, actor_id, actor_email"
+        " LIMIT {most:UInt32} BY part",
+        parameters | {"bucket": bucket_s, "most": most},
+    )
+
+
+def people(org: str, prefix: str, most: int) -> Statement:
+    """Who acted or was acted upon, by the beginning of their email, id, or a word of their name."""
+    where, parameters = _scope(org)
+    return Statement(
+        f"SELECT type, id, email, name, last_seen FROM audit.people FINAL WHERE {where}"
+        " AND (startsWith(lowerUTF8(email), {prefix:String})"
+        " OR startsWith(lowerUTF8(id), {prefix:String})"
+        " OR arrayExists(word -> startsWith(word, {prefix:String}),"
+        " splitByChar(' ', lowerUTF8(name))) OR startsWith(lowerUTF8(name), {prefix:String}))"
+        " ORDER BY last_seen DESC, email, id, type LIMIT {most:UInt32}",
+        parameters | {"prefix": prefix.lower(), "most": most},
+    )
 
 
 def set_aside(org: str, window: Window) -> Statement:
@@ -148,28 +183,27 @@ def _conditions(search: Search) -> tuple[list[str], dict[str, Any]]:
     conditions: list[str] = []
     parameters: dict[str, Any] = {}
     for filter_, values in search.values:
-        if filter_.name == "event":
-            condition, more = _event_condition(filter_, values)
-            conditions.append(condition)
-            parameters |= more
-        else:
-            conditions.append(filter_.sql)
-            parameters[filter_.name] = values[0]
+        condition, more = _condition(filter_, values)
+        conditions.append(condition)
+        parameters |= more
     return conditions, parameters
 
 
-def _event_condition(filter_: Filter, values: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
-    exact = [value for value in values if not value.endswith(".*")]
-    prefixes = [value[:-1] for value in values if value.endswith(".*")]
+def _condition(filter_: Filter, values: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
+    if not filter_.repeatable:
+        return filter_.sql, {filter_.name: values[0]}
+    begins = {v: v[:-1] for v in values if filter_.prefix_sql and v.endswith(".*")}
+    exact, prefixes = [v for v in values if v not in begins], list(begins.values())
     clauses: list[str] = []
     parameters: dict[str, Any] = {}
     if exact:
         clauses.append(filter_.sql)
-        parameters["event"] = exact
+        parameters[filter_.name] = exact
     if prefixes:
-        clauses.append(EVENT_PREFIXES)
-        parameters["event_prefixes"] = prefixes
-    return "(" + " OR ".join(clauses) + ")", parameters
+        clauses.append(filter_.prefix_sql)
+        parameters[f"{filter_.name}_prefixes"] = prefixes
+    either = "(" + " OR ".join(clauses) + ")"
+    return (f"(NOT {either})" if filter_.negated else either), parameters
 
 
 def _order(search: Search) -> str:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 from tests.support.events import emit_arguments
-from tests.support.running import eventually
+from tests.support.running import eventually, without_readings
 
 from orgtrail import Actor, Target
 
@@ -82,7 +82,7 @@ def test_pages_by_cursor_are_the_whole_list(running, events, order, filters, lim
     while True:
         answer = running.get(url, token=token, **parameters)
         page = answer.json()
-        found += [e["event_id"] for e in page["events"]]
+        found += [e["event_id"] for e in without_readings(page["events"])]
         if page["next_cursor"] is None:
             assert "link" not in answer.headers
             break
@@ -105,7 +105,7 @@ def test_equal_times_are_paged_without_loss(running):
         found, parameters = [], {"order": order, "limit": 4}
         while True:
             page = running.get("/v1/orgs/same-time/events", org="same-time", **parameters).json()
-            found += [e["event_id"] for e in page["events"]]
+            found += [e["event_id"] for e in without_readings(page["events"])]
             if page["next_cursor"] is None:
                 break
             parameters["cursor"] = page["next_cursor"]
@@ -180,7 +180,7 @@ def test_foreign_missing_and_merely_joined_organisations_answer_alike(running, e
 
 
 def test_an_expired_token_is_a_401(running):
-    token = running.token(ORG, lasts=timedelta(seconds=-5))
+    token = running.token(ORG, lasts=timedelta(minutes=-1))
     assert running.get(f"/v1/orgs/{ORG}/events", token=token).status_code == 401
 
 

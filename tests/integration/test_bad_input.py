@@ -1,15 +1,20 @@
 """Whatever a service sends: stored or set aside with its reason, and its neighbours are stored."""
 
+import csv
+import io
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from tests.support.events import datum, emit_arguments, record
+from tests.support.parquet import parquet
 from tests.support.registry import REGISTRY_ID, registry
 from tests.support.running import eventually
 from tests.support.up import orgtrail
 
+from orgtrail.event import new_event_id
 from orgtrail_query_service.filters import FILTERS
 from orgtrail_schemas.catalogue import REDACTED
 from orgtrail_schemas.codec import encode, encode_confluent
@@ -124,36 +129,66 @@ def test_our_sdk_sends_no_secret_at_all(running):
 
 
 FIRST = {
-    "actor": "alice@acme.example",
     "user": "u-1",
+    "actor": "alice@acme.example",
+    "impersonator": "sam@support.example",
     "target": "alice@acme.example",
     "event": "user.login",
     "level": "user",
+    "ip": "80.67.169.12",
+    "country": "FR",
     "outcome": "success",
+    "request_id": "req-first",
+    "session_id": "session-first",
+    "q": "MOREAU",
 }
 FORGED = {
-    "actor": "mallory@x",
     "user": "victim@x",
+    "actor": "mallory@x",
+    "impersonator": "eve@x",
     "target": "u-13",
-    "event": "org.user.deleted",
+    "event": "org.user.*",
     "level": "organization",
+    "ip": "8.8.8.8",
+    "country": "US",
     "outcome": "denied",
+    "request_id": "req-forged",
+    "session_id": "session-forged",
+    "q": "mallory",
 }
+FORMATS = ("csv", "jsonl", "parquet")
+# What the tests' own reading was recorded as is not what they are about.
+OTHERS = {"exclude_event": "org.audit-log.*"}
 
 
 @pytest.fixture(scope="module")
 def forged(running):
     """An event, a later record with its key and other content, and an event of the day before."""
-    first = record(org_id="forged")
+    first = record(
+        org_id="forged",
+        actor={"type": "user", "id": "u-1", "email": FIRST["actor"], "name": "Alice Moreau"},
+        impersonator={"type": "support", "id": "s-1", "email": FIRST["impersonator"], "name": ""},
+    )
+    first["context"] |= {name: FIRST[name] for name in ("ip", "request_id", "session_id")}
     second = first | {
-        "event": FORGED["event"],
+        "event": "org.user.deleted",
         "actor": {"type": "user", "id": "u-666", "email": "mallory@x", "name": "Mallory"},
+        "impersonator": {
+            "type": "support",
+            "id": "s-6",
+            "email": FORGED["impersonator"],
+            "name": "",
+        },
         "targets": [{"type": "user", "id": "u-13", "email": "victim@x", "name": "Victim"}],
         "outcome": FORGED["outcome"],
     }
+    second["context"] = first["context"] | {
+        name: FORGED[name] for name in ("ip", "request_id", "session_id")
+    }
     for item in (first, second):
         running.raw.send(encode(current_schema(), item), b"forged")
-    running.raw.send(datum(org_id="forged", occurred_at=NOW - timedelta(days=1)), b"forged")
+    earlier = first | {"event_id": new_event_id(), "occurred_at": NOW - timedelta(days=1)}
+    running.raw.send(encode(current_schema(), earlier), b"forged")
     running.wait_for("forged", 2)
     eventually(
         lambda: running.sql(
@@ -166,22 +201,49 @@ def forged(running):
 
 @pytest.mark.parametrize("name", FIRST)
 def test_of_two_records_with_one_key_the_first_is_shown_under_every_filter(running, forged, name):
-    link = "/v1/orgs/forged/events/export.csv"
-    shown = running.events("forged", **{name: FIRST[name]})
-    assert [e["actor"]["email"] for e in shown] == ["alice@acme.example"] * 2
-    assert running.events("forged", **{name: FORGED[name]}) == []
-    for value in (FIRST[name], FORGED[name]):
-        assert "mallory" not in running.get(link, org="forged", **{name: value}).text
+    shown = running.events("forged", **OTHERS, **{name: FIRST[name]})
+    assert [e["actor"]["email"] for e in shown] == [FIRST["actor"]] * 2
+    assert running.events("forged", **OTHERS, **{name: FORGED[name]}) == []
+    for suffix, (value, count) in product(FORMATS, ((FIRST[name], 2), (FORGED[name], 0))):
+        assert actors(running, suffix, **{name: value}) == [FIRST["actor"]] * count
+    link = "/v1/orgs/forged/summary"
+    summary = running.get(link, org="forged", **OTHERS, **{name: FIRST[name]}).json()
+    assert (summary["total"], summary["actors"][0]["email"]) == (2, FIRST["actor"])
+    none = running.get(link, org="forged", **OTHERS, **{name: FORGED[name]}).json()
+    assert (none["total"], none["actors"]) == (0, [])
+
+
+def actors(running, suffix, **filters):
+    """The actors' emails that an export holds, as its own format's reader finds them."""
+    link = f"/v1/orgs/forged/events/export.{suffix}"
+    answer = running.get(link, org="forged", **OTHERS, **filters)
+    assert answer.status_code == 200, answer.text
+    if suffix == "csv":
+        rows = csv.DictReader(io.StringIO(answer.text, newline=""))
+        return [row["actor_email"] for row in rows]
+    if suffix == "jsonl":
+        return [json.loads(line)["actor"]["email"] for line in answer.text.splitlines()]
+    return [row["actor"]["email"] for row in parquet(answer.content)]
 
 
 def test_the_filters_above_are_all_there_are():
-    assert set(FIRST) == set(FORGED) == {f.name for f in FILTERS}
+    known = {f.name for f in FILTERS if not f.negated}
+    assert set(FIRST) == set(FORGED) == known
+
+
+def test_of_two_records_the_second_is_not_shown_by_excluding_the_first(running, forged):
+    shown = running.events("forged", exclude_event="user.login", limit=1000)
+    assert shown == []
+    assert len(running.events("forged", exclude_event="org.user.*", limit=1000)) == 2
 
 
 def test_the_first_is_shown_by_itself_and_to_analysts(running, forged):
     one = running.get(f"/v1/orgs/forged/events/{forged}", org="forged").json()
     assert one["actor"]["email"] == "alice@acme.example"
-    rows = running.sql("SELECT DISTINCT actor_email FROM audit.events WHERE org_id = 'forged'")
+    rows = running.sql(
+        "SELECT DISTINCT actor_email FROM audit.events"
+        " WHERE org_id = 'forged' AND event NOT LIKE 'org.audit-log.%'"
+    )
     assert list(rows) == [("alice@acme.example",)]
 
 

@@ -56,7 +56,9 @@ def exported(running):
             occurred_at=at - timedelta(minutes=2),
         )
     running.wait_for("csv", 3)
-    return at, running.get("/v1/orgs/csv/events/export.csv", org="csv")
+    return at, running.get(
+        "/v1/orgs/csv/events/export.csv", org="csv", exclude_event="org.audit-log.*"
+    )
 
 
 def test_it_is_the_golden_file(exported):
@@ -71,7 +73,7 @@ def test_it_is_the_golden_file(exported):
 
 def test_it_is_a_download_of_the_organisation(exported):
     headers = exported[1].headers
-    assert headers["content-type"] == "text/csv; header=present; charset=utf-8"
+    assert headers["content-type"] == "text/csv; charset=utf-8"
     assert headers["content-disposition"].startswith('attachment; filename="audit-log-csv-2')
 
 
@@ -101,7 +103,8 @@ def test_more_rows_than_a_page(running):
     running.wait_for("many", 1000)
 
     def lines():
-        text = running.get("/v1/orgs/many/events/export.csv", org="many").text
+        link = "/v1/orgs/many/events/export.csv"
+        text = running.get(link, org="many", exclude_event="org.audit-log.*").text
         return len(text.splitlines()) == 1501
 
     eventually(lines)

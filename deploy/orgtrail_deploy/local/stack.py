@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 from orgtrail_deploy.local.folders import make_private
@@ -24,13 +25,21 @@ PARTITIONS = 4
 class Stack:
     """Everything over one folder. ``start`` it, use it, and ``stop`` it in any case.
 
-    ``servers`` are real processes on this machine unless others are given.
+    ``servers`` are real processes on this machine unless others are given; ``more`` are settings
+    beside those of ``environment``, as environment variables.
     """
 
-    def __init__(self, root: Path, settings: LocalSettings, servers: Servers | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        settings: LocalSettings,
+        servers: Servers | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
         self.root = root
         self.settings = settings
         self.servers: Servers = servers or LocalServers(root, settings)
+        self._more = dict(more or {})
         self.consumer: Child | None = None
         self.query: Child | None = None
 
@@ -89,6 +98,9 @@ class Stack:
             "ORGTRAIL_SECRET": secrets.service,
             "ORGTRAIL_SECURE_COOKIES": "false",
             "ORGTRAIL_SIGN_IN_DIR": str(sign_in_folder(self.root)),
+            "ORGTRAIL_PUBLIC_URL": self.page,
+            "ORGTRAIL_SPOOL_DIR": str(self.root / "spool"),
+            **self._more,
         }
 
     def start_consumer(self, settings: dict[str, str] | None = None) -> Child:

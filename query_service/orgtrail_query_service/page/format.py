@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from jinja2 import Environment
 
 from orgtrail_query_service.events import Actor, Event, Target
+from orgtrail_query_service.search import rfc3339
 
 # Characters that turn the direction of text, or hide in it, are shown instead of obeyed.
 _INVISIBLE = {
@@ -23,7 +22,7 @@ def add_filters(environment: Environment) -> None:
         "day": lambda moment: f"{moment:%A, %d %B %Y}",
         "clock": lambda moment: f"{moment:%H:%M:%S}",
         "exact": lambda moment: f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d} UTC",
-        "iso": iso,
+        "iso": rfc3339,
         "who": who,
         "whom": whom,
         "from_where": from_where,
@@ -33,11 +32,6 @@ def add_filters(environment: Environment) -> None:
 def plain(text: object) -> str:
     """The text with control and direction characters made visible."""
     return str(text).translate(_INVISIBLE)
-
-
-def iso(moment: datetime) -> str:
-    """RFC 3339 in UTC, to the millisecond."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def who(person: Actor | Target) -> str:

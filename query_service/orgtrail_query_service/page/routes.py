@@ -8,18 +8,14 @@ from urllib.parse import quote, urlencode
 
 from litestar import Controller, Request, get
 from litestar.response import Redirect, Template
-from litestar.types import ControllerRouterHandler
 
 from orgtrail_query_service.api import find_event
+from orgtrail_query_service.authentication import administrator
 from orgtrail_query_service.filters import FILTERS
-from orgtrail_query_service.page.format import iso
-from orgtrail_query_service.problems import Problem, bad_parameter, not_found
+from orgtrail_query_service.problems import bad_parameter
 from orgtrail_query_service.read import read_page, read_settled
-from orgtrail_query_service.search import Search, parse_search
+from orgtrail_query_service.search import Search, parse_search, rfc3339
 from orgtrail_query_service.service import Service
-from orgtrail_query_service.session import begin_session
-from orgtrail_query_service.settings import QuerySettings
-from orgtrail_query_service.sign_in import consume
 from orgtrail_schemas.catalogue import LEVELS, OUTCOMES, catalogue
 from orgtrail_schemas.tables import RETENTION_DAYS
 
@@ -29,44 +25,16 @@ Parameters = list[tuple[str, str]]
 _OPENING_DAYS = 7
 
 
-def page_routes(settings: QuerySettings) -> list[ControllerRouterHandler]:
-    """The page, and the sign-in of the local stack where it is configured."""
-    return [AuditLogPage, *([sign_in] if settings.sign_in_dir is not None else [])]
-
-
-@get("/sign-in/{code:str}")
-async def sign_in(request: AnyRequest, service: Service, code: str) -> Redirect:
-    """Sign in once, with the link that the local stack printed; from this machine only."""
-    folder = service.settings.sign_in_dir
-    client = request.client.host if request.client else ""
-    if (
-        folder is None
-        or client not in ("127.0.0.1", "::1")
-        or "forwarded" in request.headers
-        or ("x-forwarded-for" in request.headers)
-    ):
-        raise not_found()
-    administrator = consume(folder, code, service.now())
-    if administrator is None:
-        raise Problem(
-            "unauthenticated",
-            401,
-            "This sign-in link no longer works",
-            "It can be used once, and for an hour. Run orgtrail sign-in for a new one.",
-        )
-    begin_session(request, administrator, service.now(), service.settings.session_hours)
-    return Redirect("/", status_code=303)
-
-
 class AuditLogPage(Controller):
     """``/orgs/{org}/audit-logs``: filters, the table, one event."""
 
     path = "/"
+    include_in_schema = False
 
     @get("/")
-    async def index(self, request: AnyRequest, service: Service) -> Template | Redirect:
+    async def index(self, request: AnyRequest) -> Template | Redirect:
         """The organisations that are the caller's to administer; one alone opens at once."""
-        mine = sorted(service.administrator(request).organizations)
+        mine = sorted(administrator(request).organizations)
         if len(mine) == 1:
             return Redirect(_path(mine[0]), status_code=303)
         return Template("index.html", context={"organizations": [(o, _path(o)) for o in mine]})
@@ -74,7 +42,7 @@ class AuditLogPage(Controller):
     @get("/orgs/{org:str}/audit-logs")
     async def table(self, request: AnyRequest, service: Service, org: str) -> Template:
         """The table of events."""
-        service.administrator(request).require(org)
+        service.open(request, org)
         given = list(request.query_params.multi_items())
         days, parameters = _days(given, service.now())
         asked = parse_search(parameters, service.now())
@@ -109,7 +77,7 @@ class AuditLogPage(Controller):
         self, request: AnyRequest, service: Service, org: str, event_id: str
     ) -> Template:
         """One event in detail."""
-        service.administrator(request).require(org)
+        service.open(request, org)
         event = await find_event(service, org, event_id)
         known = catalogue().events.get(event.event)
         return Template(
@@ -137,7 +105,7 @@ def _days(given: Parameters, now: datetime) -> tuple[dict[str, str], Parameters]
     since = datetime.combine(first, time(), UTC)
     until = datetime.combine(last + timedelta(days=1), time(), UTC)
     days = {"from": first.isoformat(), "to": last.isoformat(), "today": today.isoformat()}
-    return days, [*rest, ("since", iso(since)), ("until", iso(until))]
+    return days, [*rest, ("since", rfc3339(since)), ("until", rfc3339(until))]
 
 
 def _day(text: str | None, name: str) -> date | None:
@@ -163,8 +131,7 @@ def _form(search: Search) -> dict[str, Any]:
 
 
 def _export(org: str, search: Search) -> str:
-    values = [(filter_.name, value) for filter_, values in search.values for value in values]
-    query = urlencode([*values, ("since", iso(search.since)), ("until", iso(search.until))])
+    query = urlencode(search.parameters())
     return f"/v1/orgs/{quote(org, safe='')}/events/export.csv?{query}"
 
 

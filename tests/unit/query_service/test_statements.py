@@ -6,6 +6,7 @@ import pytest
 
 from orgtrail_query_service import statements
 from orgtrail_query_service.filters import FILTERS
+from orgtrail_query_service.formats import CSV, FORMATS
 from orgtrail_query_service.search import Place, parse_search
 from orgtrail_query_service.statements import Statement, Window
 
@@ -22,7 +23,9 @@ def every_read(search, org="acme"):
         "candidates": statements.candidates(org, search, WINDOW, PLACE, 10),
         "events_of": statements.events_of(org, search, [PLACE]),
         "keys_of_event": statements.keys_of_event(org, PLACE.event_id, WINDOW),
-        "export_csv": statements.export_csv(org, search),
+        "export": statements.export(org, search, CSV),
+        "summary": statements.summary(org, search, 3600, 100),
+        "people": statements.people(org, HOSTILE, 20),
         "set_aside": statements.set_aside(org, WINDOW),
     }
 
@@ -43,18 +46,34 @@ def test_every_read_is_of_one_organisation(name):
     assert statement.parameters["org"] == "acme"
 
 
-@pytest.mark.parametrize("name", ["page", "candidates", "events_of", "export_csv"])
+@pytest.mark.parametrize("name", ["page", "candidates", "events_of", "export", "summary"])
 def test_no_value_is_ever_part_of_the_text(name):
     values = [(f.name, HOSTILE) for f in FILTERS if not f.choices] + [("event", HOSTILE + ".*")]
     statement = every_read(parse_search(values, NOW), org=HOSTILE)[name]
     assert "1=1" not in statement.sql
-    assert repr(statement.parameters).count("1=1") == 6
+    given = len([f for f in FILTERS if not f.choices]) + len(["org", "event with .*"])
+    assert repr(statement.parameters).count("1=1") == given
+
+
+@pytest.mark.parametrize("file", FORMATS.values(), ids=lambda file: file.suffix)
+def test_a_file_is_made_by_clickhouse_in_its_format(file):
+    statement = statements.export("acme", parse_search([], NOW), file)
+    assert statement.sql.endswith(f" FORMAT {file.clickhouse}")
+    assert "WHERE org_id = {org:String}" in statement.sql
+
+
+def test_excluded_events_are_what_none_of_holds():
+    given = [("exclude_event", "user.login"), ("exclude_event", "org.*")]
+    statement = every_read(parse_search(given, NOW))["page"]
+    assert "(NOT (event IN {exclude_event:Array(String)} OR arrayExists(" in statement.sql
+    assert statement.parameters["exclude_event"] == ["user.login"]
+    assert statement.parameters["exclude_event_prefixes"] == ["org."]
 
 
 @pytest.mark.parametrize("filter_", FILTERS, ids=lambda f: f.name)
 def test_each_filter_brings_its_condition_and_its_value(filter_):
     value = filter_.choices[0] if filter_.choices else "v"
-    for name in ("page", "candidates", "events_of", "export_csv"):
+    for name in ("page", "candidates", "events_of", "export", "summary"):
         statement = every_read(parse_search([(filter_.name, value)], NOW))[name]
         assert filter_.sql in statement.sql
         assert filter_.name in statement.parameters

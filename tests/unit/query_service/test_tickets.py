@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 from orgtrail_deploy.local.issuer import make_sign_in_code, sign_in_folder
-from orgtrail_query_service.sign_in import consume
+from orgtrail_query_service.tickets import consume
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

@@ -1,0 +1,14 @@
+"""The API's description for people: a page of our own, the usual ones load foreign scripts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, get
+from litestar.response import Template
+
+
+@get("/docs", include_in_schema=False)
+async def docs(request: Request[Any, Any, Any]) -> Template:
+    """Every route with its parameters and answers; needs nobody to be signed in."""
+    return Template("api.html", context={"api": request.app.openapi_schema.to_schema()})
