@@ -2,21 +2,20 @@
 
 import signal
 import time
-from datetime import UTC, datetime
 
 import psutil
 import pytest
-from tests.benchmarks.engine import confluent
-from tests.benchmarks.workload import messages
 from tests.chaos.conftest import TALLY
 from tests.chaos.load import Load
-from tests.support.events import RawProducer, datum
+from tests.support.events import RawProducer, datum, record
 from tests.support.proxy import Proxy
-from tests.support.registry import registry
+from tests.support.registry import REGISTRY_ID, registry
 from tests.support.running import eventually
 
 from orgtrail_consumers.worker import STOP_WITHIN_S
 from orgtrail_deploy.local.ports import free_ports
+from orgtrail_schemas.codec import encode_confluent
+from orgtrail_schemas.event_schema import current_schema
 
 MB = 1_000_000
 
@@ -94,15 +93,15 @@ def test_the_schema_registry_is_away(arena):
         url = f"http://127.0.0.1:{proxy.port}"
         worker = arena.start_consumer(ORGTRAIL_SCHEMA_REGISTRY_URL=url).wait_ready()
         producer = RawProducer(arena.brokers)
-        made = list(confluent(messages(20, datetime.now(UTC))))
-        for message in made:
-            producer.send(message.value, message.key, partition=1)
+        for _ in range(20):
+            waiting = encode_confluent(current_schema(), REGISTRY_ID, record(org_id="waiting"))
+            producer.send(waiting, b"waiting", partition=1)
         producer.send(datum(org_id="unaffected"), partition=2)
         count = "SELECT count() FROM audit.events WHERE org_id "
         eventually(lambda: arena.query(count + "= 'unaffected'")[0][0] == 1)
         eventually(lambda: worker.readiness()[0] == 503)
         assert "decode: RegistryAwayError" in worker.readiness()[1]
         proxy.mend()
-        eventually(lambda: arena.query(count + "LIKE 'org-%'")[0][0] == 20, 60)
+        eventually(lambda: arena.query(count + "= 'waiting'")[0][0] == 20, 60)
         assert arena.query("SELECT count() FROM audit.dead_letters")[0][0] == 0
         proxy.close()
