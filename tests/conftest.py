@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(ROOT / "tests").parts[0]
         if folder in ("unit", "contract"):
             item.add_marker(pytest.mark.disable_socket)
-        elif folder in ("integration", "browser"):
+        elif folder in ("integration", "browser", "attack"):
             item.add_marker(getattr(pytest.mark, folder))
 
 

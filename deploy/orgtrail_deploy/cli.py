@@ -14,6 +14,8 @@ from orgtrail_deploy.errors import StackError
 COMMANDS = {
     "up": ("orgtrail_deploy.local.up:up", "Run the whole stack on this machine."),
     "emit": ("orgtrail.cli:emit", "Send audit events to Kafka."),
+    "query": ("orgtrail_query_service.client:query", "Show an organization's events."),
+    "export": ("orgtrail_query_service.client:export", "Download an organization's events."),
     "sql": ("orgtrail_deploy.local.commands:sql", "Ask the local stack as an analyst."),
     "token": ("orgtrail_deploy.local.commands:token", "Print a token for the local stack's API."),
     "sign-in": ("orgtrail_deploy.local.commands:sign_in", "Print a new link to the local page."),

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from orgtrail.errors import InvalidEventError
-from orgtrail_schemas.catalogue import ACTOR_TYPES, OUTCOMES, REDACTED, catalogue
+from orgtrail_schemas.catalogue import ACTOR_TYPES, ORG_ID, OUTCOMES, REDACTED, catalogue
 
 Record = dict[str, Any]
 
@@ -23,7 +23,6 @@ TEXT_LENGTH = 4_096
 LIST_LENGTH = 1_000
 
 _EVENT_KEY = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
-_ORG_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 _ORG_ID_RULE = "must be 1 to 128 letters, digits or . _ : @ -, beginning with a letter or digit"
 _AHEAD = timedelta(minutes=5)
 _BEHIND = timedelta(days=90)
@@ -185,7 +184,7 @@ def _orgs(org_id: str | Sequence[str]) -> list[str]:
     if not orgs:
         raise InvalidEventError("org_id", "is required")
     for org in orgs:
-        if not isinstance(org, str) or not _ORG_ID.fullmatch(org):
+        if not isinstance(org, str) or not ORG_ID.fullmatch(org):
             raise InvalidEventError("org_id", _ORG_ID_RULE)
     return orgs
 

@@ -13,7 +13,7 @@ from joserfc.jwk import KeySet
 
 from orgtrail_query_service.problems import not_found, unauthenticated
 from orgtrail_query_service.settings import QuerySettings
-from orgtrail_schemas.catalogue import UNASSIGNED_ORG
+from orgtrail_schemas.catalogue import ORG_ID, UNASSIGNED_ORG
 
 FindKeys = Callable[[str | None], Awaitable[KeySet]]
 """Gives the issuer's public keys, which should hold the one with this id."""
@@ -100,8 +100,11 @@ class Tokens:
         elif isinstance(bound, list):
             pairs = (item.rpartition(":") for item in bound if isinstance(item, str))
             organizations = [org for org, _, held in pairs if held == role and org]
-        # What belongs to no organisation yet is no administrator's to read.
-        organizations = [org for org in organizations if org != UNASSIGNED_ORG]
+        # What belongs to no organisation yet is no administrator's to read; reading an id that the
+        # SDK cannot name could not be recorded.
+        organizations = [
+            org for org in organizations if org != UNASSIGNED_ORG and ORG_ID.fullmatch(org)
+        ]
         subject = str(claims["sub"])
         script = subject in (claims.get("client_id"), claims.get("azp"))
         return Administrator(

@@ -62,9 +62,8 @@ class Api(Controller):
     """``/v1``: every route but the catalogue needs an administrator of the organisation."""
 
     path = "/v1"
-    responses = PROBLEMS
 
-    @get("/event-types")
+    @get("/event-types", responses=PROBLEMS)
     async def event_types(self, request: AnyRequest) -> list[EventTypeItem]:
         """The catalogue of event types."""
         administrator(request)
@@ -73,7 +72,7 @@ class Api(Controller):
             for e in catalogue().events.values()
         ]
 
-    @get("/orgs/{org:str}/events", operation_class=ListOperation)
+    @get("/orgs/{org:str}/events", operation_class=ListOperation, responses=PROBLEMS)
     async def events(self, request: AnyRequest, service: Service, org: Org) -> Response[EventList]:
         """A page of an organization's events."""
         service.open(request, org)
@@ -93,7 +92,7 @@ class Api(Controller):
         )
         return Response(answer, headers=_next_link(request, cursor))
 
-    @get("/orgs/{org:str}/summary", operation_class=SummaryOperation)
+    @get("/orgs/{org:str}/summary", operation_class=SummaryOperation, responses=PROBLEMS)
     async def summary(self, request: AnyRequest, service: Service, org: Org) -> Summary:
         """Counts of a search: over time by level, by event, and the most active actors."""
         service.open(request, org)
@@ -101,13 +100,13 @@ class Api(Controller):
         settled = await read_settled(service.reader, org, search)
         return await read_summary(service.reader, org, search, settled)
 
-    @get("/orgs/{org:str}/people", operation_class=PeopleOperation)
+    @get("/orgs/{org:str}/people", operation_class=PeopleOperation, responses=PROBLEMS)
     async def people(self, request: AnyRequest, service: Service, org: Org) -> list[Person]:
         """Who acted or was acted upon, for the user filter; the last seen come first."""
         service.open(request, org)
         return await read_people(service.reader, org, request.query_params.multi_items())
 
-    @get("/orgs/{org:str}/events/{event_id:str}")
+    @get("/orgs/{org:str}/events/{event_id:str}", responses=PROBLEMS)
     async def event(self, request: AnyRequest, service: Service, org: Org, event_id: str) -> Event:
         """One event, whole."""
         service.open(request, org)

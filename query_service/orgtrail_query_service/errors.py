@@ -14,7 +14,7 @@ from litestar.exceptions import HTTPException
 from litestar.response import Redirect, Template
 
 from orgtrail_query_service.openapi import ProblemBody
-from orgtrail_query_service.problems import Problem, too_many
+from orgtrail_query_service.problems import Problem, not_found, too_many
 
 log = structlog.get_logger("orgtrail.query")
 
@@ -45,6 +45,9 @@ def on_http_exception(request: AnyRequest, error: HTTPException) -> Response[Any
 
 def on_exception(request: AnyRequest, error: Exception) -> Response[Any]:
     """A defect: where it happened goes to the log, nothing of it to the caller."""
+    if "\x00" in request.url.path:
+        # No route or file is named so, which the file system tells by a ValueError.
+        return _answer(request, not_found())
     # Not the message: it may hold what was searched for.
     frames = traceback.extract_tb(error.__traceback__)[-5:]
     log.error(

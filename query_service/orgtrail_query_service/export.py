@@ -12,7 +12,7 @@ from orgtrail_query_service import statements
 from orgtrail_query_service.api import Org
 from orgtrail_query_service.authentication import administrator
 from orgtrail_query_service.formats import CSV, FORMATS, JSONL, PARQUET, Format
-from orgtrail_query_service.openapi import PROBLEMS, ExportOperation
+from orgtrail_query_service.openapi import PROBLEMS, PROBLEMS_OF_EXPORT, ExportOperation
 from orgtrail_query_service.problems import bad_parameter, not_acceptable
 from orgtrail_query_service.read import read_settled
 from orgtrail_query_service.search import Search, parse_search, rfc3339
@@ -27,9 +27,8 @@ class Export(Controller):
     """``/v1/orgs/{org}/events/export``: the format by suffix, or by the Accept header."""
 
     path = "/v1/orgs/{org:str}/events"
-    responses = PROBLEMS
 
-    @get("/export", operation_class=ExportOperation)
+    @get("/export", operation_class=ExportOperation, responses=PROBLEMS_OF_EXPORT)
     async def by_accept(self, request: AnyRequest, service: Service, org: Org) -> Stream:
         """Every event of a search, in the format that the Accept header prefers."""
         media = [file.media_type for file in FORMATS.values()]
@@ -40,17 +39,32 @@ class Export(Controller):
             raise not_acceptable(media)
         return await _export(request, service, org, file)
 
-    @get("/export.csv", operation_class=ExportOperation, operation_id="export_csv")
+    @get(
+        "/export.csv",
+        operation_class=ExportOperation,
+        operation_id="export_csv",
+        responses=PROBLEMS,
+    )
     async def csv(self, request: AnyRequest, service: Service, org: Org) -> Stream:
         """Every event of a search as CSV."""
         return await _export(request, service, org, CSV)
 
-    @get("/export.jsonl", operation_class=ExportOperation, operation_id="export_jsonl")
+    @get(
+        "/export.jsonl",
+        operation_class=ExportOperation,
+        operation_id="export_jsonl",
+        responses=PROBLEMS,
+    )
     async def jsonl(self, request: AnyRequest, service: Service, org: Org) -> Stream:
         """Every event of a search as JSON Lines."""
         return await _export(request, service, org, JSONL)
 
-    @get("/export.parquet", operation_class=ExportOperation, operation_id="export_parquet")
+    @get(
+        "/export.parquet",
+        operation_class=ExportOperation,
+        operation_id="export_parquet",
+        responses=PROBLEMS,
+    )
     async def parquet(self, request: AnyRequest, service: Service, org: Org) -> Stream:
         """Every event of a search as Parquet."""
         return await _export(request, service, org, PARQUET)

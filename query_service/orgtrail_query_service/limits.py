@@ -19,6 +19,8 @@ def rate_limits(requests_a_minute: int, exclude: list[str]) -> RateLimitConfig:
 
 def _caller(request: AnyRequest) -> str:
     # A verified name, or else an address: what a stranger can vary at will is no identity.
-    if request.user is not None:
-        return f"subject {request.user.subject}"
+    # OPTIONS has nobody: it says what a route can do, and is not asked who asks.
+    who = request.scope.get("user")
+    if who is not None:
+        return f"subject {who.subject}"
     return f"address {request.client.host if request.client else ''}"

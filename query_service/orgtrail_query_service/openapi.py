@@ -56,6 +56,8 @@ PROBLEMS = {
     503: _problem("The storage, Kafka or the issuer of tokens does not answer; see Retry-After."),
 }
 
+PROBLEMS_OF_EXPORT = PROBLEMS | {406: _problem("No format of the Accept header is made.")}
+
 DESCRIPTION = OpenAPIConfig(
     title="Orgtrail",
     version="1",
@@ -78,28 +80,29 @@ def _query(name: str, sentence: str, schema: Schema, example: object = None) -> 
 
 
 def _of_filter(filter_: Filter) -> Parameter:
+    # An empty value counts as not given, as an HTML form sends it.
     value = Schema(type=_TEXT, max_length=MAX_LENGTH)
     if filter_.choices:
-        value = Schema(type=_TEXT, enum=list(filter_.choices))
+        value = Schema(type=_TEXT, enum=["", *filter_.choices])
     if filter_.repeatable:
         schema = Schema(type=OpenAPIType.ARRAY, items=value, max_items=MAX_VALUES)
         return _query(filter_.name, filter_.sentence, schema, [filter_.example])
     return _query(filter_.name, filter_.sentence, value, filter_.example)
 
 
-def _instant(name: str, sentence: str) -> Parameter:
-    schema = Schema(type=_TEXT, format=OpenAPIFormat.DATE_TIME)
-    return _query(name, sentence, schema, "2026-11-23T09:00:00Z")
+def _instant(name: str, sentence: str, example: str) -> Parameter:
+    return _query(name, sentence, Schema(type=_TEXT, max_length=MAX_LENGTH), example)
 
 
 SEARCH = [
     *map(_of_filter, FILTERS),
-    _instant("since", "from this time on (RFC 3339 with offset); 90 days ago at the earliest"),
-    _instant("until", "before this time (RFC 3339 with offset)"),
-]
+    _instant("since", "from this time on (RFC 3339 with offset); 90 days ago at the earliest",
+             "2026-11-22T09:00:00Z"),
+    _instant("until", "before this time (RFC 3339 with offset)", "2026-11-23T09:00:00Z"),
+]  # fmt: skip
 PAGING = [
     _query("order", "newest (the default) or oldest first",
-           Schema(type=_TEXT, enum=["newest", "oldest"]), "newest"),
+           Schema(type=_TEXT, enum=["", "newest", "oldest"]), "newest"),
     _query("limit", "how many events a page has",
            Schema(type=OpenAPIType.INTEGER, minimum=1, maximum=MAX_LIMIT, default=50), 50),
     _query("cursor", "next_cursor of the page before, with all other parameters as they were",
@@ -107,7 +110,7 @@ PAGING = [
 ]  # fmt: skip
 BOM = _query(
     "bom", "whether a CSV begins with a byte order mark, as Excel likes it",
-    Schema(type=_TEXT, enum=["true", "false"]), "true",
+    Schema(type=_TEXT, enum=["", "true", "false"]), "true",
 )  # fmt: skip
 PREFIX = _query(
     "prefix", "the beginning of an email, an id, or a word of a name",
@@ -153,7 +156,8 @@ class ExportOperation(_Described):
 
     def __post_init__(self) -> None:
         files = [f for f in FORMATS.values() if self.operation_id == f"export_{f.suffix}"]
-        self._add(SEARCH, [BOM])
+        other = files and files[0].suffix != "csv"
+        self._add(SEARCH, [] if other else [BOM])
         text, binary = Schema(type=_TEXT), Schema(type=_TEXT, format=OpenAPIFormat.BINARY)
         self.responses = {
             **(self.responses or {}),

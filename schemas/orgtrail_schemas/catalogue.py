@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -21,6 +22,9 @@ REDACTED = "[redacted]"
 
 UNASSIGNED_ORG = "unassigned"
 """The reserved ``org_id`` of an event whose person belongs to no organisation yet."""
+
+ORG_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
+"""What an ``org_id`` that the SDK sends looks like, whole."""
 
 _RANK: dict[Sensitivity, int] = {"public": 0, "personal": 1, "secret": 2}
 

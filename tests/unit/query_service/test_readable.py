@@ -1,6 +1,6 @@
 import pytest
 
-from orgtrail_query_service.page.format import plain
+from orgtrail_query_service.readable import plain
 
 
 @pytest.mark.parametrize(
