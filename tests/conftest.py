@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.docker_servers import DockerServers, docker_answers
-from tests.support.running import Running
 
 from orgtrail_deploy.local.folders import make_private
 from orgtrail_deploy.local.ports import free_ports
 from orgtrail_deploy.local.settings import LocalSettings
 from orgtrail_deploy.local.stack import Stack
+from tests.support.docker_servers import DockerServers, docker_answers
+from tests.support.running import Running
 
 ROOT = Path(__file__).resolve().parent.parent
 
