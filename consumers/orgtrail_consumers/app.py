@@ -125,7 +125,6 @@ def _new_app(settings: ConsumerSettings) -> faust.App:
         broker_commit_interval=0.5,
         broker_session_timeout=settings.session_timeout_s,
         broker_heartbeat_interval=settings.session_timeout_s / 3,
-        consumer_metadata_max_age_ms=int(settings.metadata_max_age_s * 1000),
         broker_max_poll_interval=settings.max_poll_interval_s,
         web_bind=settings.web_host,
         web_host=settings.web_host,

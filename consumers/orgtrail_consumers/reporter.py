@@ -42,6 +42,7 @@ class Reporter:
         """Look once, and write the rows of ``audit.ingest_progress``."""
         topic, ledger = self._settings.topic, consumer.ledger
         positions = await consumer.positions()
+        partitions = await consumer.partitions(topic)
         silence: list[int] = []
         for tp in consumer.assignment():
             if tp.topic != topic:
@@ -57,6 +58,7 @@ class Reporter:
                 ledger.stored_through(tp),
                 ledger.under_way(tp, where.handed_out if where else None),
                 where,
+                partitions.asked_at if partitions else None,
                 int(self._settings.idle_margin_s * 1000),
             )
             if reached is not None:
@@ -65,9 +67,8 @@ class Reporter:
             self._health.failed("Kafka", f"no answer for {min(silence) // 1000} s")
         else:
             self._health.succeeded("Kafka")
-        count = consumer.topic_partitions(topic)
-        if self._settled and count:
-            await self._write(count)
+        if self._settled and partitions:
+            await self._write(partitions.number)
 
     async def _write(self, partitions: int) -> None:
         rows = progress_rows(self._settings.topic, partitions, self._settled)

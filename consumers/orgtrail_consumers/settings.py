@@ -77,11 +77,8 @@ class ConsumerSettings(BaseSettings):
     max_poll_interval_s: float = Field(
         1_000, ge=1, description="How long the group waits for a worker whose loop stands, in s."
     )
-    metadata_max_age_s: float = Field(
-        60, ge=1, description="How often to look for partitions that were added, in s."
-    )
     idle_margin_s: float = Field(
-        5, ge=0, description="How far behind the clock an idle partition counts as settled, in s."
+        5, ge=0, description="How far behind the clock what is idle counts as settled, in s."
     )
     web_host: str = Field("127.0.0.1", description="Where metrics and health are served.")
     web_port: int = Field(6066, description="The port of metrics and health.")

@@ -40,6 +40,13 @@ class Position(NamedTuple):
     handed_out: int | None
 
 
+class Partitions(NamedTuple):
+    """How many partitions a topic has, by an answer to what was asked at ``asked_at`` (ms)."""
+
+    number: int
+    asked_at: int
+
+
 _FIRST_FEW = 64
 """How many records are taken before their size is known."""
 _FEW, _LINGER_S = 1_000, 0.2
@@ -50,6 +57,8 @@ class _Thread(driver.AIOKafkaConsumerThread):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.handed_out: dict[TP, int] = {}
+        self._partitions: Partitions | None = None
+        self._look: asyncio.Task[None] | None = None
 
     def _create_worker_consumer(self, transport: driver.Transport) -> Any:
         # Faust reads uncommitted records unless it runs transactions of its own; the flag that it
@@ -75,6 +84,24 @@ class _Thread(driver.AIOKafkaConsumerThread):
                 handed_out = self.handed_out.get(tp)
                 found[tp] = Position(position, stable, end, asked_at, handed_out)
         return found
+
+    async def partitions(self, topic: str) -> Partitions | None:
+        """How many a topic had at the last look; a look is begun, and not waited for."""
+        return await self.call_thread(self._look_at_partitions, topic)
+
+    async def _look_at_partitions(self, topic: str) -> Partitions | None:
+        if self._look is None or self._look.done():
+            self._look = asyncio.create_task(self._ask_for_partitions(topic))
+        return self._partitions
+
+    async def _ask_for_partitions(self, topic: str) -> None:
+        client = self._ensure_consumer()._client
+        asked_at = int(time.time() * 1000)
+        # Sent now, unlike force_metadata_update(), which may join a request that is under way.
+        if await client._metadata_update(client.cluster, set(client._topics)):
+            found = client.cluster.partitions_for_topic(topic)
+            if found:
+                self._partitions = Partitions(len(found), asked_at)
 
     async def stay_in_group(self) -> None:
         """Count as a poll: the loop runs, though an outage lets nothing be fetched."""
@@ -142,6 +169,13 @@ class BatchConsumer(driver.Consumer):
     async def positions(self) -> dict[TP, Position]:
         """Where the assigned partitions stand; those without an answer yet are missing."""
         return await cast("_Thread", self._thread).positions(self.assignment())
+
+    async def partitions(self, topic: str) -> Partitions | None:
+        """How many partitions a topic had a moment ago; ``None`` before the first answer.
+
+        Call now and then: each call looks, so that a partition that is added is soon assigned.
+        """
+        return await cast("_Thread", self._thread).partitions(topic)
 
     async def stay_in_group(self) -> None:
         """Call now and then: without it a worker that waits for ClickHouse is put out of the group.

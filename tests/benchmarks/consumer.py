@@ -22,11 +22,12 @@ from rich.console import Console
 from rich.table import Table
 from tests.benchmarks import engine
 from tests.benchmarks.chart import bars
-from tests.benchmarks.freshness import measure, service_environment
+from tests.benchmarks.freshness import measure
 from tests.benchmarks.lab import Lab, Progress, Used, lab, wait_stored
 from tests.benchmarks.workload import messages
 from tests.support.batches import FakeRecord, find_current
 from tests.support.registry import registry
+from tests.support.service import service_environment
 
 from orgtrail_consumers.batch import Batch
 from orgtrail_consumers.country import countries
@@ -112,7 +113,7 @@ def freshness(on: Lab, total: int, rates: list[int]) -> list[dict[str, int]]:
     env = environment(on) | {"ORGTRAIL_CONSUMER_GROUP": f"fresh-{time.time_ns()}"}
     serve = ["-m", "orgtrail_deploy.cli", "serve"]
     on.truncate()
-    service = service_environment(on, port)
+    service = service_environment(on) | {"ORGTRAIL_PORT": str(port)}
     found = []
     with (
         process(CONSUME, env, on.root / "fresh.log"),

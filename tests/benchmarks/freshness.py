@@ -15,7 +15,7 @@ from tests.benchmarks.lab import Lab
 from tests.support.events import datum
 
 from orgtrail.event import new_event_id
-from orgtrail_deploy.local.issuer import AUDIENCE, ISSUER, ensure_issuer, jwks_file, make_token
+from orgtrail_deploy.local.issuer import make_token
 from orgtrail_deploy.local.ports import LOOPBACK
 from orgtrail_schemas.topics import EVENTS_TOPIC
 
@@ -30,23 +30,6 @@ class Freshness(NamedTuple):
     probes: int
     p50: int
     p99: int
-
-
-def service_environment(on: Lab, port: int) -> dict[str, str]:
-    """The settings of a query service over the lab's ClickHouse."""
-    ensure_issuer(on.root)
-    return {
-        "ORGTRAIL_CLICKHOUSE_PORT": str(on.http_port),
-        "ORGTRAIL_CLICKHOUSE_READER_PASSWORD": on.passwords["audit_reader"],
-        "ORGTRAIL_CLICKHOUSE_EXPORT_PASSWORD": on.passwords["audit_export"],
-        "ORGTRAIL_KAFKA_BROKERS": on.brokers,
-        "ORGTRAIL_PORT": str(port),
-        "ORGTRAIL_JWT_ISSUER": ISSUER,
-        "ORGTRAIL_JWT_AUDIENCE": AUDIENCE,
-        "ORGTRAIL_JWKS_FILE": str(jwks_file(on.root)),
-        "ORGTRAIL_SECRET": "a-secret-for-a-benchmark-of-32-bytes!",
-        "ORGTRAIL_SECURE_COOKIES": "false",
-    }
 
 
 def measure(on: Lab, port: int, rate: int, seconds: int) -> Freshness:

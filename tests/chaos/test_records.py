@@ -141,7 +141,7 @@ def test_offsets_that_the_topic_deleted_are_reported(arena, choice):
 
 def test_partitions_that_are_added_are_read(arena):
     """Last: Kafka cannot take a partition away again."""
-    arena.start_consumer(ORGTRAIL_METADATA_MAX_AGE_S="2").wait_ready()
+    arena.start_consumer().wait_ready()
     admin = AdminClient({"bootstrap.servers": arena.brokers})
     for future in admin.create_partitions([NewPartitions(EVENTS_TOPIC, 5)]).values():
         future.result(20)

@@ -4,6 +4,7 @@ import hashlib
 import inspect
 
 import pytest
+from aiokafka.client import AIOKafkaClient
 from faust.streams import Stream
 from faust.transport import consumer
 from faust.transport.drivers import aiokafka as driver
@@ -22,6 +23,7 @@ READ = {
     "Thread._create_worker_consumer": driver.AIOKafkaConsumerThread._create_worker_consumer,
     "driver.Consumer._to_message": driver.Consumer._to_message,
     "Stream._py_aiter": Stream._py_aiter,
+    "AIOKafkaClient._metadata_update": AIOKafkaClient._metadata_update,
 }
 
 SEEN: dict[str, str] = {
@@ -36,6 +38,7 @@ SEEN: dict[str, str] = {
     "Thread._create_worker_consumer": "c2701bfc3e6f6cad",
     "driver.Consumer._to_message": "7c24f6511b2fcef7",
     "Stream._py_aiter": "3a48ee257a65435b",
+    "AIOKafkaClient._metadata_update": "06dc51ed3e0d38b8",
 }
 
 

@@ -1,42 +1,52 @@
-"""Another query service beside the stack's own, with settings of its own."""
+"""Query services of a test's own: beside the stack's, or over other servers."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Protocol
 
 import httpx
 from tests.support.running import Running, eventually
 
+from orgtrail_deploy.local.issuer import AUDIENCE, ISSUER, ensure_issuer, jwks_file
 from orgtrail_deploy.local.ports import LOOPBACK, free_ports
 from orgtrail_deploy.local.process import Child
+
+
+class Servers(Protocol):
+    """A broker and a ClickHouse; ``root`` is a folder for the issuer's keys."""
+
+    root: Path
+    passwords: Mapping[str, str]
+    http_port: int
+    brokers: str
 
 
 class OwnService:
     """One that runs; ``url`` is its address."""
 
-    def __init__(self, running: Running, folder: Path, settings: dict[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
         port = free_ports(1)[0]
         self.url = f"http://{LOOPBACK}:{port}"
         self.child = Child(
             "a query service",
             [sys.executable, "-m", "orgtrail_deploy.cli", "serve"],
             log=folder / f"serve-{port}.log",
-            env=running.stack.environment()
-            | {
+            env={
+                "ORGTRAIL_SPOOL_DIR": str(folder / f"spool-{port}"),
+                **environment,
                 "ORGTRAIL_PORT": str(port),
                 "ORGTRAIL_PUBLIC_URL": self.url,
-                "ORGTRAIL_SPOOL_DIR": str(folder / f"spool-{port}"),
-            }
-            | settings,
+            },
         )
         eventually(self._alive, 60)
 
-    def get(self, path: str, token: str, **more: object) -> httpx.Response:
+    def get(self, path: str, token: str, **more: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {token}"}
-        return httpx.get(self.url + path, headers=headers, timeout=30, **more)  # type: ignore[arg-type]
+        return httpx.get(self.url + path, headers=headers, timeout=30, **more)
 
     @property
     def log(self) -> str:
@@ -52,8 +62,42 @@ class OwnService:
 
 @contextmanager
 def own_service(running: Running, folder: Path, **settings: str) -> Iterator[OwnService]:
-    """A service for the block; ``settings`` are named without ORGTRAIL_, in small letters."""
-    made = OwnService(running, folder, {f"ORGTRAIL_{k.upper()}": v for k, v in settings.items()})
+    """Beside the stack's; ``settings`` are named without ORGTRAIL_, in small letters."""
+    named = {f"ORGTRAIL_{name.upper()}": value for name, value in settings.items()}
+    without = {"ORGTRAIL_SPOOL_DIR"}
+    stack = {k: v for k, v in running.stack.environment().items() if k not in without}
+    with _running(stack | named, folder) as made:
+        yield made
+
+
+@contextmanager
+def service_over(servers: Servers, folder: Path, **settings: str) -> Iterator[OwnService]:
+    """Over servers that are no stack's."""
+    named = {f"ORGTRAIL_{name.upper()}": value for name, value in settings.items()}
+    with _running(service_environment(servers) | named, folder) as made:
+        yield made
+
+
+def service_environment(servers: Servers) -> dict[str, str]:
+    """The settings of a query service over them; tokens are the local issuer's of ``root``."""
+    ensure_issuer(servers.root)
+    return {
+        "ORGTRAIL_CLICKHOUSE_PORT": str(servers.http_port),
+        "ORGTRAIL_CLICKHOUSE_READER_PASSWORD": servers.passwords["audit_reader"],
+        "ORGTRAIL_CLICKHOUSE_EXPORT_PASSWORD": servers.passwords["audit_export"],
+        "ORGTRAIL_KAFKA_BROKERS": servers.brokers,
+        "ORGTRAIL_JWT_ISSUER": ISSUER,
+        "ORGTRAIL_JWT_AUDIENCE": AUDIENCE,
+        "ORGTRAIL_JWKS_FILE": str(jwks_file(servers.root)),
+        "ORGTRAIL_SECRET": "a-secret-for-a-benchmark-of-32-bytes!",
+        "ORGTRAIL_SECURE_COOKIES": "false",
+        "ORGTRAIL_RATE_LIMIT": "1000000",
+    }
+
+
+@contextmanager
+def _running(environment: Mapping[str, str], folder: Path) -> Iterator[OwnService]:
+    made = OwnService(environment, folder)
     try:
         yield made
     finally:

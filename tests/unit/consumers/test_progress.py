@@ -21,4 +21,12 @@ OPEN = Position(position=10, stable_end=10, end=12, asked_at=100_000, handed_out
     ],
 )
 def test_progress_is_what_is_known_and_never_falls(previous, stored, under_way, where, expected):
-    assert settled_through(previous, stored, under_way, where, 5_000) == expected
+    assert settled_through(previous, stored, under_way, where, 110_000, 5_000) == expected
+
+
+@pytest.mark.parametrize(
+    ("previous", "asked_at", "expected"),
+    [(None, None, None), (80_000, None, 80_000), (None, 90_000, 85_000), (88_000, 90_000, 88_000)],
+)
+def test_nothing_is_settled_that_a_partition_not_yet_seen_may_hold(previous, asked_at, expected):
+    assert settled_through(previous, 99_000, False, IDLE, asked_at, 5_000) == expected

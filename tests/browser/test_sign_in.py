@@ -1,0 +1,177 @@
+"""Signing in by OpenID Connect, in a real browser at a real provider (Canaille)."""
+
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+from tests.support.chromium import launch
+from tests.support.events import emit_arguments
+from tests.support.running import eventually
+from tests.support.service import own_service
+
+ORG = "sso"
+SECRET = "a-client-secret"
+PASSWORD = "correct horse battery staple"
+LOG = f"/orgs/{ORG}/audit-logs"
+
+
+@pytest.fixture(scope="session")
+def iam_configuration(iam_configuration):
+    """Its key says what it is for; without that Canaille signs with RS512."""
+    for key in iam_configuration["CANAILLE_OIDC"]["ACTIVE_JWKS"]:
+        key["alg"] = "RS256"
+    return iam_configuration
+
+
+@pytest.fixture(scope="module")
+def service(running, iam_server, tmp_path_factory):
+    with running.producer() as producer:
+        producer.emit("user.login", **emit_arguments("user.login") | {"org_id": ORG})
+    running.wait_for(ORG, 1)
+    folder = tmp_path_factory.mktemp("sign-in")
+    settings = {
+        "jwt_issuer": iam_server.url.rstrip("/"),
+        "jwks_file": "",
+        "sign_in_dir": "",
+        "oidc_client_id": "orgtrail",
+        "oidc_client_secret": SECRET,
+        "oidc_scope": "openid profile email groups",
+        "claim_org_roles": "groups",
+        "secure_cookies": "true",
+    }
+    with own_service(running, folder, **settings) as made:
+        client = iam_server.models.Client(
+            client_id="orgtrail",
+            client_secret=SECRET,
+            client_name="Orgtrail",
+            redirect_uris=[f"{made.url}/sign-in/callback"],
+            grant_types=["authorization_code"],
+            response_types=["code"],
+            token_endpoint_auth_method="client_secret_basic",
+            scope=["openid", "profile", "email", "groups"],
+        )
+        iam_server.backend.save(client)
+        iam_server.backend.update(client, audience=[client])
+        iam_server.backend.save(client)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def people(iam_server):
+    """An administrator, one who is a member only, and one who tells the provider no."""
+    names = {}
+    for role in ("admin", "member", "refuser"):
+        user = iam_server.random_user(
+            user_name=f"ada-{role}",
+            formatted_name=f"Ada {role.title()}",
+            emails=[f"ada-{role}@sso.example"],
+            password=PASSWORD,
+        )
+        iam_server.random_group(display_name=f"{ORG}:{role}", members=[user])
+        names[role] = user.user_name
+    return names
+
+
+@pytest.fixture
+def page(service, iam_server):
+    # Its memory takes a code or consent of the same client for the one that it looks for.
+    for kind in (iam_server.models.AuthorizationCode, iam_server.models.Consent):
+        for kept in iam_server.backend.query(kind):
+            iam_server.backend.delete(kept)
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        context = browser.new_context()
+        context.set_default_timeout(15_000)
+        yield context.new_page()
+        browser.close()
+
+
+def sign_in(page, name, answer="accept"):
+    """At the provider's own forms, as a person does."""
+    page.fill("input[name=login]", name)
+    page.press("input[name=login]", "Enter")
+    page.fill("input[name=password]", PASSWORD)
+    page.press("input[name=password]", "Enter")
+    page.locator(f"button[value={answer}]").click()
+
+
+def cookies(page):
+    return {cookie["name"]: cookie for cookie in page.context.cookies(page.url)}
+
+
+def test_an_admin_signs_in_lands_where_they_were_going_and_signs_out(page, service, people):
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{service.url}{LOG}?event=user.login&from=2026-01-01")
+    sign_in(page, people["admin"])
+    expect(page).to_have_url(re.compile(re.escape(f"{LOG}?event=user.login&from=2026-01-01")))
+    expect(page.locator("tbody tr:not(.day)")).to_have_count(1)
+
+    (at_provider,) = [url for url in asked if "/oauth/authorize?" in url][:1]
+    query = parse_qs(urlsplit(at_provider).query)
+    assert query["response_type"] == ["code"]
+    assert query["code_challenge_method"] == ["S256"]
+    assert all(len(query[name][0]) >= 32 for name in ("state", "nonce", "code_challenge"))
+
+    session = cookies(page)["__Host-orgtrail"]
+    assert (session["secure"], session["httpOnly"], session["sameSite"]) == (True, True, "Lax")
+    assert session["path"] == "/"
+
+    # What the provider sent the browser back with is good for once.
+    (back,) = [url for url in asked if "/sign-in/callback?" in url]
+    assert page.goto(back).status == 401
+
+    page.goto(f"{service.url}{LOG}")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_text("signed out")).to_be_visible()
+    eventually(lambda: "__Host-orgtrail" not in cookies(page))
+    answer = page.request.get(
+        f"{service.url}{LOG}", headers={"Accept": "text/html"}, max_redirects=0
+    )
+    assert answer.status == 303
+    assert answer.headers["location"].startswith("/sign-in?")
+
+
+def test_a_member_finds_nothing(page, service, people):
+    page.goto(f"{service.url}{LOG}")
+    sign_in(page, people["member"])
+    expect(page.get_by_text("not yours to administer")).to_be_visible()
+    page.goto(f"{service.url}/")
+    expect(page.get_by_text("ada-member@sso.example")).to_have_count(0)
+    assert page.request.get(f"{service.url}/v1/orgs/{ORG}/events").status == 404
+
+
+def test_an_answer_that_was_not_asked_for_signs_nobody_in(page, service):
+    """Login CSRF: an attacker's code, put into the victim's browser."""
+    for query in ("code=stolen&state=guessed", "state=guessed", "error=access_denied&state=x", ""):
+        assert page.goto(f"{service.url}/sign-in/callback?{query}").status == 401
+    eventually(lambda: "__Host-orgtrail" not in cookies(page))
+
+
+def test_an_answer_of_another_provider_is_refused(page, service, people):
+    """Mix-up: state and code are right, and the issuer is another (RFC 9207)."""
+
+    page.goto(f"{service.url}{LOG}")
+    sign_in(page, people["admin"])
+    page.get_by_role("button", name="Sign out").click()
+    # Known to the provider, which sends the browser straight back.
+    address = f"{service.url}/sign-in"
+    for _ in range(2):
+        address = page.request.get(address, max_redirects=0).headers["location"]
+    changed = re.sub(r"([?&]iss=)[^&]*", r"\1https%3A%2F%2Fevil.example", address)
+    assert changed != address
+    page.goto(changed)
+    expect(page.get_by_text("not from the issuer")).to_be_visible()
+
+
+def test_nobody_is_sent_elsewhere_after_signing_in(page, service, people):
+    page.goto(f"{service.url}/sign-in?next=//evil.example/")
+    sign_in(page, people["admin"])
+    expect(page).to_have_url(f"{service.url}{LOG}")
+
+
+def test_refusing_at_the_provider_is_said(page, service, people):
+    page.goto(f"{service.url}{LOG}")
+    sign_in(page, people["refuser"], answer="deny")
+    expect(page.get_by_text("did not sign you in")).to_be_visible()
