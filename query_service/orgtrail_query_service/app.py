@@ -16,7 +16,6 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.middleware import DefineMiddleware
 from litestar.plugins.prometheus import PrometheusConfig, PrometheusController
-from litestar.static_files import create_static_files_router
 from litestar.template.config import TemplateConfig
 from litestar.types import Message, Scope
 
@@ -33,6 +32,7 @@ from orgtrail_query_service.health import livez, readyz
 from orgtrail_query_service.issuer import Issuer
 from orgtrail_query_service.limits import rate_limits
 from orgtrail_query_service.openapi import DESCRIPTION
+from orgtrail_query_service.page.assets import asset
 from orgtrail_query_service.page.format import add_filters
 from orgtrail_query_service.page.routes import AuditLogPage
 from orgtrail_query_service.problems import Problem
@@ -88,7 +88,7 @@ def make_app(settings: QuerySettings) -> Litestar:
             Metrics,
             *sign_in_routes(settings),
             AuditLogPage,
-            create_static_files_router(path="/static", directories=[_PAGE / "static"]),
+            asset,
         ],
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
         middleware=[

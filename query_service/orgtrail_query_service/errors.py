@@ -73,13 +73,20 @@ def _answer(
             media_type="application/problem+json",
             headers=headers,
         )
+    again = path + (f"?{request.url.query}" if request.url.query else "")
     signs_in = request.app.state.service.settings.oidc_client_id is not None
     if problem.status == 401 and signs_in and not path.startswith("/sign-in"):
-        back = path + (f"?{request.url.query}" if request.url.query else "")
-        return Redirect(f"/sign-in?{urlencode({'next': back})}", status_code=303)
+        return Redirect(f"/sign-in?{urlencode({'next': again})}", status_code=303)
+    who = request.scope.get("user")
     return Template(
         "problem.html",
-        context={"problem": problem, "signs_in": signs_in},
+        context={
+            "problem": problem,
+            "signs_in": signs_in,
+            "signed_in": who is not None,
+            "organizations": sorted(who.organizations) if who is not None else [],
+            "again": again,
+        },
         status_code=problem.status,
         headers=headers,
     )

@@ -12,7 +12,7 @@ from orgtrail_schemas.catalogue import LEVELS, OUTCOMES
 
 @dataclass(frozen=True)
 class Filter:
-    """One query parameter that narrows a read.
+    """One query parameter that narrows a read; the page calls it by its ``title``.
 
     ``sql`` holds one parameter of the filter's own name. A ``repeatable`` filter takes several
     values, of which one must hold, or none when it is ``negated``. ``prefix_sql``, with the
@@ -21,6 +21,7 @@ class Filter:
     """
 
     name: str
+    title: str
     sql: str
     sentence: str
     example: str
@@ -43,13 +44,24 @@ _TEXT = """(arrayExists(t -> positionCaseInsensitiveUTF8(t, {q:String}) > 0, arr
 
 FILTERS: tuple[Filter, ...] = (
     Filter(
-        "user", _USER, "the person acted, impersonated or was acted upon (email or id)", "bob@x.org"
+        "user",
+        "User",
+        _USER,
+        "the person acted, impersonated or was acted upon (email or id)",
+        "bob@x.org",
     ),
-    Filter("actor", _ACTOR, "whose account acted (email or id)", "bob@x.org"),
-    Filter("impersonator", _IMPERSONATOR, "who acted as somebody else (email or id)", "sam@x.org"),
-    Filter("target", _TARGET, "who or what was acted upon (email or id)", "bob@x.org"),
+    Filter("actor", "Actor", _ACTOR, "whose account acted (email or id)", "bob@x.org"),
+    Filter(
+        "impersonator",
+        "Impersonator",
+        _IMPERSONATOR,
+        "who acted as somebody else (email or id)",
+        "sam@x.org",
+    ),
+    Filter("target", "Target", _TARGET, "who or what was acted upon (email or id)", "bob@x.org"),
     Filter(
         "event",
+        "Event",
         "event IN {event:Array(String)}",
         "the event's key; ends in .* for all that begin so; repeatable",
         "user.login",
@@ -58,6 +70,7 @@ FILTERS: tuple[Filter, ...] = (
     ),
     Filter(
         "exclude_event",
+        "Not the event",
         "event IN {exclude_event:Array(String)}",
         "not these events; ends in .* for all that begin so; repeatable",
         "user.login",
@@ -67,23 +80,45 @@ FILTERS: tuple[Filter, ...] = (
     ),
     Filter(
         "level",
+        "Level",
         "level = {level:String}",
         "user, organization or other",
         "user",
         choices=LEVELS,
     ),
-    Filter("ip", "ip = {ip:String}", "the IP address that it came from", "203.0.113.7"),
     Filter(
-        "country", "country = {country:String}", "the country of the IP address, two letters", "FR"
+        "ip", "IP address", "ip = {ip:String}", "the IP address that it came from", "203.0.113.7"
+    ),
+    Filter(
+        "country",
+        "Country",
+        "country = {country:String}",
+        "the country of the IP address, two letters",
+        "FR",
     ),
     Filter(
         "outcome",
+        "Outcome",
         "outcome = {outcome:String}",
         "success, failure or denied",
         "failure",
         choices=OUTCOMES,
     ),
-    Filter("request_id", "request_id = {request_id:String}", "the request that caused it", "r-1"),
-    Filter("session_id", "session_id = {session_id:String}", "the session it happened in", "s-1"),
-    Filter("q", _TEXT, "text in an email, a name, the IP address or the event's key", "bob"),
+    Filter(
+        "request_id",
+        "Request",
+        "request_id = {request_id:String}",
+        "the request that caused it",
+        "r-1",
+    ),
+    Filter(
+        "session_id",
+        "Session",
+        "session_id = {session_id:String}",
+        "the session it happened in",
+        "s-1",
+    ),
+    Filter(
+        "q", "Text", _TEXT, "text in an email, a name, the IP address or the event's key", "bob"
+    ),
 )

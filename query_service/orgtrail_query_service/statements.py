@@ -93,21 +93,22 @@ def export(org: str, search: Search, file: Format) -> Statement:
     )
 
 
-def summary(org: str, search: Search, bucket_s: int, most: int) -> Statement:
+def summary(org: str, search: Search, edges: Sequence[datetime], most: int) -> Statement:
     """Counts of a search in one read: by time and level, by event, and by actor.
 
-    Each row has its ``part``; of each part come the ``most`` largest.
+    ``edges`` are where buckets begin. Each row has its ``part``; of each part come the ``most``
+    largest.
     """
     where, parameters = _filtered(org, search, Window(search.since, search.until), None)
     return Statement(
         "SELECT multiIf(grouping(actor_id) = 0, 'actor', grouping(event) = 0, 'event', 'time') AS"
-        " part, toStartOfInterval(occurred_at, toIntervalSecond({bucket:UInt32}), 'UTC') AS at,"
-        " level, event, actor_type, actor_id, actor_email, count() AS events"
+        " part, roundDown(toUnixTimestamp(occurred_at), {edges:Array(UInt32)}) AS at, level,"
+        " event, actor_type, actor_id, actor_email, count() AS events"
         f" FROM audit.events WHERE {where}"
         " GROUP BY GROUPING SETS ((at, level), (event), (actor_type, actor_id, actor_email))"
         " ORDER BY part, events DESC, at, level, event, actor_type, actor_id, actor_email"
         " LIMIT {most:UInt32} BY part",
-        parameters | {"bucket": bucket_s, "most": most},
+        parameters | {"edges": [int(edge.timestamp()) for edge in edges], "most": most},
     )
 
 

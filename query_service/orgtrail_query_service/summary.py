@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 import msgspec
 
 from orgtrail_query_service import statements
-from orgtrail_query_service.events import utc
 from orgtrail_query_service.read import Rows, Settled
 from orgtrail_query_service.search import Search
 from orgtrail_schemas.catalogue import LEVELS, catalogue
@@ -62,19 +61,21 @@ class Summary(msgspec.Struct, frozen=True):
     set_aside: int
 
 
-async def read_summary(db: Rows, org: str, search: Search, settled: Settled) -> Summary:
-    """The counts of a search, each event once."""
-    width = bucket_seconds(search)
+async def read_summary(
+    db: Rows, org: str, search: Search, settled: Settled, zone: tzinfo = UTC
+) -> Summary:
+    """The counts of a search, each event once; buckets follow the days of a zone."""
+    edges = bucket_edges(search, zone)
     most = (_MOST_BUCKETS + 2) * len(LEVELS)
     levels: dict[datetime, dict[str, int]] = defaultdict(lambda: dict.fromkeys(LEVELS, 0))
     events: list[EventCount] = []
     actors: list[ActorCount] = []
     names = {key: known.name for key, known in catalogue().events.items()}
     for part, at, level, event, kind, id_, email, count in await db.rows(
-        statements.summary(org, search, width, most)
+        statements.summary(org, search, edges, most)
     ):
         if part == "time":
-            levels[at.replace(tzinfo=UTC)][level] += count
+            levels[datetime.fromtimestamp(at, UTC)][level] += count
         elif part == "event":
             events.append(EventCount(event, names.get(event, event), count))
         elif len(actors) < MOST_ACTORS:
@@ -84,8 +85,8 @@ async def read_summary(db: Rows, org: str, search: Search, settled: Settled) -> 
         until=search.until,
         clamped=search.clamped,
         total=sum(sum(of.values()) for of in levels.values()),
-        bucket_seconds=width,
-        buckets=[Bucket(utc(at), **levels[at]) for at in sorted(levels)],
+        bucket_seconds=bucket_seconds(search),
+        buckets=[Bucket(at, **levels[at]) for at in sorted(levels)],
         events=events,
         actors=actors,
         settled_through=settled.settled_through,
@@ -97,3 +98,27 @@ def bucket_seconds(search: Search) -> int:
     """The finest width that needs no more buckets than a chart can show."""
     seconds = (search.until - search.since).total_seconds()
     return next((w for w in _BUCKETS_S if seconds / w <= _MOST_BUCKETS), _BUCKETS_S[-1])
+
+
+def bucket_edges(search: Search, zone: tzinfo) -> list[datetime]:
+    """Where the buckets of a search begin, in UTC; each day of the zone begins one."""
+    width = timedelta(seconds=bucket_seconds(search))
+    if width >= timedelta(days=1):
+        # A day is one bucket, also when it has 25 hours.
+        width = timedelta(hours=25)
+    day = search.since.astimezone(zone).date()
+    edges: list[datetime] = []
+    edge = _midnight(day, zone)
+    while edge < search.until:
+        day += timedelta(days=1)
+        following = _midnight(day, zone)
+        while edge < min(following, search.until):
+            edges.append(edge)
+            edge += width
+        edge = following
+    first = max(i for i, edge in enumerate(edges) if edge <= search.since)
+    return edges[first:]
+
+
+def _midnight(day: date, zone: tzinfo) -> datetime:
+    return datetime.combine(day, time(), zone).astimezone(UTC)

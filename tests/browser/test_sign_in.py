@@ -4,8 +4,7 @@ import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
-from tests.support.chromium import launch
+from playwright.sync_api import expect
 from tests.support.events import emit_arguments
 from tests.support.running import eventually
 from tests.support.service import own_service
@@ -74,17 +73,15 @@ def people(iam_server):
 
 
 @pytest.fixture
-def page(service, iam_server):
+def page(service, iam_server, browser):
     # Its memory takes a code or consent of the same client for the one that it looks for.
     for kind in (iam_server.models.AuthorizationCode, iam_server.models.Consent):
         for kept in iam_server.backend.query(kind):
             iam_server.backend.delete(kept)
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        context = browser.new_context()
-        context.set_default_timeout(15_000)
-        yield context.new_page()
-        browser.close()
+    context = browser.new_context()
+    context.set_default_timeout(15_000)
+    yield context.new_page()
+    context.close()
 
 
 def sign_in(page, name, answer="accept"):

@@ -24,7 +24,7 @@ def every_read(search, org="acme"):
         "events_of": statements.events_of(org, search, [PLACE]),
         "keys_of_event": statements.keys_of_event(org, PLACE.event_id, WINDOW),
         "export": statements.export(org, search, CSV),
-        "summary": statements.summary(org, search, 3600, 100),
+        "summary": statements.summary(org, search, [search.since], 100),
         "people": statements.people(org, HOSTILE, 20),
         "set_aside": statements.set_aside(org, WINDOW),
     }

@@ -1,0 +1,46 @@
+"""What to do when a page shows no events: which filter to relax, or how to emit the first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from orgtrail_query_service.filters import FILTERS
+from orgtrail_query_service.page.view import View
+from orgtrail_query_service.read import Rows, read_page
+from orgtrail_query_service.search import Search
+from orgtrail_schemas.tables import RETENTION_DAYS
+
+
+class Advice(NamedTuple):
+    """``empty``: the organisation has none at all. ``relax``: what would show some, and where."""
+
+    empty: bool
+    relax: list[tuple[str, str]]
+
+
+async def advise(db: Rows, view: View, now: datetime) -> Advice:
+    """Look what each filter, and the range, keeps away; a handful of reads of one row."""
+    search = replace(view.search, limit=1, order="newest", cursor=None)
+    whole = replace(
+        search, since=now - timedelta(days=RETENTION_DAYS), until=now + timedelta(minutes=6)
+    )
+    exclude = next(f for f in FILTERS if f.name == "exclude_event")
+    # Looking is recorded too: what it leaves behind is no event of the organisation's services.
+    anything = replace(whole, values=((exclude, ("org.audit-log.*",)),))
+    if not await _finds(db, view.org, anything):
+        return Advice(True, [])
+    relax = []
+    for filter_, values in search.values:
+        rest = tuple(pair for pair in search.values if pair[0] is not filter_)
+        if await _finds(db, view.org, replace(search, values=rest)):
+            label = f"without {filter_.title} {', '.join(values)}"
+            relax.append((label, view.link(without=("cursor", filter_.name))))
+    if await _finds(db, view.org, whole):
+        relax.append((f"in the last {RETENTION_DAYS} days", view.dated(("last", "90d"))))
+    return Advice(False, relax)
+
+
+async def _finds(db: Rows, org: str, search: Search) -> bool:
+    return bool((await read_page(db, org, search, None)).events)

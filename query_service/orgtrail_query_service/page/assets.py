@@ -1,0 +1,44 @@
+"""The page's files, each under an address that holds a digest of it: cached for good."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from litestar import Response, get
+
+from orgtrail_query_service.problems import not_found
+
+_FOLDER = Path(__file__).parent / "static"
+_TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml; charset=utf-8",
+}
+
+
+@cache
+def _files() -> dict[str, tuple[str, bytes]]:
+    contents = {path.name: path.read_bytes() for path in _FOLDER.iterdir()}
+    return {
+        name: (hashlib.sha256(content).hexdigest()[:16], content)
+        for name, content in contents.items()
+    }
+
+
+def address_of(name: str) -> str:
+    """Where a file is served; another content has another address."""
+    return f"/static/{_files()[name][0]}/{name}"
+
+
+@get("/static/{digest:str}/{name:str}", include_in_schema=False, sync_to_thread=False)
+def asset(digest: str, name: str) -> Response[bytes]:
+    """One file, if it is still the one that the address means."""
+    if name not in _files() or _files()[name][0] != digest:
+        raise not_found()
+    return Response(
+        _files()[name][1],
+        media_type=_TYPES[Path(name).suffix],
+        headers={"Cache-Control": "public, max-age=31536000, immutable"},
+    )

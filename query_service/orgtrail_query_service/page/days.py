@@ -1,0 +1,115 @@
+"""Which days the page shows: from its address to instants, once, here.
+
+The address says either ``last`` (a preset, relative to now) or ``from`` and ``to``: days, or
+minutes as in ``2026-11-23T09:30``, of the zone ``tz`` (an IANA name, UTC by default). The day or
+minute that ``to`` names is included.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
+
+from orgtrail_query_service.problems import bad_parameter
+
+NAMES = ("last", "from", "to", "tz")
+PRESETS = {"24h": "24 hours", "7d": "7 days", "30d": "30 days", "90d": "90 days"}
+OPENING = "7d"
+"""What the page opens on."""
+
+
+@dataclass(frozen=True)
+class Days:
+    """A range that the page shows.
+
+    ``since`` and ``until`` are instants in UTC, half-open; ``until`` is ``None`` when the range
+    goes on to now. ``first`` and ``last`` are what ``from`` and ``to`` say, or would say for a
+    preset.
+    """
+
+    since: datetime
+    until: datetime | None
+    first: str
+    last: str
+    preset: str | None
+    zone: ZoneInfo
+
+    def parameters(self) -> list[tuple[str, str]]:
+        """The same days as parameters that mean the same tomorrow and to a colleague elsewhere."""
+        return [("from", self.first), ("to", self.last), ("tz", self.zone.key)]
+
+
+def read_days(given: dict[str, str], now: datetime) -> Days:
+    """The days that an address names; ``given`` has no other names than ``NAMES``.
+
+    Raises:
+        Problem: a value cannot be used.
+    """
+    zone = _zone(given.get("tz", "UTC"))
+    today = now.astimezone(zone).date()
+    first, last = given.get("from"), given.get("to")
+    if first is None and last is None:
+        return _preset(given.get("last", OPENING), today, now, zone)
+    last = last or today.isoformat()
+    _, until = moments(last, "to", zone)
+    first = first or (until.astimezone(zone).date() - timedelta(days=7)).isoformat()
+    since, _ = moments(first, "from", zone)
+    if until <= since:
+        raise bad_parameter("to", "must not be before from")
+    return Days(since, until if until <= now else None, first, last, None, zone)
+
+
+def moments(text: str, name: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """When a day or minute of a zone begins and ends, in UTC.
+
+    A minute that comes twice, as clocks go back, begins with its first and ends with its second.
+
+    Raises:
+        Problem: the text is neither a day nor a minute.
+    """
+    try:
+        if "T" not in text:
+            day = date.fromisoformat(text)
+            return _midnight(day, zone), _midnight(day + timedelta(days=1), zone)
+        minute = datetime.strptime(text, "%Y-%m-%dT%H:%M")
+        begins = minute.replace(tzinfo=zone).astimezone(UTC)
+        ends = minute.replace(tzinfo=zone, fold=1).astimezone(UTC)
+        return begins, max(begins, ends) + timedelta(minutes=1)
+    except (ValueError, OverflowError):
+        examples = "2026-11-23 or 2026-11-23T09:30"
+        raise bad_parameter(name, f"must be a day or a minute such as {examples}") from None
+
+
+def spell(moment: datetime, zone: ZoneInfo) -> str:
+    """The minute that an instant lies in, as ``from`` and ``to`` say it."""
+    return moment.astimezone(zone).strftime("%Y-%m-%dT%H:%M")
+
+
+def _preset(name: str, today: date, now: datetime, zone: ZoneInfo) -> Days:
+    if name not in PRESETS:
+        raise bad_parameter("last", f"must be one of {', '.join(PRESETS)}")
+    if name == "24h":
+        since = now - timedelta(hours=24)
+        first = since.astimezone(zone).date()
+    else:
+        first = today - timedelta(days=int(name.removesuffix("d")) - 1)
+        since = _midnight(first, zone)
+    return Days(since, None, first.isoformat(), today.isoformat(), name, zone)
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    # Where clocks skip midnight, this is the moment at which they do.
+    return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def _zone(name: str) -> ZoneInfo:
+    if name not in _zones():
+        raise bad_parameter("tz", "must be a time zone's name such as Europe/Paris")
+    return ZoneInfo(name)
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
