@@ -4,7 +4,7 @@ BIN := .orgtrail/venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env up test lint types format docs lock unit bench soak chaos attack clean
+.PHONY: help env up test lint types format docs lock unit bench soak chaos browser attack clean
 
 help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
@@ -33,6 +33,9 @@ format: env ## Format the code
 
 chaos: env ## Hurt everything, ten rounds and an outage of ten minutes; ARGS go to pytest
 	@$(BIN)/python -m pytest tests/chaos --rounds 10 $(ARGS)
+
+browser: env ## The page in a real Chromium: every view, width and scheme; ARGS go to pytest
+	@$(BIN)/python -m pytest tests/browser --rounds 10 $(ARGS)
 
 attack: env ## Attack the query service: schemathesis, other organisations, a corpus; ARGS go to pytest
 	@$(BIN)/python -m pytest tests/attack --rounds 10 $(ARGS)

@@ -19,12 +19,19 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--rounds`` is the size of the chaos suite; the default is a short one."""
+    """``--rounds`` is the size of the slower suites; the default is a short one."""
     parser.addoption("--rounds", type=int, default=1, help="how often chaos tests kill")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Folders decide: unit and contract tests have no network, the others have the stack's."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Folders decide: unit and contract tests have no network, the others have the stack's.
+
+    Tests marked ``long`` belong to the suites' own targets, which run more than one round.
+    """
+    if int(config.getoption("--rounds")) == 1:
+        long = [item for item in items if item.get_closest_marker("long")]
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=long)
     for item in items:
         folder = item.path.relative_to(ROOT / "tests").parts[0]
         if folder in ("unit", "contract"):

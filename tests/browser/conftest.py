@@ -13,7 +13,15 @@ from orgtrail import Actor, Change, Context, Target
 ORG = "page"
 HOSTILE = "<script>document.title='owned'</script>\u202e<img src=x onerror=alert(1)>"
 ALICE = Actor(id="u-1", email="alice@page.example", name="Alice Moreau")
+VIOLATIONS: dict[str, int] = {}
+"""What axe-core found, by view; printed at the end of the run."""
 WHERE = Context(ip="80.67.169.12", user_agent="curl/8.5.0", request_id="req-1", session_id="ses-1")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if VIOLATIONS:
+        count = sum(VIOLATIONS.values())
+        terminalreporter.write_line(f"axe: {len(VIOLATIONS)} views, {count} violations")
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
+from tests.browser.conftest import VIOLATIONS
 
 SHOTS = os.environ.get("ORGTRAIL_SHOTS")
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -61,25 +62,30 @@ VIEWS = [table, filtered, picker, beside, event, counts, nothing, not_yours, hos
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.__name__)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_axe_finds_no_violation(open_page, log, events, view, scheme):
     page = open_page(color_scheme=scheme, expected=("404",))
     view(page, log, events)
     found = Axe().run(page, options=RULES)
+    VIOLATIONS[f"{view.__name__}, {scheme}"] = found.violations_count
     assert found.violations_count == 0, found.generate_report()
     assert len(found.response["passes"]) > 10
 
 
-@pytest.mark.parametrize("width", [320, 390, 1280, 1920, 2560])
-@pytest.mark.parametrize("view", [table, beside, event, nothing, hostile], ids=lambda v: v.__name__)
+@pytest.mark.parametrize(
+    "width",
+    [320, *(pytest.param(width, marks=pytest.mark.long) for width in (390, 1280, 1920, 2560))],
+)
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.__name__)
 def test_it_fits_the_screen(open_page, log, events, view, width):
-    page = open_page(viewport={"width": width, "height": 860})
+    page = open_page(viewport={"width": width, "height": 860}, expected=("404",))
     view(page, log, events)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     if SHOTS:
         page.screenshot(path=Path(SHOTS) / f"{view.__name__}-{width}.png")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.__name__)
 def test_pictures(open_page, log, events, view):
     """In dark; light ones are taken above. Shows that each view draws something."""

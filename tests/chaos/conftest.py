@@ -14,15 +14,6 @@ TALLY: Counter[str] = Counter()
 """What was done, and what came of it; printed at the end of the run."""
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests marked ``long`` belong to ``make chaos``, which kills more than once."""
-    if int(config.getoption("--rounds")) > 1:
-        return
-    long = [item for item in items if item.get_closest_marker("long")]
-    items[:] = [item for item in items if item not in long]
-    config.hook.pytest_deselected(items=long)
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if TALLY:
         words = ", ".join(f"{count} {name}" for name, count in TALLY.items())

@@ -8,6 +8,7 @@ from tests.support.events import emit_arguments
 from tests.support.running import eventually, without_readings
 
 from orgtrail import Actor, Target
+from orgtrail_query_service.page.assets import address_of
 
 ORG = "api"
 BASE = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
@@ -212,7 +213,7 @@ def test_nothing_can_be_changed(running):
 
 
 def test_every_answer_has_the_security_headers(running):
-    for path in ("/livez", "/v1/event-types", "/nowhere", "/static/orgtrail.css"):
+    for path in ("/livez", "/v1/event-types", "/nowhere", address_of("orgtrail.css")):
         answer = running.get(path, token="")
         assert "default-src 'none'" in answer.headers["content-security-policy"], path
         assert answer.headers["x-content-type-options"] == "nosniff"

@@ -39,7 +39,8 @@ def test_json_lines_on_standard_input(running):
     for number in (4, 8, 10):
         assert f"line {number}: " in done.stderr
     assert "Traceback" not in done.stderr
-    assert len(running.wait_for("lines", len(examples()))) == len(examples())
+    services = [key for key in examples() if not key.startswith("org.audit-log.")]
+    assert len(running.wait_for("lines", len(services))) == len(services)
 
 
 def test_a_wrong_event_is_one_line(running):
