@@ -1,0 +1,386 @@
+"""``make bench-reads``: what a page, a summary and an export cost, beside the bare statements.
+
+Rows read are what ClickHouse counted for all statements of a request. Prints tables; the last line is
+one JSON object. Exits 1 when rows read are over their targets, which no noise excuses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from statistics import quantiles
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import clickhouse_connect
+import httpx
+import psutil
+from clickhouse_connect.driver.client import Client
+from rich.console import Console
+from rich.table import Table
+from tests.benchmarks.lab import Lab, lab
+from tests.support.rows import LARGEST, ORDINARY, RARE, fill, settle
+from tests.support.service import OwnService, service_over
+
+from orgtrail_deploy.local.issuer import make_token
+from orgtrail_deploy.local.ports import LOOPBACK
+from orgtrail_query_service import statements
+from orgtrail_query_service.formats import CSV
+from orgtrail_query_service.people import read_people
+from orgtrail_query_service.read import read_page, read_settled
+from orgtrail_query_service.search import Place, Search, parse_search
+from orgtrail_query_service.statements import Statement, Window
+from orgtrail_query_service.summary import read_summary
+
+_ROUNDS = 200
+_BYTES_A_ROW = 150
+"""On disk, while merges hold both old and new parts: about twice what is kept."""
+
+
+class Case(NamedTuple):
+    """A page with filters, and how many rows it may read at 10 M (``None``: published only)."""
+
+    name: str
+    parameters: dict[str, str]
+    target: int | None
+
+
+CASES = [
+    Case("newest page", {}, 20_000),
+    Case("event", {"event": "org.user.role.updated"}, 20_000),
+    Case("level", {"level": "user"}, 20_000),
+    Case("ordinary actor", {"actor": ORDINARY}, 20_000),
+    Case("rare actor", {"actor": RARE}, 20_000),
+    Case("target", {"target": ORDINARY}, 20_000),
+    Case("user", {"user": ORDINARY}, None),
+    Case("IP address", {"ip": "198.51.0.7"}, 20_000),
+    Case("absent actor", {"actor": "nobody@nowhere.example"}, 5_000),
+    Case("absent event", {"event": "shop.order.paid"}, 5_000),
+    Case("absent IP address", {"ip": "192.0.2.1"}, 5_000),
+    Case("absent user", {"user": "nobody@nowhere.example"}, 5_000),
+    Case("actor and event", {"actor": ORDINARY, "event": "org.user.role.updated"}, 150_000),
+    Case("actor and level", {"actor": ORDINARY, "level": "organization"}, 150_000),
+    Case("outcome failure", {"outcome": "failure"}, None),
+    Case("country", {"country": "JP"}, None),
+    Case("text", {"q": "person100@"}, None),
+    Case("absent text", {"q": "nowhere.example"}, None),
+]
+
+
+class Counting:
+    """Reads as the query service does, with its profile, and keeps what ClickHouse counted."""
+
+    def __init__(self, client: Client) -> None:
+        access = tomllib.loads(files("orgtrail_schemas").joinpath("access.toml").read_text("utf-8"))
+        profile = access["profiles"]["audit_reader"]
+        # The summary of a statement is whole only when it is sent after the last row.
+        self._settings = {k: v for k, v in profile.items() if k != "readonly"} | {
+            "wait_end_of_query": 1
+        }
+        self._client = client
+        self.read = 0
+        self.statements: list[Statement] = []
+
+    async def rows(self, statement: Statement) -> Sequence[Sequence[Any]]:
+        result = self._client.query(statement.sql, statement.parameters, settings=self._settings)
+        self.read += int(result.summary["read_rows"])
+        self.statements.append(statement)
+        found: Sequence[Sequence[Any]] = result.result_rows
+        return found
+
+
+def searched(parameters: dict[str, str], now: datetime) -> Search:
+    return parse_search(parameters.items(), now)
+
+
+def rows_read(client: Client, search: Search, after: Place | None = None) -> Counting:
+    """One page, as the list route asks for it."""
+    db = Counting(client)
+
+    async def ask() -> None:
+        await read_settled(db, LARGEST, search)
+        await read_page(db, LARGEST, search, after)
+
+    asyncio.run(ask())
+    return db
+
+
+def place_at(client: Client, search: Search, number: int) -> Place:
+    """Where a page of that number begins."""
+    window = Window(search.since, search.until)
+    statement = statements.page(LARGEST, search, window, None, 1)
+    sql = statement.sql.replace(statement.sql.split(" FROM ")[0], "SELECT occurred_at, event_id", 1)
+    found = client.query(f"{sql} OFFSET {50 * (number - 1) - 1}", statement.parameters)
+    at, event_id = found.result_rows[0]
+    return Place(at.replace(tzinfo=UTC), event_id)
+
+
+class Bare:
+    """The same statements over one kept connection, their answers not even parsed."""
+
+    def __init__(self, on: Lab, user: str = "audit_reader") -> None:
+        self._client = clickhouse_connect.get_client(
+            host=LOOPBACK,
+            port=on.http_port,
+            username=user,
+            password=on.passwords[user],
+            autogenerate_session_id=False,
+            compress=False,
+        )
+
+    def ask(self, asked: Sequence[Statement]) -> None:
+        for statement in asked:
+            self._client.raw_query(statement.sql, statement.parameters, fmt="Native")
+
+
+def side_by_side(
+    bare: Bare, asked: Sequence[Statement], api: httpx.Client, path: str, rounds: int = _ROUNDS
+) -> dict[str, float]:
+    """Milliseconds of both, taken in turns."""
+    ours: list[float] = []
+    theirs: list[float] = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        bare.ask(asked)
+        between = time.perf_counter()
+        answer = api.get(path)
+        ended = time.perf_counter()
+        answer.raise_for_status()
+        theirs.append((between - began) * 1000)
+        ours.append((ended - between) * 1000)
+    a, b = quantiles(ours, n=100), quantiles(theirs, n=100)
+    found = {"p50": a[49], "bare_p50": b[49], "p99": a[98], "bare_p99": b[98]}
+    return {name: round(value, 1) for name, value in found.items()} | {
+        "over_p50": round(a[49] - 1.3 * b[49] - 3, 1),
+        "over_p99": round(a[98] - 1.3 * b[98] - 3, 1),
+    }
+
+
+def concurrent(service: OwnService, token: str, readers: int, seconds: float) -> int:
+    """Pages a second that so many readers get together."""
+
+    async def reader(client: httpx.AsyncClient, until: float) -> int:
+        done = 0
+        while time.monotonic() < until:
+            (await client.get(f"/v1/orgs/{LARGEST}/events")).raise_for_status()
+            done += 1
+        return done
+
+    async def all_of_them() -> int:
+        headers = {"Authorization": f"Bearer {token}"}
+        limits = httpx.Limits(max_connections=readers)
+        async with httpx.AsyncClient(
+            base_url=service.url, headers=headers, limits=limits, timeout=60
+        ) as client:
+            until = time.monotonic() + seconds
+            return sum(await asyncio.gather(*(reader(client, until) for _ in range(readers))))
+
+    return round(asyncio.run(all_of_them()) / seconds)
+
+
+class Sample(NamedTuple):
+    """One transfer: bytes that arrived, and seconds."""
+
+    size: int
+    seconds: float
+
+    @property
+    def speed(self) -> float:
+        """MB/s."""
+        return self.size / self.seconds / 1e6
+
+
+def curl(url: str, *more: str) -> Sample:
+    done = subprocess.run(
+        [
+            "curl",
+            "-sS",
+            "--fail",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{size_download} %{time_total}",
+            *more,
+            url,
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    size, seconds = done.stdout.split()
+    return Sample(int(size), float(seconds))
+
+
+def exports(on: Lab, service: OwnService, token: str, now: datetime) -> dict[str, Any]:
+    """The CSV through the service and the same SQL from ClickHouse, both by curl, in turns."""
+    search = searched({}, now)
+    statement = statements.export(LARGEST, search, CSV)
+    query = urlencode({f"param_{k}": v for k, v in statement.parameters.items()})
+    direct = f"http://{LOOPBACK}:{on.http_port}/?{query}"
+    sql = on.root / "export.sql"
+    sql.write_text(statement.sql)
+    login = f"audit_export:{on.passwords['audit_export']}"
+    ours = f"{service.url}/v1/orgs/{LARGEST}/events/export.csv"
+    process = psutil.Process(service.child.pid)
+    before, peak = process.memory_info().rss, 0
+    found: dict[str, Any] = {}
+    for name, encoding in (("plain", "identity"), ("gzip", "gzip")):
+        header = ("-H", f"Accept-Encoding: {encoding}")
+        samples: dict[str, list[Sample]] = {"ours": [], "bare": []}
+        for _ in range(3):
+            samples["bare"].append(curl(direct, "-u", login, "--data-binary", f"@{sql}", *header))
+            samples["ours"].append(curl(ours, "-H", f"Authorization: Bearer {token}", *header))
+            peak = max(peak, process.memory_info().rss)
+        fastest = {who: max(s.speed for s in all_) for who, all_ in samples.items()}
+        found[name] = {
+            "mb": round(samples["ours"][0].size / 1e6, 1),
+            "ours_mb_s": round(fastest["ours"], 1),
+            "bare_mb_s": round(fastest["bare"], 1),
+            "ratio": round(fastest["ours"] / fastest["bare"], 2),
+        }
+    return found | {"memory_growth_mb": round((peak - before) / 1e6, 1)}
+
+
+def run(count: int, console: Console) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    with lab() as on, on.admin() as client:
+        began = time.monotonic()
+        fill(
+            client,
+            count,
+            now,
+            told=lambda done: console.print(f"{done:,} of {count:,} rows stored"),
+        )
+        settle(client)
+        console.print(f"Stored and merged in {time.monotonic() - began:.0f} s")
+        sizes = client.query(
+            "SELECT sum(rows), sum(bytes_on_disk), count() FROM system.parts"
+            " WHERE active AND table = 'events_store'"
+        ).result_rows[0]
+        largest = client.query(
+            "SELECT count() FROM audit.events_store WHERE org_id = {org:String}", {"org": LARGEST}
+        ).result_rows[0][0]
+        pages = []
+        for case in CASES:
+            db = rows_read(client, searched(case.parameters, now))
+            pages.append(
+                {
+                    "case": case.name,
+                    "rows": db.read,
+                    "target": case.target,
+                    "statements": len(db.statements),
+                }
+            )
+            console.print(f"{case.name}: {db.read:,} rows")
+        newest = searched({}, now)
+        # Few rows, as in a trial of this file, have no page 1000.
+        numbers = {"2": 2, "1000": min(1000, largest // 50)}
+        deep = {
+            name: rows_read(client, newest, place_at(client, newest, number)).read
+            for name, number in numbers.items()
+        }
+        with service_over(on, on.root) as service:
+            token = make_token(on.root, [LARGEST], now, lasts=timedelta(hours=2))
+            latency = latencies(on, client, service, token, now)
+            return {
+                "rows": sizes[0],
+                "bytes_a_row": round(sizes[1] / sizes[0]),
+                "parts": sizes[2],
+                "largest_organization": largest,
+                "pages": pages,
+                "deep": deep,
+                "latency": latency,
+                "pages_a_second_50_readers": concurrent(service, token, 50, 10),
+                "export": exports(on, service, token, now),
+            }
+
+
+def latencies(
+    on: Lab, client: Client, service: OwnService, token: str, now: datetime
+) -> dict[str, Any]:
+    """The API beside the bare statements: pages, the summary of 90 days, completion."""
+    bare = Bare(on)
+    found: dict[str, Any] = {}
+    api = httpx.Client(
+        base_url=service.url, headers={"Authorization": f"Bearer {token}"}, timeout=60
+    )
+    base = f"/v1/orgs/{LARGEST}"
+    with api:
+        for case in (CASES[0], CASES[1], CASES[3], CASES[8]):
+            asked = rows_read(client, searched(case.parameters, now)).statements
+            path = f"{base}/events?{urlencode(case.parameters)}"
+            found[case.name] = side_by_side(bare, asked, api, path)
+        db = Counting(client)
+
+        async def summary() -> None:
+            search = searched({}, now)
+            await read_summary(db, LARGEST, search, await read_settled(db, LARGEST, search))
+
+        asyncio.run(summary())
+        rows = db.read
+        found["summary"] = side_by_side(bare, db.statements, api, f"{base}/summary", 20) | {
+            "rows": rows
+        }
+        db = Counting(client)
+        asyncio.run(read_people(db, LARGEST, [("prefix", "person1")]))
+        rows = db.read
+        path = f"{base}/people?prefix=person1"
+        found["people"] = side_by_side(bare, db.statements, api, path) | {"rows": rows}
+    return found
+
+
+def show(console: Console, found: dict[str, Any]) -> None:
+    table = Table("page of 50, largest organization", "rows read", "target", "statements")
+    for page in found["pages"]:
+        target = "" if page["target"] is None else f"{page['target']:,}"
+        table.add_row(page["case"], f"{page['rows']:,}", target, str(page["statements"]))
+    console.print(table)
+    console.print(f"page 2 reads {found['deep']['2']:,} rows, page 1000 {found['deep']['1000']:,}")
+    table = Table("ms", "p50", "bare", "over 1.3 x + 3", "p99", "bare", "over 1.3 x + 3", "rows")
+    for name, r in found["latency"].items():
+        table.add_row(
+            name, *(str(r[k]) for k in ("p50", "bare_p50", "over_p50", "p99", "bare_p99", "over_p99")),
+            f"{r['rows']:,}" if "rows" in r else "",
+        )  # fmt: skip
+    console.print(table)
+    console.print(f"{found['pages_a_second_50_readers']} pages/s for 50 readers")
+    table = Table("export", "MB", "ours MB/s", "curl of ClickHouse MB/s", "ratio")
+    for name in ("plain", "gzip"):
+        r = found["export"][name]
+        table.add_row(name, *(str(r[k]) for k in ("mb", "ours_mb_s", "bare_mb_s", "ratio")))
+    console.print(table)
+    console.print(f"memory grew by {found['export']['memory_growth_mb']} MB while exporting")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=10_000_000)
+    arguments = parser.parse_args()
+    console = Console(soft_wrap=True)
+    free, wanted = shutil.disk_usage("/tmp").free, 2 * _BYTES_A_ROW * arguments.rows
+    if free < wanted:
+        print(
+            f"skipped: {arguments.rows:,} rows want {wanted >> 30} GiB, {free >> 30} GiB are free"
+        )
+        return 0
+    found = run(arguments.rows, console)
+    show(console, found)
+    # At 100 M rows each may read twice as many.
+    allowed = 1 if arguments.rows <= 10_000_000 else 2
+    over = [p["case"] for p in found["pages"] if p["target"] and p["rows"] > allowed * p["target"]]
+    console.print(f"over their targets: {', '.join(over) or 'none'}")
+    print(json.dumps(found))
+    return 1 if over else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
