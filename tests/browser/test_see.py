@@ -162,13 +162,13 @@ def test_a_thousand_rows_scroll(running, open_page, now):
         for number in range(1_000):
             producer.emit(
                 "user.login",
-                org_id="many",
+                org_id="scrolls",
                 actor=Actor(id=f"u-{number}"),
                 occurred_at=now - timedelta(seconds=number),
             )
-    running.wait_for("many", 1_000)
-    page = open_page("many")
-    page.goto(f"{running.stack.page}/orgs/many/audit-logs?limit=1000")
+    running.wait_for("scrolls", 1_000)
+    page = open_page("scrolls")
+    page.goto(f"{running.stack.page}/orgs/scrolls/audit-logs?limit=1000")
     expect(rows(page)).to_have_count(1_000)
     frames = page.evaluate(
         """() => new Promise(resolve => {

@@ -114,6 +114,42 @@ def test_equal_times_are_paged_without_loss(running):
         assert set(found) == sent
 
 
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+def test_a_list_that_grows_while_it_is_read(running, order):
+    """No event comes twice, and none is missing that was there at the first page."""
+    org = f"growing-{order}"
+    now = datetime.now(UTC)
+
+    def emit(*seconds):
+        with running.producer() as producer:
+            return {
+                producer.emit(
+                    "user.login",
+                    org_id=org,
+                    actor=Actor(id="u-1"),
+                    occurred_at=now - timedelta(seconds=s),
+                )
+                for s in seconds
+            }
+
+    there = emit(*range(10, 40))
+    running.wait_for(org, 30)
+    seen, cursor = [], None
+    for page in range(10):
+        asked = {"limit": 7, "order": order} | ({"cursor": cursor} if cursor else {})
+        answer = running.get(f"/v1/orgs/{org}/events", org=org, **asked).json()
+        seen += [event["event_id"] for event in answer["events"]]
+        cursor = answer["next_cursor"]
+        if cursor is None:
+            break
+        # Newer ones, older ones, and some within what was read already and what was not.
+        emit(1, 25 + page / 10, 12, 38, 60)
+        running.wait_for(org, 30 + 5 * (page + 1))
+    assert cursor is None
+    assert len(seen) == len(set(seen))
+    assert there <= set(seen)
+
+
 def test_the_link_leads_on(running, events):
     token = running.token(ORG)
     answer = running.get(f"/v1/orgs/{ORG}/events", token=token, limit=2, actor="alice@x")
