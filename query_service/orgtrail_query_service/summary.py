@@ -116,8 +116,9 @@ def bucket_edges(search: Search, zone: tzinfo) -> list[datetime]:
             edges.append(edge)
             edge += width
         edge = following
-    first = max(i for i, edge in enumerate(edges) if edge <= search.since)
-    return edges[first:]
+    first = max((i for i, edge in enumerate(edges) if edge <= search.since), default=0)
+    # A range that lies before the retention is empty once it is clamped.
+    return edges[first:] or [search.since]
 
 
 def _midnight(day: date, zone: tzinfo) -> datetime:

@@ -139,7 +139,7 @@ def _form(view: View) -> dict[str, Any]:
         "other_events": sorted(chosen - {event.key for event in events}),
         "outcomes": OUTCOMES,
         "levels": LEVELS,
-        "limits": LIMITS,
+        "limits": sorted({*LIMITS, view.search.limit}),
         "groups": [
             ("User level", [e for e in events if e.level == "user"]),
             ("Organization level", [e for e in events if e.level == "organization" and not e.own]),

@@ -38,6 +38,11 @@ def test_edges(since, until, zone, count, first):
         day += timedelta(days=1)
 
 
+def test_a_range_that_was_clamped_to_nothing_is_one_bar():
+    start = at(2026, 8, 27)
+    assert bucket_edges(Search(since=start, until=start), UTC) == [start]
+
+
 def test_bars_stack_levels_in_hundredths_of_the_highest():
     edges = [at(2026, 11, 20, hour) for hour in (0, 1, 2)]
     counts = [Bucket(edges[0], user=3, organization=1, other=0), Bucket(edges[2], 2, 0, 0)]

@@ -16,7 +16,8 @@ function make(tag, properties = {}, ...children) {
 // A view without a zone is in UTC: open it in the reader's own.
 const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const address = new URL(location.href);
-if (!address.searchParams.has("tz") && own && own !== "UTC" && own !== zone) {
+const leaving = !address.searchParams.has("tz") && ![undefined, "UTC", "Etc/Unknown", zone].includes(own);
+if (leaving) {
   address.searchParams.set("tz", own);
   location.replace(address);
 }
@@ -236,6 +237,7 @@ async function open(link) {
   close.addEventListener("click", () => history.back());
   try {
     const article = (await parsed(link.href)).getElementById("event");
+    if (opener !== link) return; // Another one was chosen meanwhile.
     inWords(article);
     for (const heading of $$("h1, h2", article)) {
       const lower = make(heading.tagName === "H1" ? "h2" : "h3", { id: heading.id });
@@ -346,7 +348,7 @@ function letCopy(root) {
 
 inWords(document);
 letCopy(document);
-if (counts) {
+if (counts && !leaving) {
   drawCounts(document.getElementById("counts"));
   letPick($(".picker"));
   for (const input of $$("[data-people]")) letComplete(input);
