@@ -75,8 +75,9 @@ def events(running, now):
     return role
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
+    """Ends with its file: while it runs, Playwright's event loop is this thread's."""
     with sync_playwright() as playwright:
         browser = launch(playwright)
         yield browser

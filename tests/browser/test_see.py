@@ -128,7 +128,7 @@ def test_one_request_for_the_table_and_cached_files(page, log):
     page.goto(log)
     expect(page.locator("#histogram")).to_be_visible()
     asked = []
-    page.on("response", asked.append)
+    page.on("response", lambda answer: asked.append(answer))  # noqa: PLW0108 - Playwright wraps it
     page.goto(log)
     expect(page.locator("#histogram")).to_be_visible()
     (document,) = [a for a in asked if a.request.resource_type == "document"]
