@@ -50,7 +50,7 @@ class Cursors:
             raise bad_parameter("cursor", "is of another search: keep the other parameters as is")
         # The range of the first page: "the last 90 days" must not move while somebody reads on.
         return (
-            replace(search, since=max(_time(since), search.since), until=_time(until)),
+            replace(search, since=_time(since), until=_time(until)),
             Place(_time(instant), UUID(event_id)),
         )
 

@@ -6,15 +6,16 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
-from litestar.response import Redirect, Template
+from litestar.response import Template
 
 from orgtrail_query_service.openapi import ProblemBody
 from orgtrail_query_service.problems import Problem, not_found, too_many
+from orgtrail_query_service.sign_in import own_path
 
 log = structlog.get_logger("orgtrail.query")
 
@@ -73,16 +74,19 @@ def _answer(
             media_type="application/problem+json",
             headers=headers,
         )
-    again = path + (f"?{request.url.query}" if request.url.query else "")
+    again = own_path(quote(path)) + (f"?{request.url.query}" if request.url.query else "")
     signs_in = request.app.state.service.settings.oidc_client_id is not None
+    sign_in = f"/sign-in?{urlencode({'next': again})}"
     if problem.status == 401 and signs_in and not path.startswith("/sign-in"):
-        return Redirect(f"/sign-in?{urlencode({'next': again})}", status_code=303)
+        # Not a redirect: as the answer to a form, form-action would hold it to this host.
+        headers["Refresh"] = f"0; url={sign_in}"
     who = request.scope.get("user")
     return Template(
         "problem.html",
         context={
             "problem": problem,
             "signs_in": signs_in,
+            "sign_in": sign_in,
             "signed_in": who is not None,
             "organizations": sorted(who.organizations) if who is not None else [],
             "again": again,

@@ -16,6 +16,7 @@ from orgtrail_query_service.statements import Statement, Window
 
 _WIDTHS = (timedelta(days=1), timedelta(days=7), timedelta(days=30))
 _UUID7_MARGIN = timedelta(hours=1)
+_ANY_EVENT = timedelta(days=92)
 
 
 class Rows(Protocol):
@@ -73,11 +74,11 @@ async def read_event(db: Rows, org: str, event_id: UUID, now: datetime) -> Event
     whole = Window(now - timedelta(days=91), now + timedelta(days=1))
     tries = [whole]
     if event_id.version == 7:
-        moment = datetime.fromtimestamp((event_id.int >> 80) / 1000, UTC)
-        tries.insert(0, Window(moment - _UUID7_MARGIN, moment + _UUID7_MARGIN))
+        milliseconds = event_id.int >> 80
+        if abs(milliseconds - now.timestamp() * 1000) < _ANY_EVENT / timedelta(milliseconds=1):
+            moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+            tries.insert(0, Window(moment - _UUID7_MARGIN, moment + _UUID7_MARGIN))
     for window in tries:
-        if not whole.since <= window.since <= whole.until:
-            continue
         keys = await db.rows(statements.keys_of_event(org, event_id, window))
         if keys:
             place = Place(utc(keys[0][0]), keys[0][1])

@@ -112,7 +112,7 @@ async def with_ticket(request: AnyRequest, service: Service, code: str) -> Redir
 async def sign_out(request: AnyRequest) -> Template:
     """End the browser's session; the form carries a token against forged requests."""
     request.clear_session()
-    return Template("signed_out.html")
+    return Template("signed_out.html", context={"signed_out": True})
 
 
 def own_path(path: str) -> str:

@@ -65,12 +65,12 @@ def test_progress_cancel_and_a_transfer_that_breaks_off(open_page, log):
             }), { headers: { "Content-Type": "text/csv" } });
         }"""
     )
-    status = page.locator("#export-status")
+    status = page.locator("#export-status > div").last
 
     def begin():
         page.locator(".menu > summary").click()
         page.get_by_role("link", name="CSV", exact=True).click()
-        expect(status).to_contain_text("Exporting … 293 kB")
+        expect(status).to_contain_text("Exporting CSV … 293 kB")
 
     begin()
     page.evaluate("feed.error(new TypeError('network error'))")

@@ -73,7 +73,7 @@ def test_by_level(page, log):
         ("IP address", "80.67.169.12", 50),
         ("Country", "FR", 50),
         ("Request", "req-1", 50),
-        ("Session", "nobody's", 0),
+        ("Session", "ses-1", 50),
     ],
 )
 def test_by_the_other_filters(page, label, value, count):

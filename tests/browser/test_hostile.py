@@ -1,6 +1,9 @@
 """Every value of an event is hostile: nothing it says is obeyed, and the policy holds."""
 
 from playwright.sync_api import expect
+from tests.browser.conftest import HOSTILE
+
+from orgtrail import Actor, Change, Context, Target
 
 
 def test_what_an_event_says_is_never_obeyed(page, log):
@@ -23,6 +26,31 @@ def test_what_an_event_says_is_never_obeyed(page, log):
     expect(page.locator(".chips")).to_contain_text("<script>")
     page.get_by_role("link", name="By event and by actor").click()
     expect(page.get_by_role("link", name="shop.order.paid")).to_be_visible()
+
+
+def test_values_of_a_listed_event_are_shown_and_never_obeyed(running, open_page):
+    with running.producer() as producer:
+        event_id = producer.emit(
+            "org.details.updated",
+            org_id="hostile",
+            actor=Actor(id=HOSTILE, name=HOSTILE),
+            targets=[Target(type="organization", id=HOSTILE, name=HOSTILE)],
+            changes=[Change(field="name", old=HOSTILE, new="=" + HOSTILE)],
+            context=Context(user_agent=HOSTILE, session_id="s" * 900),
+            metadata={"note": HOSTILE, "long": "x" * 1024},
+        )
+    running.wait_for("hostile", 1)
+    page = open_page("hostile")
+    page.goto(f"{running.stack.page}/orgs/hostile/audit-logs/{event_id}")
+    shown = HOSTILE.replace("\u202e", "\\u202e")
+    for part in ("Who was affected", "More"):
+        expect(page.get_by_role("region", name=part)).to_contain_text(shown)
+    expect(page.locator(".old")).to_have_text(shown)
+    expect(page.locator(".new")).to_have_text("=" + shown)
+    # A value that no filter takes leads nowhere.
+    expect(page.get_by_role("link", name="Same session")).to_have_count(0)
+    assert page.locator("main script, main img, main [onerror]").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_what_the_address_says_is_never_obeyed(open_page, log):

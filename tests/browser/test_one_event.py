@@ -53,6 +53,54 @@ def test_it_opens_beside_the_table_and_closes(page, log, events):
     expect(panel).to_be_hidden()
 
 
+def test_back_after_a_reload_and_from_elsewhere(page, log, events):
+    page.goto(f"{log}?level=organization")
+    page.get_by_role("link", name=NAME, exact=True).click()
+    expect(page.locator("#panel #event")).to_be_visible()
+    page.reload()
+    expect(page.locator("main > #event")).to_be_visible()
+    page.go_back()
+    expect(page.locator("table.events")).to_be_visible()
+    page.get_by_role("link", name=NAME, exact=True).click()
+    page.get_by_role("link", name="Same IP address").click()
+    expect(page.locator("tr[data-id]")).to_have_count(50)
+    page.go_back()
+    expect(page.get_by_role("region", name="What happened")).to_be_visible()
+    page.go_back()
+    expect(page.locator("table.events")).to_be_visible()
+    expect(page).to_have_url(f"{log}?level=organization")
+
+
+def test_zooming_with_an_event_open_leads_to_the_table(page, log, events):
+    page.goto(log)
+    svg = page.locator("#histogram svg")
+    expect(svg).to_be_visible()
+    page.get_by_role("link", name=NAME, exact=True).click()
+    expect(page.locator("#panel #event")).to_be_visible()
+    svg.scroll_into_view_if_needed()
+    box = svg.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 30)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.98, box["y"] + 30, steps=5)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile(r"/audit-logs\?.*from="))
+    expect(page.locator("table.events")).to_be_visible()
+
+
+def test_on_a_narrow_screen_nothing_behind_the_event_is_reached(open_page, log, events):
+    page = open_page(viewport={"width": 600, "height": 860})
+    page.goto(log)
+    page.get_by_role("link", name=NAME, exact=True).click()
+    expect(page.locator("#panel #event")).to_be_visible()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        assert page.evaluate(
+            "document.activeElement === document.body || !!document.activeElement.closest('#panel')"
+        )
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name=NAME, exact=True)).to_be_focused()
+
+
 @pytest.mark.parametrize("scripts", [True, False])
 def test_it_has_its_own_address_and_leads_back(open_page, log, events, scripts):
     page = open_page(java_script_enabled=scripts)

@@ -13,6 +13,7 @@ from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from orgtrail_query_service.problems import bad_parameter
+from orgtrail_schemas.tables import RETENTION_DAYS
 
 NAMES = ("last", "from", "to", "tz")
 PRESETS = {"24h": "24 hours", "7d": "7 days", "30d": "30 days", "90d": "90 days"}
@@ -54,8 +55,10 @@ def read_days(given: dict[str, str], now: datetime) -> Days:
         return _preset(given.get("last", OPENING), today, now, zone)
     last = last or today.isoformat()
     _, until = moments(last, "to", zone)
-    first = first or (until.astimezone(zone).date() - timedelta(days=7)).isoformat()
+    first = first or _week_before(until, zone)
     since, _ = moments(first, "from", zone)
+    if since > now:
+        raise bad_parameter("from", "must not be in the future")
     if until <= since:
         raise bad_parameter("to", "must not be before from")
     return Days(since, until if until <= now else None, first, last, None, zone)
@@ -71,9 +74,11 @@ def moments(text: str, name: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """
     try:
         if "T" not in text:
-            day = date.fromisoformat(text)
+            day = datetime.strptime(text, "%Y-%m-%d").date()
+            _spelled(text, day.isoformat())
             return _midnight(day, zone), _midnight(day + timedelta(days=1), zone)
         minute = datetime.strptime(text, "%Y-%m-%dT%H:%M")
+        _spelled(text, minute.isoformat(timespec="minutes"))
         begins = minute.replace(tzinfo=zone).astimezone(UTC)
         ends = minute.replace(tzinfo=zone, fold=1).astimezone(UTC)
         return begins, max(begins, ends) + timedelta(minutes=1)
@@ -87,11 +92,25 @@ def spell(moment: datetime, zone: ZoneInfo) -> str:
     return moment.astimezone(zone).strftime("%Y-%m-%dT%H:%M")
 
 
+def _spelled(text: str, canonical: str) -> None:
+    # Other spellings would be understood here, and not by the browser's own fields.
+    if text != canonical:
+        raise ValueError
+
+
+def _week_before(until: datetime, zone: ZoneInfo) -> str:
+    try:
+        return (until.astimezone(zone).date() - timedelta(days=7)).isoformat()
+    except OverflowError:
+        raise bad_parameter("to", "is too long ago") from None
+
+
 def _preset(name: str, today: date, now: datetime, zone: ZoneInfo) -> Days:
     if name not in PRESETS:
         raise bad_parameter("last", f"must be one of {', '.join(PRESETS)}")
-    if name == "24h":
-        since = now - timedelta(hours=24)
+    if name in ("24h", f"{RETENTION_DAYS}d"):
+        # To the minute: the last day, and all that is kept.
+        since = now - (timedelta(hours=24) if name == "24h" else timedelta(days=RETENTION_DAYS))
         first = since.astimezone(zone).date()
     else:
         first = today - timedelta(days=int(name.removesuffix("d")) - 1)

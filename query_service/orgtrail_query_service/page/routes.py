@@ -122,9 +122,16 @@ def _common(view: View, service: Service) -> dict[str, Any]:
         "days": view.days,
         "zone": view.days.zone,
         "now": service.now(),
+        # Its own first day is cut by hours, which is no news.
+        "clamped": view.search.clamped and view.days.first < _oldest_day(view, service),
         "presets": PRESETS,
         "retention": RETENTION_DAYS,
     }
+
+
+def _oldest_day(view: View, service: Service) -> str:
+    oldest = service.now() - timedelta(days=RETENTION_DAYS)
+    return oldest.astimezone(view.days.zone).date().isoformat()
 
 
 def _form(view: View) -> dict[str, Any]:

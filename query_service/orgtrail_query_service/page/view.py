@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from orgtrail_query_service.page.days import NAMES, Days, read_days
 from orgtrail_query_service.problems import bad_parameter
-from orgtrail_query_service.search import Search, parse_search, rfc3339
+from orgtrail_query_service.search import MAX_LENGTH, Search, parse_search, rfc3339
 from orgtrail_schemas.catalogue import catalogue
 
 Parameters = list[tuple[str, str]]
@@ -70,8 +70,10 @@ class View:
         kept = [(k, v) for k, v in self.given if k not in NAMES]
         return self._address([*kept, *self.days.parameters()])
 
-    def everything(self, name: str, value: str) -> str:
-        """All events with one filter, in the whole retention."""
+    def everything(self, name: str, value: str) -> str | None:
+        """All events with one filter, in the whole retention; ``None`` where no filter takes it."""
+        if not value or len(value) > MAX_LENGTH or "\x00" in value:
+            return None
         return self._address([(name, value), ("last", "90d"), *self._zone()])
 
     def unfiltered(self) -> str:

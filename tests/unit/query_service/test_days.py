@@ -51,7 +51,7 @@ def test_days_that_follow_each_other_leave_no_gap():
     [
         ("24h", "UTC", NOW - timedelta(hours=24), "2026-11-23"),
         ("7d", "UTC", at(2026, 11, 18), "2026-11-18"),
-        ("90d", "UTC", at(2026, 8, 27), "2026-08-27"),
+        ("90d", "UTC", NOW - timedelta(days=90), "2026-08-26"),
         # It is tomorrow there.
         ("7d", "Asia/Tokyo", at(2026, 11, 18, 15), "2026-11-19"),
     ],
@@ -87,6 +87,11 @@ def test_what_is_left_out():
         {"to": "9999-12-31"},
         {"from": "2026-11-20T09:30:15"},
         {"from": "2026-11-20T"},
+        {"from": "2026-11-25"},
+        {"from": "2026-1-3"},
+        {"from": "20261103"},
+        {"from": "2026-11-3T9:5"},
+        {"to": "0001-01-02"},
         {"from": "2026-11-20", "to": "2026-11-19"},
     ],
 )

@@ -5,6 +5,8 @@ const { zone, path, api, counts, eventCounts, live } = main.dataset;
 const $ = (selector, root = document) => root.querySelector(selector);
 const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 const number = new Intl.NumberFormat();
+/** The address without an event beside the table. */
+const closed = location.href;
 const plural = (count, noun) => `${number.format(count)} ${noun}${count === 1 ? "" : "s"}`;
 
 function make(tag, properties = {}, ...children) {
@@ -68,7 +70,7 @@ async function ask(url, accept) {
   } catch (error) {
     throw error.name === "AbortError" ? error : new Error("The service does not answer.");
   }
-  if (answer.status === 401 || (answer.redirected && answer.url.includes("/sign-in"))) {
+  if (answer.status === 401) {
     throw new Error("Your session has ended. Reload the page to sign in again.");
   }
   if (!answer.ok) {
@@ -78,8 +80,9 @@ async function ask(url, accept) {
   return answer;
 }
 
+/** A page of ours; whoever does not ask for HTML gets it all the same, and errors as problems. */
 async function parsed(url) {
-  const text = await (await ask(url, "text/html")).text();
+  const text = await (await ask(url, "application/problem+json")).text();
   return new DOMParser().parseFromString(text, "text/html");
 }
 
@@ -112,8 +115,13 @@ function letDrag(svg) {
   let dragged = false;
   svg.addEventListener("dragstart", (event) => event.preventDefault());
   svg.addEventListener("pointerdown", (event) => {
+    if (event.button || !event.isPrimary) return;
     from = at(event);
     dragged = false;
+  });
+  addEventListener("pointercancel", () => {
+    from = null;
+    selection.setAttribute("width", 0);
   });
   addEventListener("pointermove", (event) => {
     if (from === null) return;
@@ -127,7 +135,7 @@ function letDrag(svg) {
     const [first, last] = [from, at(event)].sort((a, b) => a - b);
     from = null;
     if (!dragged) return;
-    const target = new URL(location.href);
+    const target = new URL(closed);
     for (const name of ["last", "cursor"]) target.searchParams.delete(name);
     target.searchParams.set("from", bars[first].dataset.from);
     target.searchParams.set("to", bars[last].dataset.to);
@@ -204,19 +212,26 @@ function letComplete(input) {
 
 function watch(place) {
   const shown = new Set($$("[data-id]").map((row) => row.dataset.id));
-  const reload = make("a", { href: location.href, className: "button primary" });
+  const last = $$("[data-id]").at(-1);
+  const reload = make("a", { href: closed.split("#")[0], className: "button primary" });
+  const say = (text, element) => {
+    // What stands there already is not announced again, and keeps its focus.
+    if (place.textContent === text) return;
+    if (element) element.textContent = text;
+    place.replaceChildren(...(element ? [element] : []));
+  };
   setInterval(async () => {
     if (document.hidden) return;
     ago(document);
     try {
-      const found = await (await ask(`${api}?${live}&limit=50`, "application/json")).json();
-      const count = found.events.findIndex((event) => shown.has(event.event_id));
-      const more = count < 0 ? found.events.length : count;
-      if (!more) return;
-      reload.textContent = count < 0 && found.next_cursor ? `More than ${plural(more, "new event")}` : plural(more, "new event");
-      place.replaceChildren(reload);
+      const { events } = await (await ask(`${api}?${live}&limit=50`, "application/json")).json();
+      // Those on later pages are no news.
+      const end = events.findIndex((event) => event.event_id === last?.dataset.id);
+      const more = events.slice(0, end < 0 ? undefined : end).filter((event) => !shown.has(event.event_id));
+      const count = more.length === 50 ? "50 or more new events" : plural(more.length, "new event");
+      say(more.length ? count : "", more.length ? reload : null);
     } catch (error) {
-      place.replaceChildren(make("span", { className: "notice", textContent: error.message }));
+      say(error.message, make("span", { className: "notice" }));
     }
   }, 10_000);
 }
@@ -224,7 +239,6 @@ function watch(place) {
 // One event opens beside the table, at its own address.
 
 const panel = document.getElementById("panel");
-const closed = location.href;
 let opener = null;
 
 async function open(link) {
@@ -247,14 +261,22 @@ async function open(link) {
     panel.replaceChildren(close, article);
     letCopy(panel);
   } catch (error) {
+    if (opener !== link) return;
     panel.replaceChildren(close, make("p", { className: "notice", textContent: error.message }));
   }
   panel.removeAttribute("aria-busy");
+  cover(matchMedia("(max-width: 64rem)").matches);
   panel.focus();
+}
+
+/** Where the panel covers the page, nothing behind it is reached. */
+function cover(covered) {
+  for (const behind of $$("header.top, .skip, main > :not(.beside), .list")) behind.inert = covered;
 }
 
 function closePanel() {
   panel.hidden = true;
+  cover(false);
   for (const row of $$("tr.current")) row.classList.remove("current");
   opener?.focus();
 }
@@ -274,7 +296,8 @@ function letOpen(table) {
     else if (!panel.hidden) closePanel();
   });
   addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && !panel.hidden && location.href !== closed) history.back();
+    if (event.key !== "Escape" || event.repeat || panel.hidden || location.href === closed) return;
+    history.back();
   });
 }
 
@@ -284,10 +307,12 @@ const MERGE_BYTES = 8 * 1024 * 1024;
 
 async function download(link, place) {
   const stop = new AbortController();
-  const progress = make("span", { textContent: "Exporting …" });
+  const progress = make("span", { ariaHidden: "true" });
   const cancel = make("button", { type: "button", className: "button", textContent: "Cancel" });
+  const row = make("div", {}, `Exporting ${link.textContent} … `, progress, " ", cancel);
   cancel.addEventListener("click", () => stop.abort());
-  place.replaceChildren(progress, " ", cancel);
+  place.append(row);
+  cancel.focus();
   let bytes = 0;
   try {
     const answer = await fetch(link.href, { signal: stop.signal });
@@ -309,7 +334,7 @@ async function download(link, place) {
       if (loose > MERGE_BYTES) [parts, loose] = [[new Blob(parts)], 0];
       if (performance.now() - told > 200) {
         told = performance.now();
-        progress.textContent = `Exporting … ${number.format(Math.ceil(bytes / 1024))} kB`;
+        progress.textContent = `${number.format(Math.ceil(bytes / 1024))} kB`;
       }
     }
     const file = URL.createObjectURL(new Blob(parts, { type: answer.headers.get("Content-Type") }));
@@ -317,12 +342,17 @@ async function download(link, place) {
     setTimeout(() => URL.revokeObjectURL(file), 60_000);
     const aside = Number(answer.headers.get("Orgtrail-Set-Aside"));
     const left = aside ? ` ${plural(aside, "record")} could not be stored and are not in it.` : "";
-    place.replaceChildren(`Exported ${name}, ${number.format(Math.ceil(bytes / 1024))} kB.${left}`);
+    row.replaceChildren(`Exported ${name}, ${number.format(Math.ceil(bytes / 1024))} kB.${left}`);
   } catch (error) {
     const why = stop.signal.aborted ? "The export was cancelled." : `The export failed: ${
       error instanceof TypeError ? `the transfer broke off after ${number.format(Math.ceil(bytes / 1024))} kB.` : error.message}`;
-    place.replaceChildren(make("span", { className: "notice", textContent: `${why} Nothing was saved.` }));
+    row.replaceChildren(make("span", { className: "notice", textContent: `${why} Nothing was saved.` }));
   }
+}
+
+/** An event that was opened beside a table and then reloaded: back is the table's address, unloaded. */
+function returnTo(pathname) {
+  addEventListener("popstate", () => location.pathname !== pathname && location.reload());
 }
 
 function letCopy(root) {
@@ -362,4 +392,6 @@ if (counts && !leaving) {
   const table = $("table.events");
   if (table) letOpen(table);
   if (live) watch(document.getElementById("new-events"));
+} else {
+  returnTo(location.pathname);
 }
