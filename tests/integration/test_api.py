@@ -182,7 +182,16 @@ def test_one_event(running, events):
     assert event["actor"]["email"] == "alice@x"
 
 
-@pytest.mark.parametrize("event_id", ["00000000-0000-0000-0000-000000000000", "42", "..", "%00"])
+@pytest.mark.parametrize(
+    "event_id",
+    [
+        "00000000-0000-0000-0000-000000000000",
+        "ffffffff-ffff-7fff-bfff-ffffffffffff",
+        "42",
+        "..",
+        "%00",
+    ],
+)
 def test_no_such_event(running, event_id):
     assert running.get(f"/v1/orgs/{ORG}/events/{event_id}", org=ORG).status_code == 404
 
