@@ -44,7 +44,9 @@ class Load:
                 "enable.idempotence": True,
                 "compression.type": "lz4",
                 "linger.ms": 5,
-                "message.timeout.ms": 300_000,
+                # What is sent during an outage of ten minutes waits in the producer.
+                "message.timeout.ms": 1_800_000,
+                "queue.buffering.max.messages": 1_000_000,
                 "reconnect.backoff.max.ms": 500,
                 "log_level": 0,
             }

@@ -63,7 +63,7 @@ def test_clickhouse_is_away(arena, prove, minutes):
 @pytest.mark.long
 def test_kafka_is_away(arena, prove, minutes):
     """The producers wait as well: what they buffer is what comes afterwards."""
-    outage(arena, prove, arena.kafka_proxies[0], min(minutes, 1), 500, "Kafka")
+    outage(arena, prove, arena.kafka_proxies[0], minutes, 500, "Kafka")
 
 
 def test_told_to_stop_while_everything_is_away(arena, prove):
