@@ -35,6 +35,7 @@ def test_killed_at_random_while_parts_are_written(arena, prove, rounds):
         prove(load, 60 + 30 * rounds)
 
 
+@pytest.mark.long
 def test_giving_up_on_an_insert_would_lose(arena):
     with Load(arena.brokers, rate=2_000) as load:
         arena.start_consumer(HURT_WITHOUT="retry").wait_ready()
@@ -94,7 +95,7 @@ def test_answers_cut_off_after_the_insert_was_executed(arena, prove):
         arena.query("SYSTEM START MERGES audit.events_store")
 
 
-@pytest.mark.parametrize("mechanism", ["stay_in_group", None])
+@pytest.mark.parametrize("mechanism", [pytest.param("stay_in_group", marks=pytest.mark.long), None])
 def test_away_for_longer_than_the_poll_interval(arena, prove, mechanism):
     """Guards: a worker that waits stays in its group; without that it is put out."""
     hurt = {"HURT_WITHOUT": mechanism} if mechanism else {}

@@ -45,6 +45,7 @@ def test_frozen(arena, prove):
         assert worker.child.running
 
 
+@pytest.mark.long
 def test_unreachable(arena, prove):
     """A network that breaks: connections end, and new ones are refused."""
     with Load(arena.brokers, rate=1_000) as load:

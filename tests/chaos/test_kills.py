@@ -1,5 +1,6 @@
 """The consumer killed at every step: nothing is lost, nothing is doubled to a reader."""
 
+import pytest
 from tests.chaos.conftest import TALLY
 from tests.chaos.hurt import STEPS
 from tests.chaos.load import Load
@@ -21,6 +22,7 @@ def test_killed_at_every_step(arena, prove, rounds):
         prove(load, 60 + 60 * rounds)
 
 
+@pytest.mark.long
 def test_committing_before_the_insert_would_lose(arena):
     with Load(arena.brokers, rate=2_000) as load:
         dies = {"HURT_KILL": "committed:5", "HURT_WITHOUT": "commit_after_insert"}

@@ -52,6 +52,7 @@ def test_aborted_records_are_not_stored_and_leave_no_lag(arena):
     eventually(lambda: worker.metric("orgtrail_consumer_lag_records") == 0)
 
 
+@pytest.mark.long
 def test_an_open_transaction_holds_its_partition_until_it_ends(arena):
     """Visibly: lag stays, and the partition's progress stands."""
     worker = arena.start_consumer().wait_ready()
@@ -112,7 +113,7 @@ def test_empty_values_and_unknown_headers(arena):
     eventually(lambda: arena.query(counted)[0][0] == 2)
 
 
-@pytest.mark.parametrize("choice", ["stop", "accept"])
+@pytest.mark.parametrize("choice", ["stop", pytest.param("accept", marks=pytest.mark.long)])
 def test_offsets_that_the_topic_deleted_are_reported(arena, choice):
     """The worker was away, and retention took what it had not read."""
     arena.start_consumer().wait_ready()
