@@ -3,6 +3,7 @@
 import time
 from datetime import UTC, datetime
 
+import pytest
 from confluent_kafka import Producer
 from tests.benchmarks.workload import messages
 from tests.support.consumers import start_another
@@ -14,6 +15,7 @@ from orgtrail_schemas.topics import EVENTS_TOPIC
 EVENTS = 24_000
 
 
+@pytest.mark.long
 def test_members_come_and_go_under_load(running):
     """Two join, the first is killed, one leaves, one joins, while events keep arriving."""
     producer = Producer({"bootstrap.servers": running.stack.brokers, "linger.ms": 5})

@@ -84,7 +84,7 @@ def test_told_to_stop_while_everything_is_away(arena, prove):
         prove(load)
 
 
-def test_the_schema_registry_is_away(arena):
+def test_the_schema_registry_is_away(arena, minutes, rounds):
     """Confluent-framed records wait for it; nothing of them is set aside."""
     with registry() as address:
         port = int(address.rsplit(":", 1)[1])
@@ -100,7 +100,11 @@ def test_the_schema_registry_is_away(arena):
         count = "SELECT count() FROM audit.events WHERE org_id "
         eventually(lambda: arena.query(count + "= 'unaffected'")[0][0] == 1)
         eventually(lambda: worker.readiness()[0] == 503)
+        rebalances = worker.metric("orgtrail_total_rebalances")
+        time.sleep(minutes * 60 if rounds > 1 else 1)
         assert "decode: RegistryAwayError" in worker.readiness()[1]
+        assert worker.metric("orgtrail_total_rebalances") == rebalances
+        assert psutil.Process(worker.child.pid).memory_info().rss < 500 * MB
         proxy.mend()
         eventually(lambda: arena.query(count + "= 'waiting'")[0][0] == 20, 60)
         assert arena.query("SELECT count() FROM audit.dead_letters")[0][0] == 0
