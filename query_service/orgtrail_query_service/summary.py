@@ -108,10 +108,10 @@ def bucket_edges(search: Search, zone: tzinfo) -> list[datetime]:
         width = timedelta(hours=25)
     day = search.since.astimezone(zone).date()
     edges: list[datetime] = []
-    edge = _midnight(day, zone)
+    edge = midnight(day, zone)
     while edge < search.until:
         day += timedelta(days=1)
-        following = _midnight(day, zone)
+        following = midnight(day, zone)
         while edge < min(following, search.until):
             edges.append(edge)
             edge += width
@@ -121,5 +121,6 @@ def bucket_edges(search: Search, zone: tzinfo) -> list[datetime]:
     return edges[first:] or [search.since]
 
 
-def _midnight(day: date, zone: tzinfo) -> datetime:
+def midnight(day: date, zone: tzinfo) -> datetime:
+    """When a day of a zone begins, in UTC; where clocks skip midnight, when they do."""
     return datetime.combine(day, time(), zone).astimezone(UTC)

@@ -36,7 +36,7 @@ async def advise(db: Rows, view: View, now: datetime) -> Advice:
         rest = tuple(pair for pair in search.values if pair[0] is not filter_)
         if await _finds(db, view.org, replace(search, values=rest)):
             label = f"without {filter_.title} {', '.join(values)}"
-            relax.append((label, view.link(without=("cursor", filter_.name))))
+            relax.append((label, view.link(without=(filter_.name,))))
     if await _finds(db, view.org, whole):
         relax.append((f"in the last {RETENTION_DAYS} days", view.dated(("last", "90d"))))
     return Advice(False, relax)

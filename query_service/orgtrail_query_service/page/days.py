@@ -8,11 +8,12 @@ minute that ``to`` names is included.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from orgtrail_query_service.problems import bad_parameter
+from orgtrail_query_service.summary import midnight
 from orgtrail_schemas.tables import RETENTION_DAYS
 
 NAMES = ("last", "from", "to", "tz")
@@ -76,7 +77,7 @@ def moments(text: str, name: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
         if "T" not in text:
             day = datetime.strptime(text, "%Y-%m-%d").date()
             _spelled(text, day.isoformat())
-            return _midnight(day, zone), _midnight(day + timedelta(days=1), zone)
+            return midnight(day, zone), midnight(day + timedelta(days=1), zone)
         minute = datetime.strptime(text, "%Y-%m-%dT%H:%M")
         _spelled(text, minute.isoformat(timespec="minutes"))
         begins = minute.replace(tzinfo=zone).astimezone(UTC)
@@ -114,13 +115,8 @@ def _preset(name: str, today: date, now: datetime, zone: ZoneInfo) -> Days:
         first = since.astimezone(zone).date()
     else:
         first = today - timedelta(days=int(name.removesuffix("d")) - 1)
-        since = _midnight(first, zone)
+        since = midnight(first, zone)
     return Days(since, None, first.isoformat(), today.isoformat(), name, zone)
-
-
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    # Where clocks skip midnight, this is the moment at which they do.
-    return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -48,7 +48,7 @@ class View:
         """The API's path of the same events."""
         return f"/v1/orgs/{quote(self.org, safe='')}/events"
 
-    def link(self, *more: tuple[str, str], without: Iterable[str] = ("cursor",)) -> str:
+    def link(self, *more: tuple[str, str], without: Iterable[str] = ()) -> str:
         """This view with more parameters, and without those of some names."""
         dropped = set(without)
         return self._address([*((k, v) for k, v in self.given if k not in dropped), *more])
