@@ -6,6 +6,7 @@ The columns are those of both ``audit.event_keys`` and ``audit.events``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from orgtrail_schemas.catalogue import LEVELS, OUTCOMES
 
@@ -18,6 +19,8 @@ class Filter:
     values, of which one must hold, or none when it is ``negated``. ``prefix_sql``, with the
     parameter ``<name>_prefixes``, takes those of its values that end in ``.*``. ``choices`` are the
     values allowed, when they are few; ``example`` is one that makes sense.
+
+    ``pair`` says which half of the ``pairs`` of ``audit.event_keys`` its values are, if any.
     """
 
     name: str
@@ -29,6 +32,7 @@ class Filter:
     negated: bool = False
     prefix_sql: str = ""
     choices: tuple[str, ...] = ()
+    pair: Literal["who", "what"] | None = None
 
 
 _USER = """(actor_id = {user:String} OR actor_email = {user:String}
@@ -49,16 +53,32 @@ FILTERS: tuple[Filter, ...] = (
         _USER,
         "the person acted, impersonated or was acted upon (email or id)",
         "bob@x.org",
+        pair="who",
     ),
-    Filter("actor", "Actor", _ACTOR, "whose account acted (email or id)", "bob@x.org"),
+    Filter(
+        "actor",
+        "Actor",
+        _ACTOR,
+        "whose account acted (email or id)",
+        "bob@x.org",
+        pair="who",
+    ),
     Filter(
         "impersonator",
         "Impersonator",
         _IMPERSONATOR,
         "who acted as somebody else (email or id)",
         "sam@x.org",
+        pair="who",
     ),
-    Filter("target", "Target", _TARGET, "who or what was acted upon (email or id)", "bob@x.org"),
+    Filter(
+        "target",
+        "Target",
+        _TARGET,
+        "who or what was acted upon (email or id)",
+        "bob@x.org",
+        pair="who",
+    ),
     Filter(
         "event",
         "Event",
@@ -67,6 +87,7 @@ FILTERS: tuple[Filter, ...] = (
         "user.login",
         repeatable=True,
         prefix_sql="arrayExists(p -> startsWith(event, p), {event_prefixes:Array(String)})",
+        pair="what",
     ),
     Filter(
         "exclude_event",
@@ -87,7 +108,12 @@ FILTERS: tuple[Filter, ...] = (
         choices=LEVELS,
     ),
     Filter(
-        "ip", "IP address", "ip = {ip:String}", "the IP address that it came from", "203.0.113.7"
+        "ip",
+        "IP address",
+        "ip = {ip:String}",
+        "the IP address that it came from",
+        "203.0.113.7",
+        pair="who",
     ),
     Filter(
         "country",
@@ -95,6 +121,7 @@ FILTERS: tuple[Filter, ...] = (
         "country = {country:String}",
         "the country of the IP address, two letters",
         "FR",
+        pair="what",
     ),
     Filter(
         "outcome",
@@ -103,6 +130,7 @@ FILTERS: tuple[Filter, ...] = (
         "success, failure or denied",
         "failure",
         choices=OUTCOMES,
+        pair="what",
     ),
     Filter(
         "request_id",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
+from itertools import product
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -49,6 +50,7 @@ def candidates(
 ) -> Statement:
     """The keys that a filter may match: the first of two steps. A key may come twice."""
     where, parameters = _filtered(org, search, window, after)
+    where = " AND ".join([where, *_pairs(search)])
     return Statement(
         f"SELECT occurred_at, event_id FROM audit.event_keys WHERE {where} {_order(search)}"
         f" LIMIT {limit:d}",
@@ -193,7 +195,7 @@ def _conditions(search: Search) -> tuple[list[str], dict[str, Any]]:
 def _condition(filter_: Filter, values: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
     if not filter_.repeatable:
         return filter_.sql, {filter_.name: values[0]}
-    begins = {v: v[:-1] for v in values if filter_.prefix_sql and v.endswith(".*")}
+    begins = {v: v[:-1] for v in values if _is_prefix(filter_, v)}
     exact, prefixes = [v for v in values if v not in begins], list(begins.values())
     clauses: list[str] = []
     parameters: dict[str, Any] = {}
@@ -205,6 +207,30 @@ def _condition(filter_: Filter, values: tuple[str, ...]) -> tuple[str, dict[str,
         parameters[f"{filter_.name}_prefixes"] = prefixes
     either = "(" + " OR ".join(clauses) + ")"
     return (f"(NOT {either})" if filter_.negated else either), parameters
+
+
+def _is_prefix(filter_: Filter, value: str) -> bool:
+    return bool(filter_.prefix_sql) and value.endswith(".*")
+
+
+def _pairs(search: Search) -> list[str]:
+    """What is true of every row that matches who and what together, and has an index of its own.
+
+    So granules that hold the one and the other, but never in one row, are not read.
+    """
+    clauses = []
+    who = [f.name for f, _ in search.values if f.pair == "who"]
+    what = [
+        f
+        for f, values in search.values
+        if f.pair == "what" and not any(_is_prefix(f, v) for v in values)
+    ]
+    for person, filter_ in product(who, what):
+        given = f"{{{filter_.name}:Array(String)}}"
+        if not filter_.repeatable:
+            given = f"[{{{filter_.name}:String}}]"
+        clauses.append(f"hasAny(pairs, arrayMap(w -> cityHash64({{{person}:String}}, w), {given}))")
+    return clauses
 
 
 def _order(search: Search) -> str:

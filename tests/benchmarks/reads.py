@@ -28,7 +28,7 @@ from clickhouse_connect.driver.client import Client
 from rich.console import Console
 from rich.table import Table
 from tests.benchmarks.lab import Lab, lab
-from tests.support.rows import LARGEST, ORDINARY, RARE, fill, settle
+from tests.support.rows import LARGEST, ORDINARY, RARE, fill, merged_at_the_end
 from tests.support.service import OwnService, service_over
 
 from orgtrail_deploy.local.issuer import make_token
@@ -69,6 +69,16 @@ CASES = [
     Case("absent user", {"user": "nobody@nowhere.example"}, 5_000),
     Case("actor and event", {"actor": ORDINARY, "event": "org.user.role.updated"}, 150_000),
     Case("actor and level", {"actor": ORDINARY, "level": "organization"}, 150_000),
+    Case("actor and outcome", {"actor": ORDINARY, "outcome": "failure"}, 150_000),
+    Case("actor and a country not theirs", {"actor": ORDINARY, "country": "DE"}, 150_000),
+    Case("actor and target", {"actor": ORDINARY, "target": ORDINARY}, 150_000),
+    Case("target and event", {"target": ORDINARY, "event": "org.user.role.updated"}, 150_000),
+    Case("user and event", {"user": ORDINARY, "event": "org.user.role.updated"}, 150_000),
+    Case("IP address and event", {"ip": "198.51.0.100", "event": "user.login"}, 150_000),
+    Case("IP address and outcome", {"ip": "198.51.0.100", "outcome": "failure"}, 150_000),
+    Case("event and outcome", {"event": "org.user.role.updated", "outcome": "failure"}, 150_000),
+    Case("event and country", {"event": "org.user.role.updated", "country": "JP"}, 150_000),
+    Case("country and outcome", {"country": "JP", "outcome": "failure"}, 150_000),
     Case("outcome failure", {"outcome": "failure"}, None),
     Case("country", {"country": "JP"}, None),
     Case("text", {"q": "person100@"}, None),
@@ -252,15 +262,15 @@ def exports(on: Lab, service: OwnService, token: str, now: datetime) -> dict[str
 
 def run(count: int, console: Console) -> dict[str, Any]:
     now = datetime.now(UTC)
-    with lab() as on, on.admin() as client:
+    with lab() as on, on.admin() as client, on.admin() as another:
         began = time.monotonic()
-        fill(
-            client,
-            count,
-            now,
-            told=lambda done: console.print(f"{done:,} of {count:,} rows stored"),
-        )
-        settle(client)
+        with merged_at_the_end([client, another]):
+            fill(
+                client,
+                count,
+                now,
+                told=lambda done: console.print(f"{done:,} of {count:,} rows stored"),
+            )
         console.print(f"Stored and merged in {time.monotonic() - began:.0f} s")
         sizes = client.query(
             "SELECT sum(rows), sum(bytes_on_disk), count() FROM system.parts"

@@ -7,7 +7,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from tests.support.events import datum
 
 from orgtrail_deploy.local.secrets import ANALYST, NEW_ANALYST
-from orgtrail_schemas.tables import event_columns
+from orgtrail_schemas.tables import event_columns, migrations_folder
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_migrating_again_changes_nothing(running):
     running.stack.migrate()
     after = running.sql("SELECT version, md5 FROM audit.schema_versions ORDER BY version")
     assert list(before) == list(after)
-    assert len(before) == 5
+    assert len(before) == len(list(migrations_folder().iterdir()))
 
 
 def test_people_are_known(running, orgs):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from queue import Empty, Queue
 
 from clickhouse_connect.driver.client import Client
 
@@ -49,7 +52,31 @@ def fill(
     )
 
 
-def settle(client: Client) -> None:
-    """Merge each partition into one part, as merges do in time."""
-    client.command("OPTIMIZE TABLE audit.events_store FINAL", settings={"receive_timeout": 3600})
-    client.command("OPTIMIZE TABLE audit.people FINAL")
+_UNMERGED = "max_bytes_to_merge_at_max_space_in_pool"
+
+
+@contextmanager
+def merged_at_the_end(clients: Sequence[Client]) -> Iterator[None]:
+    """Let parts be while they are filled; then merge each partition into one, as merges do in time.
+
+    Every client merges a partition at a time.
+    """
+    admin, store = clients[0], "audit.events_store"
+    admin.command(f"ALTER TABLE {store} MODIFY SETTING {_UNMERGED} = 1")
+    yield
+    partitions: Queue[str] = Queue()
+    for (partition,) in admin.query(
+        "SELECT DISTINCT partition_id FROM system.parts WHERE active AND table = 'events_store'"
+    ).result_rows:
+        partitions.put(partition)
+
+    def merge(client: Client) -> None:
+        with suppress(Empty):
+            while True:
+                partition = partitions.get_nowait()
+                client.command(f"OPTIMIZE TABLE {store} PARTITION ID '{partition}' FINAL")
+
+    with ThreadPoolExecutor(len(clients)) as threads:
+        list(threads.map(merge, clients))
+    admin.command("OPTIMIZE TABLE audit.people FINAL")
+    admin.command(f"ALTER TABLE {store} RESET SETTING {_UNMERGED}")

@@ -98,3 +98,38 @@ def test_bounds_between_two_milliseconds_move_up():
 def test_progress_is_of_no_organisation():
     assert isinstance(statements.settled_through(), Statement)
     assert statements.settled_through().parameters == {}
+
+
+def pairs(*values):
+    """The conditions on pairs that a search brings to its first step, and to no other."""
+    search = parse_search(values, NOW)
+    made = every_read(search)
+    candidates = made.pop("candidates").sql.removesuffix(
+        " ORDER BY occurred_at DESC, event_id DESC LIMIT 10"
+    )
+    assert not any("pairs" in statement.sql for statement in made.values())
+    return [clause for clause in candidates.split(" AND ") if "pairs" in clause]
+
+
+def test_a_person_and_an_event_are_looked_for_as_pairs():
+    assert pairs(("actor", "bob"), ("event", "user.login"), ("country", "FR")) == [
+        "hasAny(pairs, arrayMap(w -> cityHash64({actor:String}, w), {event:Array(String)}))",
+        "hasAny(pairs, arrayMap(w -> cityHash64({actor:String}, w), [{country:String}]))",
+    ]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [("actor", "bob")],
+        [("actor", "bob"), ("target", "ann")],
+        [("event", "user.login"), ("country", "FR")],
+        [("actor", "bob"), ("event", "user.*")],
+        [("actor", "bob"), ("event", "user.login"), ("event", "org.*")],
+        [("actor", "bob"), ("exclude_event", "user.login")],
+        [("actor", "bob"), ("level", "user")],
+    ],
+    ids=str,
+)
+def test_what_is_no_pair_is_not_looked_for_as_one(values):
+    assert pairs(*values) == []
