@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from orgtrail_consumers.batch import Batch
@@ -14,8 +14,11 @@ P = TypeVar("P", bound=Hashable)
 
 @dataclass
 class _Entry:
-    batch: Batch
-    stored: bool = field(default=False)
+    """``batch`` is ``None`` once it is stored: its records are not kept until the commit."""
+
+    batch: Batch | None
+    last_offset: int
+    last_timestamp: int
 
 
 class Ledger(Generic[P]):
@@ -31,7 +34,8 @@ class Ledger(Generic[P]):
 
     def add(self, partition: P, batch: Batch) -> None:
         """A batch was handed out."""
-        self._entries[partition].append(_Entry(batch))
+        last = batch.records[-1]
+        self._entries[partition].append(_Entry(batch, last.offset, last.timestamp))
         self._reached[partition] = batch.last_offset
 
     def mark_stored(self, partition: P, batch: Batch) -> None:
@@ -41,10 +45,10 @@ class Ledger(Generic[P]):
         """
         for entry in self._entries.get(partition, ()):
             if entry.batch is batch:
-                entry.stored = True
+                entry.batch = None
 
     def holds(self, partition: P, batch: Batch) -> bool:
-        """Whether the batch is of the present assignment, so may be written."""
+        """Whether the batch is of the present assignment and not stored, so may be written."""
         return any(entry.batch is batch for entry in self._entries.get(partition, ()))
 
     def take_committable(self, partition: P) -> int | None:
@@ -53,12 +57,12 @@ class Ledger(Generic[P]):
         Returns ``None`` when there is nothing new; the batches before it are forgotten.
         """
         entries = self._entries[partition]
-        last: Batch | None = None
-        while entries and entries[0].stored:
-            last = entries.popleft().batch
+        last: _Entry | None = None
+        while entries and entries[0].batch is None:
+            last = entries.popleft()
         if last is None:
             return None
-        self._stored_through[partition] = last.records[-1].timestamp
+        self._stored_through[partition] = last.last_timestamp
         return last.last_offset + 1
 
     def stored_through(self, partition: P) -> int | None:
@@ -71,7 +75,7 @@ class Ledger(Generic[P]):
 
     def waiting(self, partition: P, handed_out: int | None) -> bool:
         """Whether records that were handed out are not stored yet."""
-        if any(not entry.stored for entry in self._entries[partition]):
+        if any(entry.batch is not None for entry in self._entries[partition]):
             return True
         return handed_out is not None and handed_out > self._reached.get(partition, -1)
 

@@ -1,3 +1,5 @@
+import weakref
+
 from tests.support.batches import batch
 
 from orgtrail_consumers.ledger import Ledger
@@ -26,6 +28,16 @@ def test_a_later_batch_waits_for_an_earlier_one():
     ledger.mark_stored("p0", THREE)
     assert ledger.take_committable("p0") == 6
     assert ledger.stored_through("p0") == THREE.records[-1].timestamp
+
+
+def test_a_stored_batch_is_not_kept_until_the_commit():
+    ledger, item = Ledger(), batch(b"a", b"b")
+    ledger.add("p0", item)
+    record = weakref.ref(item.records[0])
+    ledger.mark_stored("p0", item)
+    del item
+    assert record() is None
+    assert ledger.take_committable("p0") == 2
 
 
 def test_what_was_taken_away_is_neither_held_nor_committed():
