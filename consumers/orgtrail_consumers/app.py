@@ -20,6 +20,7 @@ from orgtrail_consumers.country import countries
 from orgtrail_consumers.dead_letter import DeadLetters
 from orgtrail_consumers.enrich import Resolvers
 from orgtrail_consumers.failure import describe
+from orgtrail_consumers.header_names import take_any_header_name
 from orgtrail_consumers.health import Health
 from orgtrail_consumers.people import Seen
 from orgtrail_consumers.pipeline import Pipeline, StaleBatchError, wall_clock_ms
@@ -36,8 +37,8 @@ IN_FLIGHT = 2
 """Batches under way at once: while one is inserted, the next is decoded."""
 
 
-def make_app(settings: ConsumerSettings) -> faust.App:
-    """The application for one worker process."""
+def make_app(settings: ConsumerSettings, idle_margin_ms: int) -> faust.App:
+    """The application for one worker process; ``idle_margin_ms`` is what ``check_topic`` said."""
     app = _new_app(settings)
     executor = ThreadPoolExecutor(IN_FLIGHT + 1, "pipeline")
     writer = Writer(settings)
@@ -81,7 +82,7 @@ def make_app(settings: ConsumerSettings) -> faust.App:
     async def stay_in_group() -> None:
         await consumer().stay_in_group()
 
-    reporter = Reporter(settings, writer, health, executor)
+    reporter = Reporter(settings, idle_margin_ms, writer, health, executor)
 
     @app.timer(interval=1.0)
     async def report_progress() -> None:
@@ -108,6 +109,7 @@ def _new_app(settings: ConsumerSettings) -> faust.App:
     BatchConsumer.max_bytes = settings.batch_kilobytes * 1024
     BatchConsumer.accept_lost_ranges = settings.lost_ranges == "accept"
     brokers = [URL(f"kafka://{address}") for address in settings.kafka_brokers.split(",")]
+    take_any_header_name()
     app = faust.App(
         settings.consumer_group,
         broker=brokers,

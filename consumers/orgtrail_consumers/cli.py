@@ -29,14 +29,13 @@ def consume() -> int:
     if settings is None:
         return 1
     try:
-        check_topic(settings)
-        return _run(settings)
+        return _run(settings, check_topic(settings))
     except (TopicError, OSError, ValueError) as error:
         print(f"orgtrail consume: {error}", file=sys.stderr)
         return 1
 
 
-def _run(settings: ConsumerSettings) -> int:
+def _run(settings: ConsumerSettings, idle_margin_ms: int) -> int:
     from orgtrail_consumers.app import make_app
     from orgtrail_consumers.logs import configure_logs
     from orgtrail_consumers.memory import tune_memory
@@ -44,7 +43,7 @@ def _run(settings: ConsumerSettings) -> int:
 
     configure_logs()
     tune_memory()
-    app = make_app(settings)
+    app = make_app(settings, idle_margin_ms)
     worker = Worker(app, loglevel="warning", redirect_stdouts=False, quiet=True)
     try:
         worker.execute_from_commandline()

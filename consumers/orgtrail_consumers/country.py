@@ -11,6 +11,9 @@ import maxminddb
 
 from orgtrail_consumers.enrich import Countries
 
+_LONGEST = 45
+"""Characters of the longest IPv6 address."""
+
 
 def countries(file: Path | None) -> Countries:
     """The resolver: from ``file`` (.mmdb) when given, else from the regional registries' data.
@@ -23,7 +26,7 @@ def countries(file: Path | None) -> Countries:
     reader = maxminddb.open_database(str(file))
 
     @lru_cache(maxsize=100_000)
-    def find(ip: str) -> str:
+    def known(ip: str) -> str:
         try:
             found = reader.get(ip)
         except ValueError:
@@ -32,7 +35,8 @@ def countries(file: Path | None) -> Countries:
         code = country.get("iso_code") if isinstance(country, dict) else None
         return str(code or "")
 
-    return lambda ips: [find(ip) for ip in ips]
+    # What is longer than any address is neither looked for nor remembered.
+    return lambda ips: [known(ip) if len(ip) <= _LONGEST else "" for ip in ips]
 
 
 def _registered(ips: Sequence[str]) -> list[str]:

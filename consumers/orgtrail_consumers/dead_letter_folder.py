@@ -18,7 +18,7 @@ class KeptLetter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]]
+    headers: list[tuple[str, bytes | None]]
 
 
 def keep(folder: Path, letter: KeptLetter) -> None:

@@ -31,7 +31,7 @@ class DeadLetter(NamedTuple):
     source: str
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]]
+    headers: list[tuple[str, bytes | None]]
 
 
 def read_dead_letters(settings: ConsumerSettings) -> Iterator[DeadLetter]:
@@ -99,7 +99,9 @@ def _read(consumer: Consumer, topic: str, partitions: list[int]) -> Iterator[Dea
 
 def _letter(message: Message) -> DeadLetter:
     headers = list(message.headers() or [])
-    ours = {name: value.decode() for name, value in headers if name in _OURS}
+    # Ours are the last; before them stand the original's, which may have any name and value.
+    original, added = headers[: -len(_OURS)], headers[-len(_OURS) :]
+    ours = {name: (value or b"").decode("utf-8", errors="replace") for name, value in added}
     return DeadLetter(
         f"{message.partition()}/{message.offset()}",
         datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC),
@@ -108,5 +110,5 @@ def _letter(message: Message) -> DeadLetter:
         ours.get(HEADER_SOURCE, ""),
         message.key(),
         message.value(),
-        [(name, value) for name, value in headers if name not in _OURS],
+        original,
     )

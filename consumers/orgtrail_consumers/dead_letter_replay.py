@@ -22,7 +22,7 @@ def replay(
     cannot be stored is set aside again.
 
     Raises:
-        KafkaException: Kafka refused one; those before it are sent.
+        KafkaException: Kafka refused some, or did not answer; all others are sent.
     """
     producer = Producer(
         {
@@ -43,7 +43,7 @@ def replay(
         if error is not None:
             failures.append(error)
 
-    for letter in letters:
+    def produce(letter: DeadLetter) -> None:
         producer.produce(
             settings.topic,
             letter.value,
@@ -51,13 +51,26 @@ def replay(
             headers=letter.headers,
             on_delivery=delivered,
         )
+
+    def flush() -> None:
+        if producer.flush(60):
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+
+    for letter in letters:
+        try:
+            produce(letter)
+        except BufferError:
+            flush()
+            produce(letter)
+        except KafkaException as error:
+            failures.append(error.args[0])
+        producer.poll(0)
         sent += 1
         if sent % _AT_ONCE == 0:
-            producer.flush(60)
-            progress(sent)
-        if failures:
-            raise KafkaException(failures[0])
-    if producer.flush(60) or failures:
-        raise KafkaException(failures[0] if failures else KafkaError(KafkaError._TIMED_OUT))
+            flush()
+            progress(sent - len(failures))
+    flush()
+    if failures:
+        raise KafkaException(failures[0])
     progress(sent)
     return sent

@@ -76,9 +76,12 @@ def _refuse(columns: pa.RecordBatch) -> tuple[pa.RecordBatch, list[Rejected]]:
             pc.match_substring_regex(columns["event_id"], _UUID),
         ),
         ("implausible_time", "occurred_at is too far from the time of receipt", plausible),
+        ("malformed", "outcome is null", pc.is_valid(columns["outcome"])),
     ]
     rejected: list[Rejected] = []
-    for reason, detail, good in checks:
+    for reason, detail, holds in checks:
+        # A writer's schema may allow null where the current one does not.
+        good = pc.fill_null(holds, False)
         if pc.all(good).as_py() is False:
             bad = columns.filter(pc.invert(good))["position"].to_pylist()
             seen = {r.position for r in rejected}

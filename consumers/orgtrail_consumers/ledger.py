@@ -17,6 +17,7 @@ class _Entry:
     """``batch`` is ``None`` once it is stored: its records are not kept until the commit."""
 
     batch: Batch | None
+    first_offset: int
     last_offset: int
     last_timestamp: int
 
@@ -35,7 +36,9 @@ class Ledger(Generic[P]):
     def add(self, partition: P, batch: Batch) -> None:
         """A batch was handed out."""
         last = batch.records[-1]
-        self._entries[partition].append(_Entry(batch, last.offset, last.timestamp))
+        self._entries[partition].append(
+            _Entry(batch, batch.records[0].offset, last.offset, last.timestamp)
+        )
         self._reached[partition] = batch.last_offset
 
     def mark_stored(self, partition: P, batch: Batch) -> None:
@@ -68,6 +71,11 @@ class Ledger(Generic[P]):
     def stored_through(self, partition: P) -> int | None:
         """The broker time (ms) of the last record that counts as committable."""
         return self._stored_through.get(partition)
+
+    def first_unstored(self, partition: P) -> int | None:
+        """The first offset of the first batch that is not stored; ``None`` when all are."""
+        unstored = (e.first_offset for e in self._entries[partition] if e.batch is not None)
+        return next(unstored, None)
 
     def under_way(self, partition: P, handed_out: int | None) -> bool:
         """Whether something is: a batch, or records up to ``handed_out`` that are in none yet."""

@@ -45,8 +45,15 @@ def _distinct(org: pa.Array, seen: pa.Array, fields: list[pa.Array]) -> pa.Table
     return pa.table([org, *fields, seen], names).group_by(names).aggregate([])
 
 
+_MEMORABLE = 1_000
+"""Characters of a person's fields together."""
+
+
 class Seen:
-    """The persons that this worker has written already; bounded, and forgotten when full."""
+    """The persons that this worker has written already; bounded, and forgotten when full.
+
+    One with a name of thousands of characters is not remembered, but written each time.
+    """
 
     def __init__(self, bound: int = 200_000) -> None:
         self._bound = bound
@@ -58,9 +65,10 @@ class Seen:
 
     def remember(self, persons: set[Person]) -> None:
         """Call when they are written."""
-        if len(self._persons) + len(persons) > self._bound:
+        short = {p for p in persons if sum(map(len, p[:-1])) <= _MEMORABLE}
+        if len(self._persons) + len(short) > self._bound:
             self._persons.clear()
-        self._persons |= persons
+        self._persons |= short
 
 
 def people_rows(persons: set[Person]) -> pa.Table:

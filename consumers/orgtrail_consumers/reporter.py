@@ -26,8 +26,15 @@ class Reporter:
     """Keeps up to when each assigned partition is settled."""
 
     def __init__(
-        self, settings: ConsumerSettings, writer: Writer, health: Health, executor: Executor
+        self,
+        settings: ConsumerSettings,
+        idle_margin_ms: int,
+        writer: Writer,
+        health: Health,
+        executor: Executor,
     ) -> None:
+        """``idle_margin_ms`` is how far behind the clock what is idle counts as settled."""
+        self._idle_margin_ms = idle_margin_ms
         self._settings = settings
         self._writer = writer
         self._health = health
@@ -37,12 +44,14 @@ class Reporter:
     def forget(self) -> None:
         """Partitions were taken away: what was known of them must not be written any more."""
         self._settled.clear()
+        metrics.LAG.clear()
 
     async def report(self, consumer: BatchConsumer) -> None:
         """Look once, and write the rows of ``audit.ingest_progress``."""
         topic, ledger = self._settings.topic, consumer.ledger
         positions = await consumer.positions()
         partitions = await consumer.partitions(topic)
+        ends = await consumer.ends()
         silence: list[int] = []
         for tp in consumer.assignment():
             if tp.topic != topic:
@@ -52,14 +61,17 @@ class Reporter:
                 # Behind records that wait for ClickHouse nothing is asked of Kafka.
                 if not ledger.waiting(tp, where.handed_out):
                     silence.append(wall_clock_ms() - where.asked_at)
-                metrics.LAG.labels(str(tp.partition)).set(where.end - where.position)
+                await consumer.check_beginning(tp, where)
+                end = max(where.end, ends.get(tp, 0))
+                lag = end - consumer.first_unstored(tp, where)
+                metrics.LAG.labels(str(tp.partition)).set(max(0, lag))
             reached = settled_through(
                 self._settled.get(tp.partition),
                 ledger.stored_through(tp),
                 ledger.under_way(tp, where.handed_out if where else None),
                 where,
                 partitions.asked_at if partitions else None,
-                int(self._settings.idle_margin_s * 1000),
+                self._idle_margin_ms,
             )
             if reached is not None:
                 self._settled[tp.partition] = reached

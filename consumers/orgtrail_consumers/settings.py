@@ -78,7 +78,10 @@ class ConsumerSettings(BaseSettings):
         1_000, ge=1, description="How long the group waits for a worker whose loop stands, in s."
     )
     idle_margin_s: float = Field(
-        5, ge=0, description="How far behind the clock what is idle counts as settled, in s."
+        5,
+        ge=0,
+        description="How far behind the clock what is idle counts as settled, in s; longer where"
+        " Kafka keeps copies.",
     )
     web_host: str = Field("127.0.0.1", description="Where metrics and health are served.")
     web_port: int = Field(6066, description="The port of metrics and health.")

@@ -1,27 +1,35 @@
-"""What the topic must be like before a worker may start."""
+"""What the topic must be like before a worker may start, and how long its copies may lag."""
 
 from __future__ import annotations
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType, TopicMetadata
 
 from orgtrail_consumers.settings import ConsumerSettings
+
+_LAG = "replica.lag.time.max.ms"
+_DEFAULT_LAG_MS = 30_000
 
 
 class TopicError(Exception):
     """The worker must not start; the message says what to do, in one line."""
 
 
-def check_topic(settings: ConsumerSettings) -> None:
-    """Return when the topic exists and its broker sets the records' time.
+def check_topic(settings: ConsumerSettings) -> int:
+    """How far behind the clock (ms) what is idle counts as settled, once the topic is found good.
+
+    It exists, and its broker sets the records' time. A record of a topic with copies may be
+    received and yet hidden from every reader, until the copies have it or are given up: for up to
+    1.5 times ``replica.lag.time.max.ms``. That is added to the margin that is configured.
 
     Raises:
-        TopicError: it does not, or Kafka does not answer.
+        TopicError: it is not good, or Kafka does not answer.
     """
     admin = AdminClient({**settings.librdkafka(), "log_level": 0})
     resource = ConfigResource(ResourceType.TOPIC, settings.topic)
     try:
-        if settings.topic not in admin.list_topics(timeout=15).topics:
+        topic = admin.list_topics(timeout=15).topics.get(settings.topic)
+        if topic is None:
             raise TopicError(f"topic {settings.topic} does not exist: run orgtrail migrate")
         config = admin.describe_configs([resource])[resource].result(15)
     except KafkaException as error:
@@ -32,3 +40,18 @@ def check_topic(settings: ConsumerSettings) -> None:
             f"topic {settings.topic} has message.timestamp.type=CreateTime, so producers could"
             " forge the time of receipt: run orgtrail migrate"
         )
+    return int(settings.idle_margin_s * 1000) + _hidden_for_ms(admin, topic)
+
+
+def _hidden_for_ms(admin: AdminClient, topic: TopicMetadata) -> int:
+    copied = [p for p in topic.partitions.values() if len(p.replicas) > 1]
+    if not copied:
+        return 0
+    broker = ConfigResource(ResourceType.BROKER, str(copied[0].leader))
+    try:
+        lag = int(admin.describe_configs([broker])[broker].result(15)[_LAG].value)
+    except (KafkaException, KeyError):
+        # Not every worker may read the brokers' settings.
+        lag = _DEFAULT_LAG_MS
+    # A broker looks at its copies every half of that time.
+    return lag * 3 // 2

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, cast
 
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
@@ -47,6 +47,7 @@ class Partitions(NamedTuple):
     asked_at: int
 
 
+_ENDS_EVERY_S = 5
 _FIRST_FEW = 64
 """How many records are taken before their size is known."""
 _FEW, _LINGER_S = 1_000, 0.2
@@ -59,6 +60,8 @@ class _Thread(driver.AIOKafkaConsumerThread):
         self.handed_out: dict[TP, int] = {}
         self._partitions: Partitions | None = None
         self._look: asyncio.Task[None] | None = None
+        self._ends: dict[TP, int] = {}
+        self._ends_look: asyncio.Task[None] | None = None
 
     def _create_worker_consumer(self, transport: driver.Transport) -> Any:
         # Faust reads uncommitted records unless it runs transactions of its own; the flag that it
@@ -76,14 +79,34 @@ class _Thread(driver.AIOKafkaConsumerThread):
     async def _positions(self, partitions: list[TP]) -> dict[TP, Position]:
         consumer = self._ensure_consumer()
         found = {}
-        for tp in partitions:
+        # A rebalance may have come since the caller looked.
+        for tp in consumer.assignment() & set(partitions):
             end, stable = consumer.highwater(tp), consumer.last_stable_offset(tp)
             asked_at = consumer.last_poll_timestamp(tp)
             if end is not None and stable is not None and asked_at is not None:
-                position = await consumer.position(tp)
+                try:
+                    position = await consumer.position(tp)
+                except IllegalStateError:
+                    continue
                 handed_out = self.handed_out.get(tp)
                 found[tp] = Position(position, stable, end, asked_at, handed_out)
         return found
+
+    async def ends(self, partitions: Iterable[TP]) -> dict[TP, int]:
+        """Where partitions ended at the last look; a look is begun, and not waited for."""
+        return await self.call_thread(self._look_at_ends, list(partitions))
+
+    async def _look_at_ends(self, partitions: list[TP]) -> dict[TP, int]:
+        if self._ends_look is None or self._ends_look.done():
+            self._ends_look = asyncio.create_task(self._ask_for_ends(partitions))
+        return self._ends
+
+    async def _ask_for_ends(self, partitions: list[TP]) -> None:
+        try:
+            self._ends = await self._ensure_consumer().end_offsets(partitions)
+        except KafkaError as error:
+            log.debug("ends_not_known", error=type(error).__name__)
+        await asyncio.sleep(_ENDS_EVERY_S)
 
     async def partitions(self, topic: str) -> Partitions | None:
         """How many a topic had at the last look; a look is begun, and not waited for."""
@@ -165,6 +188,7 @@ class BatchConsumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.ledger: Ledger[TP] = Ledger()
+        self._begun_at: dict[TP, int] = {}
 
     async def positions(self) -> dict[TP, Position]:
         """Where the assigned partitions stand; those without an answer yet are missing."""
@@ -176,6 +200,40 @@ class BatchConsumer(driver.Consumer):
         Call now and then: each call looks, so that a partition that is added is soon assigned.
         """
         return await cast("_Thread", self._thread).partitions(topic)
+
+    async def ends(self) -> dict[TP, int]:
+        """Where the assigned partitions ended a few seconds ago, for readers of committed records.
+
+        Unlike ``positions`` this goes on while nothing is fetched.
+        """
+        return await cast("_Thread", self._thread).ends(self.assignment())
+
+    def first_unstored(self, tp: TP, where: Position) -> int:
+        """The offset of the first record that is not stored, or of the next to come."""
+        first = self.ledger.first_unstored(tp)
+        if first is not None:
+            return first
+        delivered = self._read_offset[tp]
+        if delivered is not None and self.ledger.waiting(tp, where.handed_out):
+            return delivered
+        return where.position
+
+    async def check_beginning(self, tp: TP, where: Position) -> None:
+        """Report what a partition lost before it was assigned, though no record came from it yet.
+
+        Raises:
+            StopError: something was lost, and lost ranges are not accepted.
+        """
+        expected = self._read_offset[tp]
+        if (
+            self.flow_active
+            and where.handed_out is None
+            and expected is not None
+            and where.position > expected
+            and self._begun_at.get(tp) != where.position
+        ):
+            self._begun_at[tp] = where.position
+            await self._check_gap(tp, expected, where.position)
 
     async def stay_in_group(self) -> None:
         """Call now and then: without it a worker that waits for ClickHouse is put out of the group.
@@ -206,6 +264,7 @@ class BatchConsumer(driver.Consumer):
         """Begin anew with what was handed out: it is fetched again."""
         for tp in assigned:
             cast("_Thread", self._thread).handed_out.pop(tp, None)
+            self._begun_at.pop(tp, None)
         await super().on_partitions_assigned(assigned, generation_id)
 
     def _new_offset(self, tp: TP) -> int | None:
@@ -222,7 +281,11 @@ class BatchConsumer(driver.Consumer):
                 if records is None or self.should_stop:
                     continue
                 if not self.flow_active:
-                    await self.perform_seek()
+                    try:
+                        await self.perform_seek()
+                    except KafkaError as error:
+                        # Another rebalance came meanwhile: its partitions are sought next.
+                        log.warning("not_sought", error=type(error).__name__)
                     continue
                 for tp, fetched in records.items():
                     if active is None or tp in active or tp in self._buffered_partitions:
@@ -272,6 +335,8 @@ class BatchConsumer(driver.Consumer):
             log.error("consumer_stops", error=str(error), partition=tp.partition)
             await self.app.crash(error)
             raise error
+        # Said once.
+        self._read_offset[tp] = found
 
     def _message(self, tp: TP, batch: Batch) -> ConsumerMessage:
         last = batch.records[-1]

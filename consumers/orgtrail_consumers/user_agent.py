@@ -8,10 +8,17 @@ import ua_parser
 
 from orgtrail_consumers.enrich import Client
 
+_SAYS_ENOUGH = 512
+"""Characters: what comes after says nothing more, and anybody may send megabytes to be kept."""
 
-@lru_cache(maxsize=50_000)
+
 def client(user_agent: str) -> Client:
     """Browser, operating system and device, with the major version where there is one."""
+    return _client(user_agent[:_SAYS_ENOUGH])
+
+
+@lru_cache(maxsize=50_000)
+def _client(user_agent: str) -> Client:
     if not user_agent:
         return Client("", "", "")
     found = ua_parser.parse(user_agent)

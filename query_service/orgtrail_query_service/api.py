@@ -36,7 +36,8 @@ class EventList(msgspec.Struct, frozen=True):
 
     ``since`` and ``until`` are the range that was read (half-open, UTC); ``clamped`` says that an
     earlier ``since`` was moved to the start of the retention. Everything received before
-    ``settled_through`` is here or counted in ``set_aside``.
+    ``settled_through`` is here or counted in ``set_aside``: the records received since the range
+    began, 5 minutes before it included, that could not be stored, whenever they occurred.
     """
 
     events: list[Event]

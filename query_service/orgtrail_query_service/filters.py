@@ -6,7 +6,6 @@ The columns are those of both ``audit.event_keys`` and ``audit.events``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from orgtrail_schemas.catalogue import LEVELS, OUTCOMES
 
@@ -20,7 +19,7 @@ class Filter:
     parameter ``<name>_prefixes``, takes those of its values that end in ``.*``. ``choices`` are the
     values allowed, when they are few; ``example`` is one that makes sense.
 
-    ``pair`` says which half of the ``pairs`` of ``audit.event_keys`` its values are, if any.
+    ``pairs_with`` are the filters whose values ``audit.event_keys`` has in ``pairs`` with its own.
     """
 
     name: str
@@ -32,7 +31,7 @@ class Filter:
     negated: bool = False
     prefix_sql: str = ""
     choices: tuple[str, ...] = ()
-    pair: Literal["who", "what"] | None = None
+    pairs_with: tuple[str, ...] = ()
 
 
 _USER = """(actor_id = {user:String} OR actor_email = {user:String}
@@ -46,6 +45,8 @@ _TEXT = """(arrayExists(t -> positionCaseInsensitiveUTF8(t, {q:String}) > 0, arr
  [actor_email, actor_name, impersonator_email, impersonator_name, ip, toString(event)],
  targets.email, targets.name)))"""
 
+_WHAT = ("event", "country", "outcome")
+
 FILTERS: tuple[Filter, ...] = (
     Filter(
         "user",
@@ -53,7 +54,7 @@ FILTERS: tuple[Filter, ...] = (
         _USER,
         "the person acted, impersonated or was acted upon (email or id)",
         "bob@x.org",
-        pair="who",
+        pairs_with=_WHAT,
     ),
     Filter(
         "actor",
@@ -61,7 +62,7 @@ FILTERS: tuple[Filter, ...] = (
         _ACTOR,
         "whose account acted (email or id)",
         "bob@x.org",
-        pair="who",
+        pairs_with=(*_WHAT, "target"),
     ),
     Filter(
         "impersonator",
@@ -69,7 +70,7 @@ FILTERS: tuple[Filter, ...] = (
         _IMPERSONATOR,
         "who acted as somebody else (email or id)",
         "sam@x.org",
-        pair="who",
+        pairs_with=_WHAT,
     ),
     Filter(
         "target",
@@ -77,7 +78,7 @@ FILTERS: tuple[Filter, ...] = (
         _TARGET,
         "who or what was acted upon (email or id)",
         "bob@x.org",
-        pair="who",
+        pairs_with=_WHAT,
     ),
     Filter(
         "event",
@@ -87,7 +88,6 @@ FILTERS: tuple[Filter, ...] = (
         "user.login",
         repeatable=True,
         prefix_sql="arrayExists(p -> startsWith(event, p), {event_prefixes:Array(String)})",
-        pair="what",
     ),
     Filter(
         "exclude_event",
@@ -113,7 +113,7 @@ FILTERS: tuple[Filter, ...] = (
         "ip = {ip:String}",
         "the IP address that it came from",
         "203.0.113.7",
-        pair="who",
+        pairs_with=_WHAT,
     ),
     Filter(
         "country",
@@ -121,7 +121,6 @@ FILTERS: tuple[Filter, ...] = (
         "country = {country:String}",
         "the country of the IP address, two letters",
         "FR",
-        pair="what",
     ),
     Filter(
         "outcome",
@@ -130,7 +129,6 @@ FILTERS: tuple[Filter, ...] = (
         "success, failure or denied",
         "failure",
         choices=OUTCOMES,
-        pair="what",
     ),
     Filter(
         "request_id",

@@ -173,7 +173,8 @@ class ExportOperation(_Described):
                     "Orgtrail-Set-Aside": OpenAPIHeader(
                         schema=Schema(type=OpenAPIType.INTEGER),
                         required=True,
-                        description="Records of the range that could not be stored.",
+                        description="Records received since the range began that could not be"
+                        " stored.",
                     ),
                 },
                 content={

@@ -38,7 +38,8 @@ class Settled(msgspec.Struct, frozen=True):
     """What a reader may rely on.
 
     Everything received before ``settled_through`` (UTC) is in the answer or counted in
-    ``set_aside``; ``None`` while the consumer has not reported on every partition.
+    ``set_aside``, which may count more than the range holds; ``None`` while the consumer has not
+    reported on every partition.
     """
 
     settled_through: datetime | None
@@ -92,7 +93,7 @@ async def read_event(db: Rows, org: str, event_id: UUID, now: datetime) -> Event
 async def read_settled(db: Rows, org: str, search: Search) -> Settled:
     """What may be relied on; ask it before the data."""
     through = (await db.rows(statements.settled_through()))[0][0]
-    aside = (await db.rows(statements.set_aside(org, Window(search.since, search.until))))[0][0]
+    aside = (await db.rows(statements.set_aside(org, search.since)))[0][0]
     return Settled(None if through is None else utc(through), int(aside))
 
 

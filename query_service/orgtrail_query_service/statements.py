@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
-from itertools import product
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -32,6 +31,9 @@ class Window(NamedTuple):
     since: datetime
     until: datetime
 
+
+_AHEAD = timedelta(minutes=5)
+"""How long before its occurrence a record may be received (clocks differ)."""
 
 _COLUMNS = ", ".join(f"`{column.name}`" for column in event_columns())
 
@@ -74,14 +76,17 @@ def events_of(org: str, search: Search, keys: Sequence[Place]) -> Statement:
 
 
 def keys_of_event(org: str, event_id: UUID, window: Window) -> Statement:
-    """The keys that an event id may have in a window."""
+    """The key of an event id in a window: of several, that of the first to be received.
+
+    Whoever sends an id again with another time makes another key, and must not take its place.
+    """
     where, parameters = _scope(org)
     condition, more = _within(window)
     parameters |= more | {"event_id": str(event_id)}
     return Statement(
         "SELECT occurred_at, event_id FROM audit.event_keys"
         f" WHERE {where} AND {condition} AND event_id = {{event_id:UUID}}"
-        " ORDER BY occurred_at LIMIT 1",
+        " ORDER BY received_at LIMIT 1",
         parameters,
     )
 
@@ -128,14 +133,17 @@ def people(org: str, prefix: str, most: int) -> Statement:
     )
 
 
-def set_aside(org: str, window: Window) -> Statement:
-    """How many of the organisation's records, received in the window, could not be stored."""
+def set_aside(org: str, since: datetime) -> Statement:
+    """How many of the organisation's records may have occurred since then, and were not storable.
+
+    When a record occurred cannot always be read; but it was received at most 5 minutes before, and
+    possibly much later (a spool).
+    """
     where, parameters = _scope(org)
-    parameters |= {"since": _instant(window.since), "until": _instant(window.until)}
+    parameters |= {"since": _instant(since - _AHEAD)}
     return Statement(
         f"SELECT count() FROM audit.dead_letters FINAL WHERE {where}"
-        " AND received_at >= {since:DateTime64(3, 'UTC')}"
-        " AND received_at < {until:DateTime64(3, 'UTC')}",
+        " AND received_at >= {since:DateTime64(3, 'UTC')}",
         parameters,
     )
 
@@ -214,22 +222,21 @@ def _is_prefix(filter_: Filter, value: str) -> bool:
 
 
 def _pairs(search: Search) -> list[str]:
-    """What is true of every row that matches who and what together, and has an index of its own.
+    """What is true of every row that two of the filters match, and has an index of its own.
 
     So granules that hold the one and the other, but never in one row, are not read.
     """
+    given = {f.name: (f, values) for f, values in search.values}
     clauses = []
-    who = [f.name for f, _ in search.values if f.pair == "who"]
-    what = [
-        f
-        for f, values in search.values
-        if f.pair == "what" and not any(_is_prefix(f, v) for v in values)
-    ]
-    for person, filter_ in product(who, what):
-        given = f"{{{filter_.name}:Array(String)}}"
-        if not filter_.repeatable:
-            given = f"[{{{filter_.name}:String}}]"
-        clauses.append(f"hasAny(pairs, arrayMap(w -> cityHash64({{{person}:String}}, w), {given}))")
+    for filter_, _ in search.values:
+        for name in filter_.pairs_with:
+            other, values = given.get(name, (filter_, ()))
+            if not values or any(_is_prefix(other, value) for value in values):
+                continue
+            what = f"{{{name}:Array(String)}}" if other.repeatable else f"[{{{name}:String}}]"
+            clauses.append(
+                f"hasAny(pairs, arrayMap(w -> cityHash64({{{filter_.name}:String}}, w), {what}))"
+            )
     return clauses
 
 

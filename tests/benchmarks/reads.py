@@ -265,9 +265,9 @@ def exports(on: Lab, service: OwnService, token: str, now: datetime) -> dict[str
 
 def run(count: int, console: Console) -> dict[str, Any]:
     now = datetime.now(UTC)
-    with lab() as on, on.admin() as client, on.admin() as another:
+    with lab() as on, on.admin() as client:
         began = time.monotonic()
-        with merged_at_the_end([client, another]):
+        with merged_at_the_end(client):
             fill(
                 client,
                 count,

@@ -49,7 +49,7 @@ def test_records_that_were_set_aside_are_counted(running, open_page):
     eventually(lambda: running.get("/v1/orgs/aside/events", org="aside").json()["set_aside"])
     page = open_page("aside")
     expect(page.locator(".note.attention")).to_contain_text(
-        "1 record of these days that could not be stored"
+        "1 record received since the first of these days that could not be stored"
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 from tests.support.events import RawProducer, datum, record
+from tests.support.raw_batch import BAD, raw_batch, send_raw_batch
 from tests.support.running import eventually
 from tests.support.up import orgtrail
 
@@ -138,6 +139,61 @@ def test_offsets_that_the_topic_deleted_are_reported(arena, choice):
     eventually(lambda: stored(arena, f"lost-{choice}") == 3, 60)
     assert worker.metric("orgtrail_consumer_lost_offsets_total") == 3
     eventually(lambda: arena.committed()[0] == offset + 6)
+
+
+def test_what_a_quiet_partition_lost_is_reported_before_anything_comes(arena):
+    """Else it would count as settled: nothing is under way, and the position is the end."""
+    arena.start_consumer().wait_ready()
+    producer = RawProducer(arena.brokers)
+    _, offset = producer.send(datum(org_id="quiet"), partition=1)
+    eventually(lambda: arena.committed()[1] == offset + 1)
+    arena.stop_consumers()
+    for _ in range(3):
+        producer.send(datum(org_id="quiet"), partition=1)
+    admin = AdminClient({"bootstrap.servers": arena.brokers})
+    for future in admin.delete_records([TopicPartition(EVENTS_TOPIC, 1, offset + 4)]).values():
+        future.result(20)
+    worker = arena.start_consumer()
+    worker.wait_dead()
+    lost = f"offsets {offset + 1} to {offset + 3} were deleted before they were read"
+    assert lost in worker.log
+    worker = arena.start_consumer(ORGTRAIL_LOST_RANGES="accept").wait_ready()
+    eventually(lambda: worker.metric("orgtrail_consumer_lost_offsets_total") == 3)
+    producer.send(datum(org_id="quiet"), partition=1)
+    eventually(lambda: stored(arena, "quiet") == 2, 60)
+    assert worker.metric("orgtrail_consumer_lost_offsets_total") == 3
+
+
+def test_lag_grows_while_nothing_can_be_stored(arena):
+    """It is the warning before retention takes what was not read; nothing is fetched meanwhile."""
+    worker = arena.start_consumer().wait_ready()
+    producer = Producer({"bootstrap.servers": arena.brokers})
+
+    def lag():
+        return worker.metric("orgtrail_consumer_lag_records")
+
+    arena.clickhouse_proxy.cut()
+    try:
+        for sent in (3_000, 6_000):
+            put(producer, "lag", 0, 3_000)
+            assert producer.flush(20) == 0
+            eventually(lambda sent=sent: lag() == sent, 30)
+    finally:
+        arena.clickhouse_proxy.mend()
+    eventually(lambda: stored(arena, "lag") == 6_000, 60)
+    eventually(lambda: lag() == 0)
+
+
+def test_a_header_name_that_is_no_text_stops_nothing(arena):
+    """Kafka takes any bytes for one; librdkafka's clients can send them."""
+    worker = arena.start_consumer().wait_ready()
+    producer = RawProducer(arena.brokers)
+    producer.send(datum(org_id="name"), b"name", headers=[("NAME", b"1")], partition=2)
+    odd = raw_batch([datum(org_id="name"), datum(org_id="name")], [BAD, "good"])
+    send_raw_batch(arena.brokers, EVENTS_TOPIC, 2, odd)
+    producer.send(datum(org_id="name"), b"name", partition=2)
+    eventually(lambda: stored(arena, "name") == 4)
+    assert worker.child.running
 
 
 def test_partitions_that_are_added_are_read(arena):

@@ -61,7 +61,7 @@ MIGRATIONS: dict[str, str] = {
     "0003_dead_letters.sql": "6fddbbdd8696516d",
     "0004_ingest_progress.sql": "723d6e88a3a35752",
     "0005_cheaper_inserts.sql": "f543e1f3ebe43ada",
-    "0006_pairs.sql": "da7af6befe575d90",
+    "0006_pairs.sql": "891ecb9e95a46884",
 }
 
 

@@ -247,6 +247,19 @@ def test_the_first_is_shown_by_itself_and_to_analysts(running, forged):
     assert list(rows) == [("alice@acme.example",)]
 
 
+def test_an_id_sent_again_with_another_time_does_not_take_the_firsts_place(running):
+    org = "again"
+    first = record(org_id=org)
+    earlier = first | {"occurred_at": first["occurred_at"] - timedelta(milliseconds=1)}
+    earlier["actor"] = {"type": "user", "id": "u-666", "email": "mallory@x", "name": "Mallory"}
+    running.raw.send(encode(current_schema(), first), org.encode())
+    running.wait_for(org, 1)
+    running.raw.send(encode(current_schema(), earlier), org.encode())
+    assert len(running.wait_for(org, 2)) == 2
+    one = running.get(f"/v1/orgs/{org}/events/{first['event_id']}", org=org).json()
+    assert one["actor"]["email"] == first["actor"]["email"]
+
+
 def dlq(running, *arguments, **env):
     return orgtrail("dlq", *arguments, env=running.stack.environment() | env)
 
@@ -307,6 +320,24 @@ def test_confluent_framing_is_read_where_a_registry_is_configured(running):
         assert page["set_aside"] == 1
         running.stack.consumer.stop()
     running.stack.start_consumer()
+
+
+def test_headers_that_look_like_ours_hide_nothing(running):
+    """Whoever sends them must not decide what an operator sees, or whether anything is seen."""
+    headers = [("orgtrail-detail", None), ("orgtrail-reason", b"\xff"), ("null", None)]
+    place = running.raw.send(b"hostile headers", b"hostile", headers=headers)
+    source = "/".join(map(str, place))
+
+    def listed():
+        done = dlq(running, "list", "--reason", "unknown_framing")
+        assert done.returncode == 0, done.stderr
+        return [line for line in done.stdout.splitlines() if f"/{source}/" in line]
+
+    (line,) = eventually(listed)
+    shown = dlq(running, "show", line.split("\t")[0]).stdout
+    assert "header\torgtrail-detail\tNone" in shown
+    assert "header\torgtrail-reason\tb'\\xff'" in shown
+    assert "header\tnull\tNone" in shown
 
 
 def test_a_wrong_reason_is_one_line(running):

@@ -19,7 +19,7 @@ def admin_client(http_port: int) -> Client:
         username=_NAME,
         password=_NAME,
         autogenerate_session_id=False,
-        # Merging a whole partition is one command.
+        # Merging all partitions is one command.
         send_receive_timeout=3600,
     )
 

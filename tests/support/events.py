@@ -63,7 +63,7 @@ class RawProducer:
         value: bytes | None,
         key: bytes | None = b"acme",
         topic: str = EVENTS_TOPIC,
-        headers: list[tuple[str, bytes]] | None = None,
+        headers: list[tuple[str, bytes | None]] | None = None,
         partition: int = -1,
     ) -> tuple[int, int]:
         """Send one record; its partition and offset."""

@@ -11,7 +11,9 @@ import ctypes
 import importlib.machinery
 import importlib.util
 import os
+import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 # One query that never ends keeps the process serving; it sleeps 3 s a row.
@@ -25,6 +27,11 @@ SETTINGS max_block_size = 1, function_sleep_max_microseconds_per_block = 0
 
 def main(folder: Path) -> int:
     """Serve until killed; on failure print the reason as the last line."""
+    # A part has some 80 files; the 1,024 that many systems allow at first are soon used up.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Where "unlimited" is the most, some systems refuse it.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     package = importlib.util.find_spec("chdb")
     if package is None or package.origin is None:
         print("the package chdb-core is not installed")

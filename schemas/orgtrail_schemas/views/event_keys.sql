@@ -9,10 +9,14 @@ AS SELECT
     targets.type, targets.id, targets.email, targets.name,
     ip, country, request_id, session_id, received_at,
     -- The expression of pairs_idx (migration 0006), to the letter: else the index is not used.
-    arrayFlatten(arrayMap(
-        who -> [cityHash64(who, event), cityHash64(who, country), cityHash64(who, outcome)],
-        arrayConcat(
-            [actor_id, actor_email, impersonator_id, impersonator_email, ip],
-            targets.id, targets.email))) AS pairs
+    arrayFlatten(arrayConcat(
+        arrayMap(
+            who -> [cityHash64(who, event), cityHash64(who, country), cityHash64(who, outcome)],
+            arrayConcat(
+                [actor_id, actor_email, impersonator_id, impersonator_email, ip],
+                targets.id, targets.email)),
+        arrayMap(
+            target -> [cityHash64(actor_id, target), cityHash64(actor_email, target)],
+            arrayConcat(targets.id, targets.email)))) AS pairs
 FROM audit.events_store
 WHERE occurred_at >= now64(3, 'UTC') - INTERVAL 90 DAY

@@ -11,7 +11,7 @@ LETTER = KeptLetter(
     source="audit.events.v1/3/17/1700000000000",
     key=b"acme",
     value=b"\x00\xff",
-    headers=[("h", b"\xfe")],
+    headers=[("h", b"\xfe"), ("null", None)],
 )
 
 

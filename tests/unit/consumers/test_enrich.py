@@ -1,5 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
 import pytest
 from tests.support.batches import NOW_MS, RESOLVERS, batch, find_current
 from tests.support.events import datum
@@ -105,3 +106,26 @@ def test_rows_keep_their_own_lists_after_a_neighbour_was_set_aside():
 def test_no_rows_at_all():
     enriched = run(b"junk")
     assert enriched.rows.num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "reason"),
+    [
+        ("org_id", "missing_organization"),
+        ("event", "missing_event"),
+        ("event_id", "invalid_event_id"),
+        ("occurred_at", "implausible_time"),
+        ("outcome", "malformed"),
+    ],
+)
+def test_what_a_writers_schema_lets_be_null_is_set_aside(column, reason):
+    """A registry's schema may allow what ours does not; a default would stand for what was lost."""
+    given = batch(datum(), datum())
+    decoded = decode([r.value for r in given.records], find_current)
+    values = decoded.columns[column].to_pylist()
+    place = decoded.columns.schema.get_field_index(column)
+    kind = pa.field(column, decoded.columns[column].type)
+    columns = decoded.columns.set_column(place, kind, pa.array([None, values[1]], kind.type))
+    found = enrich(decoded._replace(columns=columns), given, RESOLVERS, NOW_MS)
+    assert [(item.position, item.reason) for item in found.rejected] == [(0, reason)]
+    assert found.rows["kafka_offset"].to_pylist() == [1]

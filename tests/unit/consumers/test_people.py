@@ -37,6 +37,13 @@ def test_the_memory_is_bounded():
     assert seen.new(found) == found
 
 
+def test_what_takes_much_memory_is_not_remembered():
+    long = {p._replace(name="x" * 2_000) for p in people(run(datum()).rows)}
+    seen = Seen()
+    seen.remember(long)
+    assert seen.new(long) == long
+
+
 def test_rows_of_people():
     table = people_rows(people(run(datum()).rows))
     assert table["email"].to_pylist() == ["alice@acme.example"]
