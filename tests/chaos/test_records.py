@@ -162,6 +162,7 @@ def test_what_a_quiet_partition_lost_is_reported_before_anything_comes(arena):
     producer.send(datum(org_id="quiet"), partition=1)
     eventually(lambda: stored(arena, "quiet") == 2, 60)
     assert worker.metric("orgtrail_consumer_lost_offsets_total") == 3
+    eventually(lambda: arena.committed()[1] == offset + 5)
 
 
 def test_lag_grows_while_nothing_can_be_stored(arena):
