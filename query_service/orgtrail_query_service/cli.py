@@ -32,6 +32,7 @@ def serve() -> int:
         port=settings.port,
         log_level="warning",
         server_header=False,
+        http="orgtrail_query_service.http_protocol:Protocol",
         # A request line may hold an email: no access log.
         access_log=False,
         proxy_headers=bool(settings.trusted_proxies),

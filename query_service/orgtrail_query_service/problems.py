@@ -26,6 +26,16 @@ def bad_parameter(name: str, detail: str) -> Problem:
     return Problem("bad-parameter", 400, "A parameter cannot be used", f"{name}: {detail}")
 
 
+def bad_request() -> Problem:
+    """What the HTTP server could not read: malformed, or an address of more than 64 KB."""
+    return Problem(
+        "bad-request",
+        400,
+        "The request cannot be read",
+        "It is malformed, or its address too long.",
+    )
+
+
 def unauthenticated(detail: str) -> Problem:
     """No token, or none that is valid."""
     return Problem(

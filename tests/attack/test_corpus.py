@@ -164,6 +164,8 @@ def test_a_request_without_end(attacker, size, where):
         except ConnectionError:
             first = b""  # the server hung up
     assert first == b"" or first.split()[1][:1] in (b"2", b"4"), first[:200]
+    # Also where the HTTP server refuses by itself, as it does an address of more than 64 KB.
+    assert not first.startswith(b"HTTP/1.1 4") or b"application/problem+json" in first, first[:200]
     assert attacker.ask(f"/v1/orgs/{ATTACKER}/events").status_code == 200
 
 
@@ -237,7 +239,8 @@ def test_forged_tokens(attacker, running):
     for name, token in tokens(running).items():
         answer = attacker.ask(f"/v1/orgs/{VICTIM}/events", token=token)
         assert answer.status_code in (400, 401), name
-        assert answer.headers.get("www-authenticate") == "Bearer" or "HTTP" in answer.text, name
+        if answer.status_code == 401:
+            assert answer.headers["www-authenticate"] == "Bearer", name
 
 
 @pytest.mark.parametrize(

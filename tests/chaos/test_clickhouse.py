@@ -95,7 +95,8 @@ def test_answers_cut_off_after_the_insert_was_executed(arena, prove):
         arena.query("SYSTEM START MERGES audit.events_store")
 
 
-@pytest.mark.parametrize("mechanism", [pytest.param("stay_in_group", marks=pytest.mark.long), None])
+@pytest.mark.long
+@pytest.mark.parametrize("mechanism", ["stay_in_group", None])
 def test_away_for_longer_than_the_poll_interval(arena, prove, mechanism):
     """Guards: a worker that waits stays in its group; without that it is put out."""
     hurt = {"HURT_WITHOUT": mechanism} if mechanism else {}

@@ -40,6 +40,7 @@ def test_a_worker_frozen_past_its_session_comes_back_as_a_zombie(arena, prove):
     assert falls == []
 
 
+@pytest.mark.long
 def test_rewound_by_an_operator(arena, prove):
     """Kafka refuses while there are members; afterwards everything is stored once more."""
     before = arena.committed()

@@ -66,6 +66,7 @@ def test_kafka_is_away(arena, prove, minutes):
     outage(arena, prove, arena.kafka_proxies[0], minutes, 500, "Kafka")
 
 
+@pytest.mark.long
 def test_told_to_stop_while_everything_is_away(arena, prove):
     """It ends all the same, and its successor stores what it had fetched."""
     with Load(arena.brokers, rate=1_000) as load:

@@ -114,7 +114,8 @@ def test_empty_values_and_unknown_headers(arena):
     eventually(lambda: arena.query(counted)[0][0] == 2)
 
 
-@pytest.mark.parametrize("choice", ["stop", pytest.param("accept", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("choice", ["stop", "accept"])
 def test_offsets_that_the_topic_deleted_are_reported(arena, choice):
     """The worker was away, and retention took what it had not read."""
     arena.start_consumer().wait_ready()

@@ -1,0 +1,30 @@
+"""What the HTTP server answers by itself, where a request never reaches the application."""
+
+from __future__ import annotations
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from orgtrail_query_service.problems import bad_request
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1, whose own 400 (a malformed or too long request) is RFC 9457 as well."""
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002
+        """Answer and close."""
+        problem = bad_request()
+        body = msgspec.json.encode(
+            {
+                "type": problem.type,
+                "title": problem.title,
+                "status": problem.status,
+                "detail": problem.detail,
+            }
+        )
+        head = (
+            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode("ascii") + body)
+        self.transport.close()
