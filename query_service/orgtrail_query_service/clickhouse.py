@@ -23,7 +23,7 @@ _TOO_MANY = ("code: 201", "code: 202")
 # failing answer carries, so this much of the end is held back until the answer has ended well.
 _HELD_BACK = 32 * 1024
 _AT_ONCE = 256 * 1024
-"""How much is passed on at once: each time costs the service as much as 40 KiB do."""
+"""How much is passed on at once: each time costs more than the bytes (docs/benchmarks.md)."""
 
 
 class ExportBrokenError(Exception):
