@@ -26,8 +26,4 @@ BATCH_RECORDS = Histogram(
     "orgtrail_consumer_batch_records", "Records in a batch.", buckets=[10**n for n in range(6)]
 )
 STEP_SECONDS = Histogram("orgtrail_consumer_step_seconds", "Time in each step.", ["step"])
-LAG = Gauge(
-    "orgtrail_consumer_lag_records",
-    "Records not stored yet.",
-    ["partition"],
-)
+LAG = Gauge("orgtrail_consumer_lag_records", "Records not stored yet.", ["partition"])

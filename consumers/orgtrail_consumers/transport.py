@@ -232,8 +232,13 @@ class BatchConsumer(driver.Consumer):
             and where.position > expected
             and self._begun_at.get(tp) != where.position
         ):
-            self._begun_at[tp] = where.position
-            await self._check_gap(tp, expected, where.position)
+            try:
+                await self._check_gap(tp, expected, where.position)
+            except KafkaError as error:
+                # Away at this moment: the next look asks again.
+                log.debug("beginning_not_known", error=type(error).__name__)
+            else:
+                self._begun_at[tp] = where.position
 
     async def stay_in_group(self) -> None:
         """Call now and then: without it a worker that waits for ClickHouse is put out of the group.

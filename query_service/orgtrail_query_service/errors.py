@@ -13,7 +13,6 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.response import Template
 
-from orgtrail_query_service.openapi import ProblemBody
 from orgtrail_query_service.problems import Problem, not_found, too_many
 from orgtrail_query_service.sign_in import own_path
 
@@ -67,9 +66,8 @@ def _answer(
     headers = {**(more or {}), **dict(problem.headers)}
     path = request.url.path
     if path.startswith("/v1/") or "text/html" not in request.headers.get("accept", ""):
-        body = ProblemBody(problem.type, problem.title, problem.status, problem.detail)
         return Response(
-            body,
+            problem.body,
             status_code=problem.status,
             media_type="application/problem+json",
             headers=headers,

@@ -13,15 +13,7 @@ class Protocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         """Answer and close."""
-        problem = bad_request()
-        body = msgspec.json.encode(
-            {
-                "type": problem.type,
-                "title": problem.title,
-                "status": problem.status,
-                "detail": problem.detail,
-            }
-        )
+        body = msgspec.json.encode(bad_request().body)
         head = (
             "HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\n"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import msgspec
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import (
@@ -24,18 +23,10 @@ from litestar.openapi.spec.enums import OpenAPIFormat
 from orgtrail_query_service.filters import FILTERS, Filter
 from orgtrail_query_service.formats import FORMATS
 from orgtrail_query_service.people import MAX_PREFIX
+from orgtrail_query_service.problems import ProblemBody
 from orgtrail_query_service.search import MAX_LENGTH, MAX_LIMIT, MAX_VALUES
 
 _TEXT = OpenAPIType.STRING
-
-
-class ProblemBody(msgspec.Struct, frozen=True):
-    """A problem (RFC 9457): ``type`` is stable, ``detail`` is for people."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
 
 
 def _problem(description: str) -> ResponseSpec:

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
+
+class ProblemBody(msgspec.Struct, frozen=True):
+    """A problem (RFC 9457): ``type`` is stable, ``detail`` is for people."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
 
 @dataclass(eq=False)
 class Problem(Exception):  # noqa: N818 - it is the RFC's word
@@ -19,6 +30,11 @@ class Problem(Exception):  # noqa: N818 - it is the RFC's word
     def type(self) -> str:
         """The problem's type, stable over versions."""
         return f"urn:orgtrail:problem:{self.kind}"
+
+    @property
+    def body(self) -> ProblemBody:
+        """What a program gets."""
+        return ProblemBody(self.type, self.title, self.status, self.detail)
 
 
 def bad_parameter(name: str, detail: str) -> Problem:

@@ -230,8 +230,10 @@ def _pairs(search: Search) -> list[str]:
     clauses = []
     for filter_, _ in search.values:
         for name in filter_.pairs_with:
-            other, values = given.get(name, (filter_, ()))
-            if not values or any(_is_prefix(other, value) for value in values):
+            if name not in given:
+                continue
+            other, values = given[name]
+            if any(_is_prefix(other, value) for value in values):
                 continue
             what = f"{{{name}:Array(String)}}" if other.repeatable else f"[{{{name}:String}}]"
             clauses.append(
