@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Locator, Page, sync_playwright
 from tests.support.chromium import launch
 
 from orgtrail import Actor, Change, Context, Target
@@ -137,3 +137,13 @@ def page(open_page):
 def log(running):
     """The address of the log of ``ORG``."""
     return f"{running.stack.page}/orgs/{ORG}/audit-logs"
+
+
+def drag(page: Page, chart: Locator, start: float) -> None:
+    """Drag over a chart from a share of its width to near its end, not quite level."""
+    box = chart.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * start, box["y"] + 30)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.98, box["y"] + 40, steps=5)
+    page.mouse.up()

@@ -5,6 +5,7 @@ import re
 
 import pytest
 from playwright.sync_api import expect
+from tests.browser.conftest import drag
 
 NAME = "Organization - User Role Updated"
 
@@ -78,11 +79,7 @@ def test_zooming_with_an_event_open_leads_to_the_table(page, log, events):
     page.get_by_role("link", name=NAME, exact=True).click()
     expect(page.locator("#panel #event")).to_be_visible()
     svg.scroll_into_view_if_needed()
-    box = svg.bounding_box()
-    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 30)
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] * 0.98, box["y"] + 30, steps=5)
-    page.mouse.up()
+    drag(page, svg, 0.5)
     expect(page).to_have_url(re.compile(r"/audit-logs\?.*from="))
     expect(page.locator("table.events")).to_be_visible()
 

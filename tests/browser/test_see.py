@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 
 from playwright.sync_api import expect
+from tests.browser.conftest import drag
 
 from orgtrail import Actor
 
@@ -80,11 +81,7 @@ def test_the_histogram_comes_by_itself_and_zooms(page, log, now):
     expect(rows(page).first).to_be_visible()
     # ... dragging opens several, and the table agrees with the chart.
     page.goto(log)
-    box = svg.bounding_box()
-    page.mouse.move(box["x"] + box["width"] * 0.55, box["y"] + 30)
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] * 0.98, box["y"] + 40, steps=5)
-    page.mouse.up()
+    drag(page, svg, 0.55)
     expect(page).to_have_url(re.compile(r"from=\d{4}-\d\d-\d\dT"))
     expect(page.locator(".legend")).to_contain_text("62 events")
     # The text alternative says the same.
