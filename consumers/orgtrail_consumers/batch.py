@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from orgtrail_schemas.reasons import Reason
@@ -63,14 +64,22 @@ class Rejected(NamedTuple):
     detail: str
 
 
+def size(records: Sequence[Record]) -> int:
+    """The bytes of their values together."""
+    return sum(map(len, filter(None, map(attrgetter("value"), records))))
+
+
 def cut(records: Sequence[Record], max_records: int, max_bytes: int) -> Iterator[Sequence[Record]]:
     """The records in slices of at most so many records and bytes; a larger record stands alone."""
-    start = size = 0
+    if 0 < len(records) <= max_records and size(records) <= max_bytes:
+        yield records
+        return
+    start = taken = 0
     for index, record in enumerate(records):
         length = len(record.value or b"")
-        if index > start and (index - start >= max_records or size + length > max_bytes):
+        if index > start and (index - start >= max_records or taken + length > max_bytes):
             yield records[start:index]
-            start, size = index, 0
-        size += length
+            start, taken = index, 0
+        taken += length
     if start < len(records):
         yield records[start:]

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyruhvro
 
 from orgtrail_consumers.batch import Rejected
+from orgtrail_consumers.columns import fill
 from orgtrail_schemas.codec import Frame, UnknownFramingError, decode_datum, read_frame
 from orgtrail_schemas.event_schema import EventSchema, current_schema
 
@@ -58,10 +59,14 @@ def decode(values: Sequence[bytes | None], find_schema: FindSchema) -> Decoded:
         parts.append((aligned, good, schema.fingerprint))
     return Decoded(
         pa.concat_batches([part[0] for part in parts]) if parts else _EMPTY,
-        pa.array([p for part in parts for p in part[1]], pa.int64()),
-        pa.array([part[2] for part in parts for _ in part[1]], pa.string()),
+        _joined([pa.array(good, pa.int64()) for _, good, _ in parts], pa.int64()),
+        _joined([fill(name, len(good), pa.string()) for _, good, name in parts], pa.string()),
         rejected,
     )
+
+
+def _joined(arrays: list[pa.Array], kind: pa.DataType) -> pa.Array:
+    return pa.concat_arrays([pa.array([], kind), *arrays])
 
 
 def _by_frame(values: Sequence[bytes | None], rejected: list[Rejected]) -> dict[Frame, list[int]]:

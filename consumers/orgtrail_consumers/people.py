@@ -2,51 +2,42 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
 DAY_MS = 86_400_000
 
-_PERSONS = ("user", "service_account", "support")
+_PERSONS = pa.array(["user", "service_account", "support"])
+_FIELDS = ("type", "id", "email", "name")
+_DAY = pa.timestamp("ms", "UTC")
 
 
-class Person(NamedTuple):
-    """One person as an organisation knows them, with the last day they were seen (ms, UTC)."""
+def people(rows: pa.Table) -> pa.Table:
+    """The distinct persons of rows of the storage table: actors, impersonators and targets.
 
-    org_id: str
-    type: str
-    id: str
-    email: str
-    name: str
-    last_seen: int
-
-
-def people(rows: pa.Table) -> set[Person]:
-    """The distinct persons of rows of the storage table: actors, impersonators and targets."""
-    seen = pc.multiply(pc.divide(rows["occurred_at"].cast(pa.int64()), DAY_MS), DAY_MS)
-    tables = [
-        _distinct(rows["org_id"], seen, [rows[f"{role}_{name}"] for name in _FIELDS])
+    As rows of ``audit.people``: as an organisation knows them, with the last day they were seen.
+    """
+    seen = pc.multiply(pc.divide(rows["occurred_at"].cast(pa.int64()), DAY_MS), DAY_MS).cast(_DAY)
+    found = [
+        _persons(rows["org_id"], seen, [rows[f"{role}_{name}"] for name in _FIELDS])
         for role in ("actor", "impersonator")
     ]
     parent = pc.list_parent_indices(rows["targets.type"])
     targets = [pc.list_flatten(rows[f"targets.{name}"]) for name in _FIELDS]
-    tables.append(_distinct(rows["org_id"].take(parent), seen.take(parent), targets))
-    found = (Person(*row.values()) for table in tables for row in table.to_pylist())
-    return {p for p in found if (p.id or p.email) and (p.type in _PERSONS or p.email)}
+    found.append(_persons(rows["org_id"].take(parent), seen.take(parent), targets))
+    table = pa.concat_tables(found)
+    return table.group_by(table.column_names).aggregate([])
 
 
-_FIELDS = ("type", "id", "email", "name")
-
-
-def _distinct(org: pa.Array, seen: pa.Array, fields: list[pa.Array]) -> pa.Table:
-    names = ["org_id", *_FIELDS, "last_seen"]
-    return pa.table([org, *fields, seen], names).group_by(names).aggregate([])
+def _persons(org: pa.ChunkedArray, seen: pa.ChunkedArray, fields: list[pa.Array]) -> pa.Table:
+    table = pa.table([org, *fields, seen], ["org_id", *_FIELDS, "last_seen"])
+    has_email = pc.not_equal(table["email"], "")
+    is_one = pc.and_(pc.is_in(table["type"], _PERSONS), pc.not_equal(table["id"], ""))
+    return table.filter(pc.or_(has_email, is_one))
 
 
 _MEMORABLE = 1_000
-"""Characters of a person's fields together."""
+"""Bytes of a person's fields together."""
 
 
 class Seen:
@@ -57,25 +48,26 @@ class Seen:
 
     def __init__(self, bound: int = 200_000) -> None:
         self._bound = bound
-        self._persons: set[Person] = set()
+        self._keys: set[str] = set()
 
-    def new(self, persons: set[Person]) -> set[Person]:
+    def new(self, persons: pa.Table) -> pa.Table:
         """Those that have not been written yet."""
-        return persons - self._persons
+        return persons.filter(
+            pa.array([key not in self._keys for key in _keys(persons)], pa.bool_())
+        )
 
-    def remember(self, persons: set[Person]) -> None:
+    def remember(self, persons: pa.Table) -> None:
         """Call when they are written."""
-        short = {p for p in persons if sum(map(len, p[:-1])) <= _MEMORABLE}
-        if len(self._persons) + len(short) > self._bound:
-            self._persons.clear()
-        self._persons |= short
+        short = {key for key in _keys(persons) if len(key) <= _MEMORABLE}
+        if len(self._keys) + len(short) > self._bound:
+            self._keys.clear()
+        self._keys |= short
 
 
-def people_rows(persons: set[Person]) -> pa.Table:
-    """The persons as rows of ``audit.people``."""
-    columns = list(zip(*sorted(persons), strict=True))
-    table = pa.table(
-        {name: list(column) for name, column in zip(Person._fields, columns, strict=True)}
-    )
-    instant = table["last_seen"].cast(pa.timestamp("ms", "UTC"))
-    return table.set_column(table.schema.get_field_index("last_seen"), "last_seen", instant)
+def _keys(persons: pa.Table) -> list[str]:
+    """One text for each person: a Python object for each field would take five times the memory."""
+    texts = [persons[name] for name in ("org_id", *_FIELDS)]
+    # The lengths come first, so that no two persons have one key whatever their fields hold.
+    lengths = [pc.binary_length(text).cast(pa.string()) for text in texts]
+    day = persons["last_seen"].cast(pa.int64()).cast(pa.string())
+    return pc.binary_join_element_wise(day, *lengths, *texts, " ").to_pylist()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
 import pyarrow as pa
@@ -23,7 +24,7 @@ from orgtrail_consumers.decode import FindSchema, decode
 from orgtrail_consumers.enrich import Resolvers, enrich
 from orgtrail_consumers.failure import describe
 from orgtrail_consumers.health import Health
-from orgtrail_consumers.people import Seen, people, people_rows
+from orgtrail_consumers.people import Seen, people
 from orgtrail_consumers.registry import RegistryAwayError
 from orgtrail_consumers.traces import TraceBatch
 
@@ -92,7 +93,7 @@ class Pipeline:
         if prepared.rows.num_rows:
             await self._until_done("write", current, lambda: self._write(prepared.rows))
             await self._until_done("people", current, lambda: self._write_people(prepared.rows))
-            oldest = min(record.timestamp for record in batch.records)
+            oldest = min(map(attrgetter("timestamp"), batch.records))
             metrics.FRESHNESS.observe(max(0, self.now_ms() - oldest) / 1000)
         self.trace(batch, prepared.rejected, began, time.time_ns())
         metrics.EVENTS.inc(prepared.rows.num_rows)
@@ -105,8 +106,8 @@ class Pipeline:
     def _write_people(self, rows: pa.Table) -> None:
         with metrics.STEP_SECONDS.labels("people").time():
             new = self.seen.new(people(rows))
-            if new:
-                self.writer.insert("people", people_rows(new))
+            if new.num_rows:
+                self.writer.insert("people", new)
                 self.seen.remember(new)
 
     def _set_aside(self, batch: Batch, rejected: Sequence[Rejected]) -> None:

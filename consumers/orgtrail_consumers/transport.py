@@ -18,7 +18,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from orgtrail_consumers import metrics
-from orgtrail_consumers.batch import Batch, cut
+from orgtrail_consumers.batch import Batch, cut, size
 from orgtrail_consumers.failure import StopError
 from orgtrail_consumers.ledger import Ledger
 
@@ -148,7 +148,7 @@ class _Thread(driver.AIOKafkaConsumerThread):
         """
         limits = cast("BatchConsumer", self.consumer)
         taken: dict[TP, list[Any]] = {}
-        count, size, want, patience = 0, 0, _FIRST_FEW, timeout
+        count, taken_bytes, want, patience = 0, 0, _FIRST_FEW, timeout
         partitions = active_partitions
         while want > 0:
             # Within one batch nothing may wait: a rebalance would mix two assignments in it.
@@ -170,10 +170,10 @@ class _Thread(driver.AIOKafkaConsumerThread):
                 taken.setdefault(tp, []).extend(records)
                 self.handed_out[tp] = records[-1].offset
                 count += len(records)
-                size += sum(len(record.value or b"") for record in records)
+                taken_bytes += size(records)
             # A batch is of one partition: the others' records come with the next, if it has many.
             partitions = set(taken)
-            room = (limits.max_bytes - size) * count // max(size, 1)
+            room = (limits.max_bytes - taken_bytes) * count // max(taken_bytes, 1)
             want, patience = min(limits.max_records - count, room), 0
         return taken
 
@@ -345,10 +345,9 @@ class BatchConsumer(driver.Consumer):
 
     def _message(self, tp: TP, batch: Batch) -> ConsumerMessage:
         last = batch.records[-1]
-        size = sum(len(record.value or b"") for record in batch.records)
         return ConsumerMessage(
             tp.topic, tp.partition, last.offset, last.timestamp / 1000, 1, None, None,
-            batch, None, 0, size, tp, time_in=time.monotonic(),
+            batch, None, 0, 0, tp, time_in=time.monotonic(),
             generation_id=self.app.consumer_generation_id,
         )  # fmt: skip
 

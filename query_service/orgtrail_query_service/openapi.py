@@ -65,15 +65,21 @@ DESCRIPTION = OpenAPIConfig(
 
 
 def _query(name: str, sentence: str, schema: Schema, example: object = None) -> Parameter:
+    # An empty value counts as not given, as an HTML form sends it.
     return Parameter(
-        name=name, param_in="query", description=sentence, schema=schema, example=example
+        name=name,
+        param_in="query",
+        description=sentence,
+        schema=schema,
+        allow_empty_value=True,
+        example=example,
     )
 
 
 def _of_filter(filter_: Filter) -> Parameter:
-    # An empty value counts as not given, as an HTML form sends it.
     value = Schema(type=_TEXT, max_length=MAX_LENGTH)
     if filter_.choices:
+        # One of several values may be empty too.
         value = Schema(type=_TEXT, enum=["", *filter_.choices])
     if filter_.repeatable:
         schema = Schema(type=OpenAPIType.ARRAY, items=value, max_items=MAX_VALUES)
@@ -93,7 +99,7 @@ SEARCH = [
 ]  # fmt: skip
 PAGING = [
     _query("order", "newest (the default) or oldest first",
-           Schema(type=_TEXT, enum=["", "newest", "oldest"]), "newest"),
+           Schema(type=_TEXT, enum=["newest", "oldest"]), "newest"),
     _query("limit", "how many events a page has",
            Schema(type=OpenAPIType.INTEGER, minimum=1, maximum=MAX_LIMIT, default=50), 50),
     _query("cursor", "next_cursor of the page before, with all other parameters as they were",
@@ -101,7 +107,7 @@ PAGING = [
 ]  # fmt: skip
 BOM = _query(
     "bom", "whether a CSV begins with a byte order mark, as Excel likes it",
-    Schema(type=_TEXT, enum=["", "true", "false"]), "true",
+    Schema(type=_TEXT, enum=["true", "false"]), "true",
 )  # fmt: skip
 PREFIX = _query(
     "prefix", "the beginning of an email, an id, or a word of a name",

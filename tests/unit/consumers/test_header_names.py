@@ -39,3 +39,11 @@ def test_every_record_is_read_once_and_in_order():
 def test_good_names_are_read_as_they_are():
     data = batch(["grüße", "x"], compression=1) + batch(["y"])
     assert read(data) == read(data, MemoryRecords)
+
+
+def test_a_batch_of_any_length_is_read():
+    for length in (1, 199, 200, 201, 400, 450):
+        names = ["name"] * length
+        assert read(batch(names)) == read(batch(names), MemoryRecords)
+        found = read(batch([*names, BAD, "last"]))
+        assert [offset for offset, *_ in found] == [*range(length + 2)]
