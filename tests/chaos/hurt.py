@@ -79,11 +79,11 @@ def kill_at(step: str, due: Callable[[], bool]) -> None:
 
 
 def without(mechanism: str) -> None:
-    add, until_done = Ledger.add, pipeline.Pipeline._until_done
+    take, until_done = Ledger.take_committable, pipeline.Pipeline._until_done
 
-    def add_as_stored(self: Any, partition: Any, batch: Any) -> None:
-        add(self, partition, batch)
-        self.mark_stored(partition, batch)
+    def take_handed_out(self: Any, partition: Any) -> int | None:
+        stored = take(self, partition)
+        return None if stored is None else self._reached[partition] + 1
 
     insert = Writer.insert
 
@@ -102,7 +102,7 @@ def without(mechanism: str) -> None:
 
     match mechanism:
         case "commit_after_insert":
-            Ledger.add = add_as_stored  # type: ignore[method-assign]
+            Ledger.take_committable = take_handed_out  # type: ignore[method-assign]
             # Slower than the commit interval: an insert is under way whenever one is made.
             Writer.insert = slowly  # type: ignore[method-assign]
         case "retry":
