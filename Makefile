@@ -37,7 +37,7 @@ chaos: env ## Hurt everything, ten rounds and an outage of ten minutes; ARGS go 
 browser: env ## The page in a real Chromium: every view, width and scheme; ARGS go to pytest
 	@$(BIN)/python -m pytest tests/browser --rounds 10 $(ARGS)
 
-attack: env ## Attack the query service: schemathesis, other organisations, a corpus; ARGS go to pytest
+attack: env ## Attack the query service: schemathesis, other organizations, a corpus; ARGS go to pytest
 	@$(BIN)/python -m pytest tests/attack --rounds 10 $(ARGS)
 
 bench: env ## Measure the consumer beside its peers; ARGS='--events N'

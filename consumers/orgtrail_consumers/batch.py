@@ -15,7 +15,7 @@ class Record(Protocol):
 
     @property
     def key(self) -> bytes | None:
-        """The organisation's id, when the producer set it."""
+        """The organization's id, when the producer set it."""
         ...
 
     @property

@@ -141,7 +141,7 @@ def _source(batch: Batch, item: Rejected) -> str:
 
 
 def dead_letter_rows(batch: Batch, rejected: Sequence[Rejected], now_ms: int) -> pa.Table:
-    """The rows of ``audit.dead_letters``: no payload, the organisation from the Kafka key."""
+    """The rows of ``audit.dead_letters``: no payload, the organization from the Kafka key."""
     instant = pa.timestamp("ms", "UTC")
     records = [batch.records[item.position] for item in rejected]
     count = len(records)

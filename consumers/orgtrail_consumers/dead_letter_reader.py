@@ -20,7 +20,7 @@ class DeadLetter(NamedTuple):
 
     ``place`` is where it lies: ``partition/offset`` of the dead-letter topic, or ``local/`` and a
     file's name in the folder of those that the topic refused. ``key``, ``value`` and ``headers``
-    are the original's; the key names the organisation, when there was one. ``source`` is
+    are the original's; the key names the organization, when there was one. ``source`` is
     ``topic/partition/offset/received``.
     """
 

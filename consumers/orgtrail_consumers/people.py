@@ -15,7 +15,7 @@ _DAY = pa.timestamp("ms", "UTC")
 def people(rows: pa.Table) -> pa.Table:
     """The distinct persons of rows of the storage table: actors, impersonators and targets.
 
-    As rows of ``audit.people``: as an organisation knows them, with the last day they were seen.
+    As rows of ``audit.people``: as an organization knows them, with the last day they were seen.
     """
     seen = pc.multiply(pc.divide(rows["occurred_at"].cast(pa.int64()), DAY_MS), DAY_MS).cast(_DAY)
     found = [

@@ -89,7 +89,7 @@ def build_event(
     service: str = "",
     now: datetime,
 ) -> list[Record]:
-    """The records of one event, one for each organisation, in the form of the Avro schema.
+    """The records of one event, one for each organization, in the form of the Avro schema.
 
     ``occurred_at`` defaults to the time inside a UUIDv7 ``event_id``, so that a caller who retries
     with the same id sends the same record. Secrets are redacted by the catalogue.

@@ -38,7 +38,7 @@ class KafkaClient:
                     "queue.buffering.max.messages": settings.buffer_events,
                     "queue.buffering.max.kbytes": settings.buffer_kilobytes,
                     "message.max.bytes": 1_048_588,
-                    # Java's choice of partition, so that every language sends an organisation's
+                    # Java's choice of partition, so that every language sends an organization's
                     # events to the same one.
                     "partitioner": "murmur2_random",
                     "allow.auto.create.topics": False,

@@ -1,4 +1,4 @@
-"""Who is asking, and which organisations are theirs to read."""
+"""Who is asking, and which organizations are theirs to read."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Administrator(msgspec.Struct, frozen=True):
     type: Literal["user", "service_account"] = "user"
 
     def require(self, org: str) -> None:
-        """Return when the organisation is theirs.
+        """Return when the organization is theirs.
 
         Raises:
             Problem: it is not; the same answer as for one that does not exist.
@@ -84,8 +84,8 @@ class Tokens:
     def from_claims(self, claims: dict[str, Any]) -> Administrator:
         """The administrator that verified claims describe.
 
-        The claim that ``claim_org_roles`` names is a map of an organisation to a role or a list of
-        roles, or a list of ``organization:role``. A role counts for its organisation alone, and
+        The claim that ``claim_org_roles`` names is a map of an organization to a role or a list of
+        roles, or a list of ``organization:role``. A role counts for its organization alone, and
         anything of another shape grants nothing. A token whose subject is its own client was given
         to a script (RFC 9068, section 2.2).
         """
@@ -100,7 +100,7 @@ class Tokens:
         elif isinstance(bound, list):
             pairs = (item.rpartition(":") for item in bound if isinstance(item, str))
             organizations = [org for org, _, held in pairs if held == role and org]
-        # What belongs to no organisation yet is no administrator's to read; reading an id that the
+        # What belongs to no organization yet is no administrator's to read; reading an id that the
         # SDK cannot name could not be recorded.
         organizations = [
             org for org in organizations if org != UNASSIGNED_ORG and ORG_ID.fullmatch(org)

@@ -60,7 +60,7 @@ class EventTypeItem(msgspec.Struct, frozen=True):
 
 
 class Api(Controller):
-    """``/v1``: every route but the catalogue needs an administrator of the organisation."""
+    """``/v1``: every route but the catalogue needs an administrator of the organization."""
 
     path = "/v1"
 
@@ -115,7 +115,7 @@ class Api(Controller):
 
 
 async def find_event(service: Service, org: str, event_id: str) -> Event:
-    """One event of an organisation that the caller may read.
+    """One event of an organization that the caller may read.
 
     Raises:
         Problem: there is none with this id.

@@ -38,7 +38,7 @@ class Cursors:
         Without a cursor: the search as it is, from its start.
 
         Raises:
-            Problem: the cursor was changed, or is another search's or organisation's.
+            Problem: the cursor was changed, or is another search's or organization's.
         """
         if search.cursor is None:
             return search, None

@@ -113,6 +113,6 @@ async def _continued(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[
 
 
 def _file_name(org: str, search: Search, file: Format) -> str:
-    # What stands in a header is spelled out; anything else in an organisation's id is replaced.
+    # What stands in a header is spelled out; anything else in an organization's id is replaced.
     safe = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in org)
     return f"audit-log-{safe}-{search.since:%Y%m%d}-{search.until:%Y%m%d}.{file.suffix}"

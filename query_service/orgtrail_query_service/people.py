@@ -1,4 +1,4 @@
-"""Who acted or was acted upon in an organisation: completion for the user filter."""
+"""Who acted or was acted upon in an organization: completion for the user filter."""
 
 from __future__ import annotations
 

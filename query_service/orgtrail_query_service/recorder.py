@@ -33,7 +33,7 @@ class Recorder:
         self._seen: set[UUID] = set()
 
     def viewed(self, org: str, who: Administrator, where: Context, now: datetime) -> None:
-        """Record the first view of a person or token in an organisation in an hour.
+        """Record the first view of a person or token in an organization in an hour.
 
         Id and time follow from these three, so that several workers record one event.
         """

@@ -31,7 +31,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Search:
-    """A read of one organisation's events.
+    """A read of one organization's events.
 
     The range is half-open: ``since`` is in it, ``until`` is not; both are in UTC. ``clamped`` says
     that ``since`` was moved to the start of the retention. ``values`` holds the filters that are

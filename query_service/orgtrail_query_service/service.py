@@ -36,7 +36,7 @@ class Service:
     now: Callable[[], datetime]
 
     def open(self, request: AnyRequest, org: str) -> Administrator:
-        """Let an administrator of the organisation in; their first view in an hour is recorded.
+        """Let an administrator of the organization in; their first view in an hour is recorded.
 
         Raises:
             Problem: nobody is signed in, or it is not theirs.

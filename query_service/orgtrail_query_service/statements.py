@@ -1,6 +1,6 @@
 """From a search to SQL: the only module that composes clauses.
 
-Every read, count and export begins at ``_scope``, which adds the organisation's predicate. All
+Every read, count and export begins at ``_scope``, which adds the organization's predicate. All
 values are parameters; none is ever part of the text.
 """
 
@@ -134,7 +134,7 @@ def people(org: str, prefix: str, most: int) -> Statement:
 
 
 def set_aside(org: str, since: datetime) -> Statement:
-    """How many of the organisation's records may have occurred since then, and were not storable.
+    """How many of the organization's records may have occurred since then, and were not storable.
 
     When a record occurred cannot always be read; but it was received at most 5 minutes before, and
     possibly much later (a spool).

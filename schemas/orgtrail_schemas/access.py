@@ -42,7 +42,7 @@ class AnalystRole(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Analyst(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One analyst and the organisations that an operator granted.
+    """One analyst and the organizations that an operator granted.
 
     ``organizations`` is empty until something is granted, and ``["*"]`` for all of them.
     """
@@ -126,7 +126,7 @@ def access_sql(passwords: dict[str, str], analysts: list[Analyst]) -> list[str]:
         out.append(f"CREATE SETTINGS PROFILE OR REPLACE {name} SETTINGS {pairs}")
     for role in access().role:
         out += _sql_user(role, passwords[role.name])
-    # The services' own readers see all rows: the query service adds the organisation predicate.
+    # The services' own readers see all rows: the query service adds the organization predicate.
     open_to = ", ".join(("audit_reader", "audit_export", "audit_migrator"))
     out.append(f"CREATE ROW POLICY OR REPLACE services ON audit.events USING 1 TO {open_to}")
     for analyst in analysts:

@@ -21,7 +21,7 @@ REDACTED = "[redacted]"
 """What stands where a secret value was: the reader sees that it changed, not to what."""
 
 UNASSIGNED_ORG = "unassigned"
-"""The reserved ``org_id`` of an event whose person belongs to no organisation yet."""
+"""The reserved ``org_id`` of an event whose person belongs to no organization yet."""
 
 ORG_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 """What an ``org_id`` that the SDK sends looks like, whole."""

@@ -64,7 +64,7 @@ class Attacker:
 
 @pytest.fixture(scope="package")
 def attacker(running: Running) -> Attacker:
-    """With an organisation of the attacker's, a victim's, and one where they are a member."""
+    """With an organization of the attacker's, a victim's, and one where they are a member."""
     for org in (VICTIM, ATTACKER, JOINED):
         who = Actor(id=f"u-{org}", email=f"{SECRET}@{org}" if org != ATTACKER else "me@x")
         with running.producer() as producer:

@@ -124,7 +124,7 @@ def test_a_path_leads_to_no_file(attacker, path):
 @pytest.mark.parametrize(
     "org", ['a"; filename="evil.exe', "a\r\nSet-Cookie: x=1", "../../a", "a\u202egnp.exe", "é", " "]
 )
-def test_an_organisation_in_a_file_name(attacker, running, org):
+def test_an_organization_in_a_file_name(attacker, running, org):
     path = f"/v1/orgs/{quote(org, safe='')}/events/export.csv"
     answer = attacker.ask(path, token=running.token(org))
     assert answer.status_code in (200, 400, 404)

@@ -1,4 +1,4 @@
-"""Nobody reads another organisation: over every route, format and parameter."""
+"""Nobody reads another organization: over every route, format and parameter."""
 
 import statistics
 import time
@@ -74,7 +74,7 @@ def test_every_route_with_every_parameter_answers_alike(attacker, running, org):
 
 
 def member_token(running):
-    """An administrator of the attacker's organisation who is a member of another."""
+    """An administrator of the attacker's organization who is a member of another."""
     key = ECKey.import_key(msgspec.json.decode((running.stack.root / "issuer.json").read_bytes()))
     claims = {
         "iss": "urn:orgtrail:local",
@@ -95,7 +95,7 @@ def test_no_other_name_of_the_victim_leads_there(attacker, name):
 
 
 def test_no_parameter_widens_what_is_read(attacker):
-    """Each answer for the attacker's own organisation holds the attacker's events alone."""
+    """Each answer for the attacker's own organization holds the attacker's events alone."""
     for value in (VICTIM, f"{VICTIM}' OR '1'='1", "*", "%"):
         for name in parameters():
             answer = attacker.ask(f"/v1/orgs/{ATTACKER}/events", params={name: value})

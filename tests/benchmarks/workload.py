@@ -1,4 +1,4 @@
-"""The events that every benchmark uses: a mix of the 36 types, skewed over organisations."""
+"""The events that every benchmark uses: a mix of the 36 types, skewed over organizations."""
 
 from __future__ import annotations
 

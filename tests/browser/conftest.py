@@ -1,4 +1,4 @@
-"""A browser signed in as an administrator, and one organisation's believable events."""
+"""A browser signed in as an administrator, and one organization's believable events."""
 
 from __future__ import annotations
 

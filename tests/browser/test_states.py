@@ -107,7 +107,7 @@ def test_a_session_that_ended_is_said_where_the_page_asks_by_itself(open_page, l
     expect(panel).to_contain_text("Your session has ended")
 
 
-@pytest.mark.parametrize("org", ["acme", "no-such-organisation"])
+@pytest.mark.parametrize("org", ["acme", "no-such-organization"])
 def test_not_found_or_not_yours_lists_those_that_are(open_page, running, org):
     page = open_page("page", "zones", expected=("404",))
     answer = page.goto(f"{running.stack.page}/orgs/{org}/audit-logs")

@@ -14,7 +14,7 @@ from tests.benchmarks.workload import Message, messages
 from orgtrail_schemas.topics import EVENTS_TOPIC
 
 Key = tuple[str, str]
-"""Organisation and event id."""
+"""Organization and event id."""
 
 
 class Place(NamedTuple):

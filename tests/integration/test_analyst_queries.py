@@ -60,7 +60,7 @@ def test_role_changes_with_old_and_new_value(running):
     assert mine[0][2] == "alice@globex.example"
 
 
-def test_events_per_organisation_and_day(running):
+def test_events_per_organization_and_day(running):
     rows = running.sql(query("Events per organization and day"), user=ANALYST.name)
     assert {row[0] for row in rows} <= {"acme", "globex"}
     today = [

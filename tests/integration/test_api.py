@@ -196,7 +196,7 @@ def test_no_such_event(running, event_id):
     assert running.get(f"/v1/orgs/{ORG}/events/{event_id}", org=ORG).status_code == 404
 
 
-def test_an_event_of_another_organisation_is_no_event_of_this_one(running, events):
+def test_an_event_of_another_organization_is_no_event_of_this_one(running, events):
     assert running.get(f"/v1/orgs/else/events/{events[0]}", org="else").status_code == 404
 
 
@@ -217,7 +217,7 @@ def test_no_token_is_a_401(running, path):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_foreign_missing_and_merely_joined_organisations_answer_alike(running, events, path):
+def test_foreign_missing_and_merely_joined_organizations_answer_alike(running, events, path):
     foreign = running.get(f"/v1/orgs/{ORG}/{path}", token=running.token("else"))
     missing = running.get(f"/v1/orgs/no-such/{path}", token=running.token("else"))
     member = running.get(f"/v1/orgs/{ORG}/{path}", token=running.token(ORG, role="member"))

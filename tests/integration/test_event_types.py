@@ -49,7 +49,7 @@ def test_a_retry_of_the_producer_is_one_event(running):
     assert [e["event_id"] for e in events] == [last, first]
 
 
-def test_one_event_of_a_person_in_two_organisations(running):
+def test_one_event_of_a_person_in_two_organizations(running):
     with running.producer() as producer:
         both = emit_arguments("user.login") | {"org_id": ["two-a", "two-b"]}
         event_id = producer.emit("user.login", **both)

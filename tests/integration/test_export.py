@@ -71,7 +71,7 @@ def test_it_is_the_golden_file(exported):
     assert text == GOLDEN.read_text("utf-8"), text
 
 
-def test_it_is_a_download_of_the_organisation(exported):
+def test_it_is_a_download_of_the_organization(exported):
     headers = exported[1].headers
     assert headers["content-type"] == "text/csv; charset=utf-8"
     assert headers["content-disposition"].startswith('attachment; filename="audit-log-csv-2')

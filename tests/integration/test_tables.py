@@ -12,7 +12,7 @@ from orgtrail_schemas.tables import event_columns, migrations_folder
 
 @pytest.fixture(scope="module")
 def orgs(running):
-    """One event of an organisation that the analyst was granted, one of another."""
+    """One event of an organization that the analyst was granted, one of another."""
     for org in ("globex", "initech"):
         running.raw.send(datum(org_id=org), org.encode())
         running.wait_for(org, 1)
@@ -25,7 +25,7 @@ def test_the_view_has_the_frozen_columns(running):
     ]
 
 
-def test_an_analyst_sees_granted_organisations_only(running, orgs):
+def test_an_analyst_sees_granted_organizations_only(running, orgs):
     rows = running.sql("SELECT DISTINCT org_id FROM audit.events", user=ANALYST.name)
     assert {row[0] for row in rows} == {"globex"} | ({"acme"} & {row[0] for row in rows})
     count = "SELECT count() FROM audit.events WHERE org_id = 'initech'"

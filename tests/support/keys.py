@@ -60,7 +60,7 @@ def key_server() -> Iterator[KeyServer]:
 
 
 def sign(key: ECKey, org: str, **claims: Any) -> str:
-    """A token of the local issuer's name for an administrator of an organisation."""
+    """A token of the local issuer's name for an administrator of an organization."""
     made = {
         "iss": "urn:orgtrail:local",
         "aud": "orgtrail",

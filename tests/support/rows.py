@@ -12,7 +12,7 @@ from clickhouse_connect.driver.client import Client
 from orgtrail_schemas.catalogue import catalogue
 
 LARGEST = "org-0"
-"""The organisation with the most events: 8 % of all."""
+"""The organization with the most events: 8 % of all."""
 RARE = "rare@example.org"
 ORDINARY = "person100@org0.example"
 _AT_ONCE = 1_000_000
@@ -37,7 +37,7 @@ def fill(
             "levels": [event.level for event in drawn],
             "newest": int(now.timestamp() * 1000),
             "days": days,
-            # Fifty in all, four of them in the largest organisation.
+            # Fifty in all, four of them in the largest organization.
             "rare": max(100, count // 50),
             "first": first,
             "count": min(_AT_ONCE, count - first),

@@ -35,7 +35,7 @@ def without_readings(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 class Running:
-    """One stack for the session; each test uses organisations of its own."""
+    """One stack for the session; each test uses organizations of its own."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -58,13 +58,13 @@ class Running:
         return httpx.get(self.stack.page + path, params=params, headers=headers, timeout=30)
 
     def events(self, org: str, **params: Any) -> list[dict[str, Any]]:
-        """A page of an organisation's events, without those of reading."""
+        """A page of an organization's events, without those of reading."""
         answer = self.get(f"/v1/orgs/{org}/events", org=org, **params)
         assert answer.status_code == 200, answer.text
         return without_readings(answer.json()["events"])
 
     def wait_for(self, org: str, count: int, **params: Any) -> list[dict[str, Any]]:
-        """The organisation's events as soon as there are so many."""
+        """The organization's events as soon as there are so many."""
         params = {"limit": 1000} | params
         eventually(lambda: len(self.events(org, **params)) >= count)
         return self.events(org, **params)

@@ -1,4 +1,4 @@
-"""A believable week of events for two organisations, sent through the SDK."""
+"""A believable week of events for two organizations, sent through the SDK."""
 
 from __future__ import annotations
 

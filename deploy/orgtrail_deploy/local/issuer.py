@@ -46,7 +46,7 @@ def make_token(
     role: str = "admin",
     subject: str = ADMINISTRATOR,
 ) -> str:
-    """A token of the local issuer for somebody with a role in organisations.
+    """A token of the local issuer for somebody with a role in organizations.
 
     Raises:
         StackError: the folder holds no issuer.

@@ -14,7 +14,7 @@ from orgtrail_schemas.tables import RETENTION_DAYS
 
 
 class Advice(NamedTuple):
-    """``empty``: the organisation has none at all. ``relax``: what would show some, and where."""
+    """``empty``: the organization has none at all. ``relax``: what would show some, and where."""
 
     empty: bool
     relax: list[tuple[str, str]]
@@ -27,7 +27,7 @@ async def advise(db: Rows, view: View, now: datetime) -> Advice:
         search, since=now - timedelta(days=RETENTION_DAYS), until=now + timedelta(minutes=6)
     )
     exclude = next(f for f in FILTERS if f.name == "exclude_event")
-    # Looking is recorded too: what it leaves behind is no event of the organisation's services.
+    # Looking is recorded too: what it leaves behind is no event of the organization's services.
     anything = replace(whole, values=((exclude, ("org.audit-log.*",)),))
     if not await _finds(db, view.org, anything):
         return Advice(True, [])

@@ -34,7 +34,7 @@ class AuditLogPage(Controller):
 
     @get("/")
     async def index(self, request: AnyRequest) -> Template | Redirect:
-        """The organisations that are the caller's to administer; one alone opens at once."""
+        """The organizations that are the caller's to administer; one alone opens at once."""
         mine = sorted(administrator(request).organizations)
         if len(mine) == 1:
             return Redirect(log_path(mine[0]), status_code=303)

@@ -28,7 +28,7 @@ class Chip(NamedTuple):
 
 @dataclass(frozen=True)
 class View:
-    """One page of an organisation's log, as its address asks for it.
+    """One page of an organization's log, as its address asks for it.
 
     ``given`` are the parameters but the cursor; every filter and choice is among them.
     """
@@ -113,7 +113,7 @@ class View:
 
 
 def log_path(org: str) -> str:
-    """Where an organisation's log is."""
+    """Where an organization's log is."""
     return f"/orgs/{quote(org, safe='')}/audit-logs"
 
 

@@ -36,7 +36,7 @@ def test_the_actor_is_the_target_of_an_event_about_the_actor():
     assert build("org.details.updated")[0]["targets"] == []
 
 
-def test_one_record_for_each_organisation():
+def test_one_record_for_each_organization():
     records = build(org_id=["acme", "globex", "acme"])
     assert [r["org_id"] for r in records] == ["acme", "globex"]
     assert len({r["event_id"] for r in records}) == 1

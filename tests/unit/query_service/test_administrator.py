@@ -49,7 +49,7 @@ def _signed_with_the_public_key():
     return f"{text}.{base64.urlsafe_b64encode(mac).decode().rstrip('=')}"
 
 
-async def test_a_role_counts_for_its_organisation_alone(tokens):
+async def test_a_role_counts_for_its_organization_alone(tokens):
     found = await tokens.administrator(token(), NOW)
     assert found.subject == "alice"
     assert found.organizations == ("acme", "initech")
@@ -84,7 +84,7 @@ def test_a_claim_of_another_shape_grants_nothing(tokens, bound):
     assert tokens.from_claims(CLAIMS | {"org_roles": bound}).organizations == ()
 
 
-def test_groups_may_name_an_organisation_and_a_role(tokens):
+def test_groups_may_name_an_organization_and_a_role(tokens):
     groups = ["acme:admin", "globex:member", "eu:west:admin"]
     assert tokens.from_claims(CLAIMS | {"org_roles": groups}).organizations == ("acme", "eu:west")
 

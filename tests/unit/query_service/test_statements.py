@@ -17,7 +17,7 @@ HOSTILE = "x') OR 1=1 --"
 
 
 def every_read(search, org="acme"):
-    """Every statement that reads an organisation's data, by the name of its maker."""
+    """Every statement that reads an organization's data, by the name of its maker."""
     return {
         "page": statements.page(org, search, WINDOW, PLACE, 10),
         "candidates": statements.candidates(org, search, WINDOW, PLACE, 10),
@@ -40,7 +40,7 @@ def test_no_read_is_missing_from_the_list_above():
 
 
 @pytest.mark.parametrize("name", every_read(parse_search([], NOW)))
-def test_every_read_is_of_one_organisation(name):
+def test_every_read_is_of_one_organization(name):
     statement = every_read(parse_search([], NOW))[name]
     assert "WHERE org_id = {org:String}" in statement.sql
     assert statement.parameters["org"] == "acme"
@@ -101,7 +101,7 @@ def test_what_was_received_later_or_a_little_before_may_be_of_the_range():
     assert "until" not in statement.sql
 
 
-def test_progress_is_of_no_organisation():
+def test_progress_is_of_no_organization():
     assert isinstance(statements.settled_through(), Statement)
     assert statements.settled_through().parameters == {}
 

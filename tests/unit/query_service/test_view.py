@@ -77,7 +77,7 @@ def test_clearing_keeps_the_days(view):
     assert query(view.unfiltered()) == [("last", "30d"), ("tz", "Europe/Paris"), ("limit", "200")]
 
 
-def test_an_organisation_is_quoted_once():
+def test_an_organization_is_quoted_once():
     view = read_view("a:b@c", [], NOW)
     assert view.path == "/orgs/a%3Ab%40c/audit-logs"
     assert view.api == "/v1/orgs/a%3Ab%40c/events"
