@@ -2,6 +2,7 @@
 
 import signal
 import time
+from functools import partial
 
 import psutil
 import pytest
@@ -46,9 +47,12 @@ def outage(arena, prove, proxy, minutes, rate, reason):
         assert code == 503
         assert reason in said
         load.stop()
-        prove(load, 120 + minutes * 60)
-        caught_up = worker.metric("orgtrail_consumer_events_total") - before
-        TALLY["events/s when catching up"] = round(caught_up / (time.monotonic() - began))
+        stored = partial(worker.metric, "orgtrail_consumer_events_total")
+        eventually(lambda: stored() >= len(load.values), 120 + minutes * 60)
+        speed = round((stored() - before) / (time.monotonic() - began))
+        name = "events/s at most when catching up"
+        TALLY[name] = max(TALLY[name], speed)
+        prove(load)
         eventually(lambda: worker.readiness()[0] == 200)
     TALLY["MB at most in an outage"] = max(TALLY["MB at most in an outage"], peak // MB)
     assert peak < 500 * MB
