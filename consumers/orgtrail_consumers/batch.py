@@ -41,11 +41,18 @@ class Record(Protocol):
 
 @dataclass(frozen=True)
 class Batch:
-    """Records of one partition, in offset order; never empty."""
+    """Records of one partition, in offset order; never empty before ``let_go``."""
 
     topic: str
     partition: int
-    records: Sequence[Record]
+    records: list[Record]
+
+    def let_go(self) -> None:
+        """Free the records, whoever else holds the list: the rows made of them suffice from here.
+
+        A batch of them is larger than its rows, and waits for ClickHouse together with them.
+        """
+        self.records.clear()
 
     @property
     def last_offset(self) -> int:
@@ -69,7 +76,7 @@ def size(records: Sequence[Record]) -> int:
     return sum(map(len, filter(None, map(attrgetter("value"), records))))
 
 
-def cut(records: Sequence[Record], max_records: int, max_bytes: int) -> Iterator[Sequence[Record]]:
+def cut(records: list[Record], max_records: int, max_bytes: int) -> Iterator[list[Record]]:
     """The records in slices of at most so many records and bytes; a larger record stands alone."""
     if 0 < len(records) <= max_records and size(records) <= max_bytes:
         yield records

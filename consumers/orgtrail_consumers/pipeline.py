@@ -90,14 +90,17 @@ class Pipeline:
             await self._until_done(
                 "dead_letter", current, lambda: self._set_aside(batch, prepared.rejected)
             )
+        count = len(batch.records)
+        oldest = min(map(attrgetter("timestamp"), batch.records))
+        end_trace = self.trace(batch, prepared.rejected, began)
+        batch.let_go()
         if prepared.rows.num_rows:
             await self._until_done("write", current, lambda: self._write(prepared.rows))
             await self._until_done("people", current, lambda: self._write_people(prepared.rows))
-            oldest = min(map(attrgetter("timestamp"), batch.records))
             metrics.FRESHNESS.observe(max(0, self.now_ms() - oldest) / 1000)
-        self.trace(batch, prepared.rejected, began, time.time_ns())
+        end_trace(time.time_ns())
         metrics.EVENTS.inc(prepared.rows.num_rows)
-        metrics.BATCH_RECORDS.observe(len(batch.records))
+        metrics.BATCH_RECORDS.observe(count)
 
     def _write(self, rows: pa.Table) -> None:
         with metrics.STEP_SECONDS.labels("write").time():

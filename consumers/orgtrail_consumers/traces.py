@@ -13,12 +13,15 @@ from opentelemetry.propagate import extract
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import SpanKind, Tracer
+from opentelemetry.trace import Span, SpanKind, Tracer
 
 from orgtrail_consumers.batch import Batch, Rejected
 
-TraceBatch = Callable[[Batch, Sequence[Rejected], int, int], None]
-"""Called with a batch, what of it was set aside, and when its work began and ended (ns)."""
+EndTrace = Callable[[int], None]
+"""Called with when the work on a batch ended (ns)."""
+
+TraceBatch = Callable[[Batch, Sequence[Rejected], int], EndTrace]
+"""Called with a batch, what of it was set aside, and when its work began (ns)."""
 
 _AT_MOST = 100
 """Spans of a batch: a receiver must not be flooded because services trace everything."""
@@ -41,13 +44,13 @@ def tracer() -> Tracer | None:
 
 
 def trace_batches(made: Tracer | None) -> TraceBatch:
-    """What the pipeline calls for each batch that is stored."""
+    """What the pipeline calls for each batch; a span that is not ended is not exported."""
     if made is None:
-        return lambda *_: None
+        return lambda *_: lambda _: None
 
-    def trace(batch: Batch, rejected: Sequence[Rejected], began: int, ended: int) -> None:
+    def trace(batch: Batch, rejected: Sequence[Rejected], began: int) -> EndTrace:
         reasons = {item.position: item.reason for item in rejected}
-        spans = 0
+        spans: list[Span] = []
         for position, record in enumerate(batch.records):
             parent = next((v for name, v in record.headers if name == "traceparent"), None)
             if parent is None or not parent.endswith(_SAMPLED):
@@ -67,9 +70,14 @@ def trace_batches(made: Tracer | None) -> TraceBatch:
             )
             if position in reasons:
                 span.set_attribute("orgtrail.dead_letter.reason", reasons[position])
-            span.end(ended)
-            spans += 1
-            if spans == _AT_MOST:
+            spans.append(span)
+            if len(spans) == _AT_MOST:
                 break
+
+        def end(ended: int) -> None:
+            for span in spans:
+                span.end(ended)
+
+        return end
 
     return trace

@@ -313,10 +313,11 @@ class BatchConsumer(driver.Consumer):
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 return
             batch = Batch(tp.topic, tp.partition, records)
+            end = batch.last_offset + 1
             self.ledger.add(tp, batch)
             self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
             await self.wait_first(self.callback(self._message(tp, batch)), self.suspend_flow.wait())
-            self._read_offset[tp] = batch.last_offset + 1
+            self._read_offset[tp] = end
 
     async def _check_gap(self, tp: TP, expected: int, found: int) -> None:
         """Offsets are missing: aborted records and markers leave gaps too, retention loses them.

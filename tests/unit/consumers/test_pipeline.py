@@ -102,6 +102,21 @@ async def test_failed_attempts_do_not_pile_up_in_memory():
     assert max(alive) == 1
 
 
+async def test_records_are_let_go_before_the_rows_made_of_them_wait_for_clickhouse():
+    """Two batches of them, kept until the insert was acknowledged, were 45 MB of the worker's."""
+    given, kept = batch(datum(), b"junk"), []
+
+    class Watching(Writer):
+        def insert(self, table, rows):
+            kept.append((table, len(given.records)))
+            super().insert(table, rows)
+
+    letters = Letters()
+    await pipeline(Watching(), letters).store(given, lambda: True)
+    assert kept == [("dead_letters", 2), ("events_store", 0), ("people", 0)]
+    assert letters.sent == [(b"junk", "unknown_framing")]
+
+
 async def test_while_an_outage_lasts_the_worker_is_not_ready():
     health, seen = Health(), []
 

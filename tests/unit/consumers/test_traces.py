@@ -16,7 +16,7 @@ def spans(*records, rejected=()):
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    trace_batches(provider.get_tracer("test"))(Batch("t", 3, records), rejected, 1_000, 2_000)
+    trace_batches(provider.get_tracer("test"))(Batch("t", 3, records), rejected, 1_000)(2_000)
     return exporter.get_finished_spans()
 
 
