@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from datetime import UTC, datetime
+from itertools import islice
 
 from confluent_kafka import Producer
 from tests.benchmarks.workload import messages
@@ -25,10 +26,11 @@ def main(brokers: str, topic: str, rate: int, seconds: float) -> None:
             "queue.buffering.max.messages": 500_000,
         }
     )
+    mix = messages(int(rate * seconds), datetime.now(UTC))
     began, sent = time.monotonic(), 0
     while (elapsed := time.monotonic() - began) < seconds:
         due = int(elapsed * rate) - sent
-        for message in messages(max(0, due), datetime.now(UTC)):
+        for message in islice(mix, max(0, due)):
             while True:
                 try:
                     producer.produce(topic, message.value, message.key, partition=sent % PARTITIONS)

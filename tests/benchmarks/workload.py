@@ -42,8 +42,14 @@ class Message(NamedTuple):
 
 
 def messages(count: int, now: datetime) -> Iterator[Message]:
-    """So many events with ids of their own, the same mix for the same count."""
-    base = _base(min(count, BASE), now)
+    """So many events with ids of their own, the same mix for the same count.
+
+    The call makes the first ``BASE`` at 40 µs each; what is then taken costs 1 µs.
+    """
+    return _with_ids(_base(min(count, BASE), now), count)
+
+
+def _with_ids(base: list[Message], count: int) -> Iterator[Message]:
     for index in range(count):
         key, value = base[index % len(base)]
         changed = bytearray(value)
