@@ -50,7 +50,7 @@ class Batch:
     def let_go(self) -> None:
         """Free the records, whoever else holds the list: the rows made of them suffice from here.
 
-        A batch of them is larger than its rows, and waits for ClickHouse together with them.
+        They would wait for ClickHouse beside the rows (docs/benchmarks.md, "Where memory goes").
         """
         self.records.clear()
 

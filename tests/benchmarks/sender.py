@@ -30,7 +30,7 @@ def main(brokers: str, topic: str, rate: int, seconds: float) -> None:
     began, sent = time.monotonic(), 0
     while (elapsed := time.monotonic() - began) < seconds:
         due = int(elapsed * rate) - sent
-        for message in islice(mix, max(0, due)):
+        for message in islice(mix, due):
             while True:
                 try:
                     producer.produce(topic, message.value, message.key, partition=sent % PARTITIONS)

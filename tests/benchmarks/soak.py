@@ -10,12 +10,13 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from statistics import mean
 
 import psutil
 from rich.console import Console
 from tests.benchmarks.consumer import environment, process
-from tests.benchmarks.lab import lab
+from tests.benchmarks.lab import lab, wait_stored
 
 from orgtrail_schemas.topics import EVENTS_TOPIC
 
@@ -51,12 +52,9 @@ def main() -> int:
                 elapsed = time.monotonic() - began
                 console.print(f"{elapsed:6.0f} s {memory[-1]:5.0f} MB {rate:9,.0f} events/s")
             sent = int((sender.stdout.read() if sender.stdout else "0") or 0)
-            # What is behind is waited for as long as it comes.
-            before = -1
-            while before < stored < sent:
-                before = stored
-                time.sleep(_EVERY_S)
-                stored = int(client.query(count).result_rows[0][0])
+            with suppress(TimeoutError):
+                wait_stored(client, sent, 60 + sent / 2_000)
+            stored = int(client.query(count).result_rows[0][0])
     quarter = max(1, len(memory) // 4)
     early, late = mean(memory[quarter : 2 * quarter]), mean(memory[-quarter:])
     found = {
