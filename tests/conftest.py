@@ -64,7 +64,11 @@ def running(
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_settings_from_outside(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     for name in os.environ:
         if name.startswith("ORGTRAIL_"):
             monkeypatch.delenv(name)
+    # The SDK's default spool is the user's: a test leaves nothing there, and finds nothing.
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))

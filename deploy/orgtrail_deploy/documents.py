@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic_settings import BaseSettings
 
-from orgtrail.settings import ProducerSettings
+from orgtrail import settings as sdk
 from orgtrail_consumers.settings import ConsumerSettings
 from orgtrail_deploy.local.settings import LocalSettings
 from orgtrail_query_service.filters import FILTERS
@@ -33,15 +33,21 @@ def documents() -> dict[str, str]:
 def settings() -> str:
     """Every setting of every process."""
     lines = ["# Settings", "", "Made by `make docs`. All are environment variables.", ""]
+    head = ["| variable | default | meaning |", "|---|---|---|"]
+    lines += ["## The SDK and `orgtrail emit`", "", *head]
+    lines += [
+        f"| `{sdk.PREFIX}{name.upper()}` | `{_shown(default)}` | {meaning} |"
+        for name, default, meaning in sdk.described()
+    ]
+    lines.append("")
     groups: list[tuple[str, type[BaseSettings]]] = [
-        ("The SDK and `orgtrail emit`", ProducerSettings),
         ("The consumer", ConsumerSettings),
         ("The query service", QuerySettings),
         ("The local stack (`make up`)", LocalSettings),
     ]
     for title, model in groups:
         prefix = model.model_config.get("env_prefix", "")
-        lines += [f"## {title}", "", "| variable | default | meaning |", "|---|---|---|"]
+        lines += [f"## {title}", "", *head]
         for name, field in model.model_fields.items():
             default = "required" if field.is_required() else f"`{_shown(field.default)}`"
             lines.append(f"| `{prefix}{name.upper()}` | {default} | {field.description} |")

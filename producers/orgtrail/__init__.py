@@ -12,16 +12,21 @@ with AuditProducer() as audit:
     )
 """
 
+from orgtrail.default import emit, get_producer, set_producer
+from orgtrail.delivery.report import Delivery
 from orgtrail.errors import (
     AuditError,
     BufferFullError,
     InvalidEventError,
     SettingsError,
     SpoolFullError,
+    UnconfirmedError,
     UndeliveredError,
+    UnreachableError,
 )
 from orgtrail.event import Actor, Change, Context, Target
-from orgtrail.producer import AuditProducer, Delivery
+from orgtrail.producer import AuditProducer
+from orgtrail.scope import Scope, audit_scope
 from orgtrail.settings import ProducerSettings
 
 __all__ = [
@@ -34,8 +39,15 @@ __all__ = [
     "Delivery",
     "InvalidEventError",
     "ProducerSettings",
+    "Scope",
     "SettingsError",
     "SpoolFullError",
     "Target",
+    "UnconfirmedError",
     "UndeliveredError",
+    "UnreachableError",
+    "audit_scope",
+    "emit",
+    "get_producer",
+    "set_producer",
 ]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections import Counter
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
+from orgtrail.delivery.report import Delivery
 from orgtrail.errors import AuditError, InvalidEventError
 from orgtrail.event import Actor, Change, Context, Target
-from orgtrail.producer import AuditProducer, Delivery
+from orgtrail.producer import AuditProducer
+from orgtrail.settings import ProducerSettings
+from orgtrail.text import address
 
 
 class _Line(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -25,7 +29,7 @@ class _Line(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     changes: list[Change] = []
     context: Context = Context()
     outcome: str = "success"
-    metadata: dict[str, str] = {}
+    metadata: dict[str, Any] = {}
     event_id: str | None = None
     occurred_at: datetime | None = None
 
@@ -50,7 +54,7 @@ def emit(
     """Send one event, or with no EVENT one for each JSON line of standard input.
 
     Connects as the ORGTRAIL_ settings say. Exits with 0 when every event was acknowledged by
-    Kafka or safely spooled, and with 1 otherwise.
+    Kafka or waits on disk for the next command or service of this user, and with 1 otherwise.
 
     Args:
         event: The event's key, such as user.login.
@@ -73,33 +77,49 @@ def emit(
     def count(delivery: Delivery) -> None:
         tally[delivery.state] += 1
 
+    # What the SDK logs for a service is told here in this command's own words.
+    logging.getLogger("orgtrail").setLevel(logging.CRITICAL)
     try:
-        with AuditProducer(on_delivery=count) as producer:
-            if event is None:
-                refused = _emit_lines(producer)
-            else:
-                line = _Line(
-                    event=event,
-                    org_id=org or [],
-                    actor=Actor(type=actor_type, id=actor_id, email=actor or "", name=actor_name),
-                    targets=[_target(text) for text in target or []],
-                    changes=[_change(text) for text in change or []],
-                    metadata=dict(_pair(text) for text in metadata or []),
-                    context=Context(ip=ip, user_agent=user_agent, request_id=request_id),
-                    outcome=outcome,
-                    event_id=event_id,
-                )
-                print(_emit(producer, line))
-                refused = 0
+        settings = ProducerSettings.load()
+        producer = AuditProducer(settings, on_delivery=count)
+        if event is None:
+            refused = _emit_lines(producer)
+        else:
+            line = _Line(
+                event=event,
+                org_id=org or [],
+                actor=_actor(actor_type, actor_id, actor, actor_name),
+                targets=[_target(text) for text in target or []],
+                changes=[_change(text) for text in change or []],
+                metadata=dict(_pair(text) for text in metadata or []),
+                context=Context(ip=_address(ip), user_agent=user_agent, request_id=request_id),
+                outcome=outcome,
+                event_id=event_id,
+            )
+            print(_emit(producer, line))
+            refused = 0
+        producer.flush(settings.close_seconds)
+        waiting, why = producer.spooled, producer.trouble
+        producer.close(0)
     except AuditError as error:
-        print(f"orgtrail emit: {error}", file=sys.stderr)
-        return 1
-    if event is None or tally["spooled"]:
+        _fail(error)
+    if event is None or waiting:
         print(
-            f"{tally['acknowledged']} acknowledged, {tally['spooled']} spooled, {refused} refused",
+            f"{tally['acknowledged']} acknowledged, {waiting} spooled, {refused} refused",
             file=sys.stderr,
         )
-    return 1 if refused or tally["failed"] else 0
+    if waiting:
+        print(
+            f"orgtrail emit: Kafka at {settings.kafka_brokers} does not answer ({why}): what waits"
+            f" in {settings.spool_folder()} is sent by the next orgtrail emit or service",
+            file=sys.stderr,
+        )
+    return 1 if refused or tally["set_aside"] or tally["lost"] else 0
+
+
+def _fail(error: AuditError) -> NoReturn:
+    print(f"orgtrail emit: {error}", file=sys.stderr)
+    raise SystemExit(1)
 
 
 def _emit_lines(producer: AuditProducer) -> int:
@@ -124,6 +144,18 @@ def _emit_lines(producer: AuditProducer) -> int:
 def _emit(producer: AuditProducer, line: _Line) -> str:
     arguments: dict[str, Any] = msgspec.structs.asdict(line)
     return producer.emit(arguments.pop("event"), **arguments)
+
+
+def _actor(kind: str, identity: str, email: str | None, name: str) -> Actor:
+    given = {"id": identity, "email": email}
+    return Actor(type=kind, name=name, **{key: value for key, value in given.items() if value})
+
+
+def _address(text: str) -> str:
+    # What a service is sent is repaired; what a person types wrong is said.
+    if text and address(text) is None:
+        raise InvalidEventError("--ip", "must be an IPv4 or IPv6 address")
+    return text
 
 
 def _target(text: str) -> Target:

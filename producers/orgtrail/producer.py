@@ -2,86 +2,117 @@
 
 from __future__ import annotations
 
-import threading
+import atexit
+import logging
+import os
+import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from functools import partial
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from datetime import datetime
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from orgtrail.errors import AuditError, BufferFullError, InvalidEventError, UndeliveredError
-from orgtrail.event import Actor, Change, Context, Record, Target, build_event, new_event_id
-from orgtrail.kafka import Headers, KafkaClient
-from orgtrail.settings import ProducerSettings
-from orgtrail.spool import Spool
-from orgtrail_schemas.codec import encode
-from orgtrail_schemas.event_schema import current_schema
+from msgspec.structs import replace
 
-MAX_EVENT_BYTES = 900_000
-"""How large an encoded event may be: what a topic and its producers take by default, less room."""
+from orgtrail.delivery.report import Delivery, OnDelivery
+from orgtrail.errors import (
+    AuditError,
+    InvalidEventError,
+    SettingsError,
+    UnconfirmedError,
+    UndeliveredError,
+)
+from orgtrail.event import Actor, Change, Context, Event, Target, make_event
+from orgtrail.scope import Scope, current
+from orgtrail.settings import PREFIX, RETIRED, ProducerSettings
+from orgtrail.text import Text
+from orgtrail.traceparent import validated
+from orgtrail.unlisted import UnlistedWarnings
+from orgtrail_schemas.catalogue import SHIPPED, Catalogue, catalogue, read_catalogue
 
-_DRAIN = 500
+if TYPE_CHECKING:
+    import asyncio
+
+    from orgtrail.delivery.engine import Engine
+    from orgtrail.delivery.status import Counters
+
+BeforeSend = Callable[[Event], Event | None]
+Sink = Callable[[list[Event]], None]
+
+_HEALTHY_AGE_S = 60.0
+
+_sink: Sink | None = None
+_producers: weakref.WeakSet[AuditProducer] = weakref.WeakSet()
+_log = logging.getLogger("orgtrail")
 
 
-class Delivery(NamedTuple):
-    """What became of one record.
+def set_sink(sink: Sink | None) -> Sink | None:
+    """Hand the checked events of every producer of this process to ``sink`` instead of Kafka.
 
-    ``state`` is ``acknowledged`` (Kafka has it), ``spooled`` (it is on disk here, and goes to
-    Kafka later) or ``failed``, with the ``error``.
+    For tests (``orgtrail.testing``). While a sink is set, no producer starts a thread or opens a
+    file or a socket. Returns the former sink; ``None`` ends it.
     """
-
-    event_id: str
-    state: str
-    error: str | None = None
-
-
-OnDelivery = Callable[[Delivery], None]
+    global _sink
+    former, _sink = _sink, sink
+    return former
 
 
 class AuditProducer:
-    """Sends audit events to Kafka, without ever blocking its caller on it.
+    """Sends audit events to Kafka, without ever making its caller wait for it.
 
-    Safe to share between threads. Make one for each process, after any fork, and close it.
+    Once ``emit`` returns, the event is on disk and arrives, also when this process is killed: a
+    thread sends what is on disk, and another process of the same spool sends what a dead one left.
+    Safe to share between threads, and to be made before a fork: each process starts its own thread
+    at its first event.
     """
 
     def __init__(
-        self, settings: ProducerSettings | None = None, *, on_delivery: OnDelivery | None = None
+        self,
+        settings: ProducerSettings | None = None,
+        *,
+        on_delivery: OnDelivery | None = None,
+        before_send: BeforeSend | None = None,
     ) -> None:
         """``settings`` are read from the environment when not given.
 
-        ``on_delivery`` is called from a background thread for every record.
+        ``on_delivery`` is called from a background thread for every record. ``before_send`` is
+        called by ``emit`` with each checked event, whose secrets are redacted already; it returns
+        the event to send, changed or not, or ``None`` to send none. An exception in it is logged,
+        and the event is sent as it was.
 
         Raises:
             SettingsError: a setting cannot be used.
-            SpoolFullError: the spool directory cannot be used.
         """
         self._settings = settings or ProducerSettings.load()
+        self._settings.librdkafka()
+        self._load()
+        self._catalogue = _catalogue(self._settings)
         self._on_delivery = on_delivery
-        self._schema = current_schema()
-        self._kafka = KafkaClient(self._settings)
-        self._spool = (
-            Spool(self._settings.spool_dir, self._settings.spool_megabytes * 1_000_000)
-            if self._settings.spool_dir
-            else None
-        )
-        self._failed = 0
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="orgtrail", daemon=True)
-        self._thread.start()
+        self._before_send = before_send
+        self._unlisted = UnlistedWarnings(self._catalogue)
+        # By process: a dictionary's setdefault is one step, which neither a thread nor a signal
+        # handler can interrupt, so two that start at once agree on one engine.
+        self._engines: dict[int, Engine] = {}
+        self._engine: Engine | None = None
+        self._lost = 0
+        self._failed_hooks = 0
+        _say_retired()
+        _producers.add(self)
 
     def emit(
         self,
         event: str,
         *,
-        org_id: str | Sequence[str],
-        actor: Actor,
+        org_id: Text | Iterable[Text] = None,
+        actor: Actor | None = None,
         impersonator: Actor | None = None,
-        targets: Sequence[Target] = (),
-        changes: Sequence[Change] = (),
+        targets: Iterable[Target] | Target | None = (),
+        changes: Iterable[Change] | Change | None = (),
         context: Context | None = None,
         outcome: str = "success",
-        metadata: Mapping[str, str] | None = None,
+        metadata: Mapping[str, Text] | None = None,
         event_id: uuid.UUID | str | None = None,
         occurred_at: datetime | None = None,
         traceparent: str | None = None,
@@ -89,64 +120,172 @@ class AuditProducer:
     ) -> str:
         """Take one event; its id is returned.
 
-        It is taken, not yet delivered: ``on_delivery``, for this event or for all, tells. A caller
-        that retries passes the same ``event_id``, and ``occurred_at`` if it was given: the same
-        record again is no second event. ``org_id`` may be a list, for a person in several.
+        On return it is written down and will arrive: ``on_delivery``, for this event or for all,
+        tells when. A caller that retries passes the same ``event_id``, and ``occurred_at`` if it
+        was given: the same record again is no second event. ``org_id`` may be a list, for a person
+        in several. What is not given comes from the scope of the request (``orgtrail.scope``).
+
+        What a client sent (addresses, user agents, ids, names) is repaired where it must be, and
+        the metadata ``orgtrail.repaired`` says how.
 
         Raises:
-            InvalidEventError: the event cannot be sent; the error names the field.
-            BufferFullError: Kafka does not take events, the buffer is full, and there is no spool.
-            SpoolFullError: the same, and the spool is full or its disk fails.
-            AuditError: the producer is closed.
+            InvalidEventError: the caller made a mistake; the error names the field.
+            SpoolFullError: so much waits on disk already that the bound is reached.
+            BufferFullError: the same in memory, where there is no disk.
         """
-        if self._closing.is_set():
-            raise AuditError("the producer is closed")
-        identity = new_event_id() if event_id is None else event_id
-        records = build_event(
-            event,
-            org_id=org_id,
-            actor=actor,
-            impersonator=impersonator,
-            targets=targets,
-            changes=changes,
-            context=context,
-            outcome=outcome,
-            metadata=metadata,
-            event_id=identity,
-            occurred_at=occurred_at,
-            service=self._settings.service,
-            now=datetime.now(UTC),
-        )
-        report = on_delivery or self._on_delivery
-        for record in records:
-            self._send(record, traceparent, report)
-        return str(records[0]["event_id"])
+        scope = current()
+        if scope is not None:
+            org_id, actor, impersonator, context, traceparent = _from_scope(
+                scope, org_id, actor, impersonator, context, traceparent
+            )
+        if actor is None:
+            raise InvalidEventError("actor", "is required: pass one, or open a scope with one")
+        trace = ""
+        if traceparent:
+            trace, trace_id = validated(traceparent)
+            if trace_id and (context is None or not context.trace_id):
+                context = replace(context or Context(), trace_id=trace_id)
+        try:
+            events = make_event(
+                event,
+                org_id=org_id,
+                actor=actor,
+                impersonator=impersonator,
+                targets=targets,
+                changes=changes,
+                context=context,
+                outcome=outcome,
+                metadata=metadata,
+                event_id=event_id,
+                occurred_at=occurred_at,
+                service=self._settings.service,
+                now_ms=time.time_ns() // 1_000_000,
+                known=self._catalogue,
+            )
+            if event not in self._catalogue.events:
+                self._unlisted.warn_once(event)
+            identity = events[0].event_id
+            if self._before_send is not None:
+                events = [kept for one in events if (kept := self._filtered(one)) is not None]
+            if events:
+                self._take(events, trace, on_delivery)
+        except AuditError:
+            raise
+        except Exception as error:
+            # A last line: nothing but AuditError leaves emit, whatever a caller passed.
+            raise InvalidEventError("event", f"cannot be taken ({type(error).__name__})") from error
+        return identity
 
-    def flush(self, seconds: float = 30) -> int:
-        """Wait until Kafka acknowledged, or the spool took, every event; how many it did not."""
-        return self._kafka.flush(seconds)
+    async def emit_confirmed(self, event: str, *, seconds: float = 5, **details: Any) -> str:
+        """``emit``, and wait until the event is on disk or acknowledged by Kafka.
+
+        On disk means that it survives a power cut. ``details`` are the arguments of ``emit``.
+
+        Raises:
+            UnconfirmedError: neither came to be in time; the event still waits and arrives later.
+            AuditError: as ``emit`` does.
+        """
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        confirmed: asyncio.Future[str] = loop.create_future()
+        also = details.pop("on_delivery", None)
+
+        def settle(state: str) -> None:
+            # When the loop has ended, nobody waits any more.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(_set_result, confirmed, state)
+
+        def tell(delivery: Delivery) -> None:
+            settle(delivery.state)
+            if also is not None:
+                also(delivery)
+
+        identity = self.emit(event, on_delivery=tell, **details)
+        engine = self._engine
+        if _sink is not None or self._settings.disabled:
+            return identity
+        if engine is not None and engine.on_disk:
+            engine.tell_when_synced(lambda: settle("synced"))
+        try:
+            state = await asyncio.wait_for(confirmed, seconds)
+        except TimeoutError:
+            raise UnconfirmedError(
+                f"event {identity} is neither on disk nor acknowledged after {seconds} s"
+            ) from None
+        if state == "lost":
+            raise UnconfirmedError(f"event {identity} was refused by Kafka and is lost")
+        return identity
+
+    def flush(self, seconds: float = 5) -> int:
+        """Wait until Kafka has acknowledged every event of this process; how many still wait.
+
+        Within ``on_delivery`` it returns at once.
+        """
+        engine = self._engine
+        if engine is None or engine.pid != os.getpid():
+            return 0
+        engine.flush(seconds)
+        return engine.waiting() if engine.own_waiting() else 0
+
+    def counters(self) -> Counters:
+        """How many events this process accepted, and what became of them."""
+        from orgtrail.delivery.status import Counters
+
+        engine = self._engine
+        if engine is None or engine.pid != os.getpid():
+            return Counters(lost=self._lost)
+        found = engine.counters()
+        return found._replace(lost=found.lost + self._lost)
 
     @property
     def spooled(self) -> int:
-        """How many events wait on disk."""
-        return len(self._spool) if self._spool is not None else 0
+        """How many events wait, those that ended processes left included."""
+        return self.counters().waiting
 
-    def close(self, seconds: float = 30) -> None:
-        """Deliver what was taken, or spool it. Called again, it does nothing.
+    def healthy(self) -> bool:
+        """Whether events arrive: none was lost, and none has waited for over a minute."""
+        found = self.counters()
+        return found.lost == 0 and found.oldest_waiting_seconds < _HEALTHY_AGE_S
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps events from being delivered now, in one line; ``None``: nothing does."""
+        return self._engine.trouble if self._engine is not None else None
+
+    def check(self, seconds: float = 5) -> None:
+        """Ask Kafka for the topic: at a service's start, for example.
 
         Raises:
-            UndeliveredError: neither was possible for some events.
+            SettingsError: a setting cannot be used.
+            UnreachableError: no broker answers in time, or the topic cannot be used.
         """
-        if self._closing.is_set():
+        from orgtrail.delivery.kafka import check
+
+        check(self._settings, seconds)
+
+    def start(self) -> None:
+        """Begin to deliver what ended processes left, before the first event of this one."""
+        self._begin()
+
+    def close(self, seconds: float | None = None) -> None:
+        """Deliver what waits, within so many seconds (``close_seconds`` by default).
+
+        What Kafka has not taken by then stays on disk for the next process. An event that is
+        emitted afterwards is taken all the same. Called again, it does nothing.
+
+        Raises:
+            UndeliveredError: events that waited in memory are lost.
+        """
+        engine = self._engine
+        if engine is None or engine.pid != os.getpid():
             return
-        self._closing.set()
-        self._thread.join()
-        if self._kafka.flush(seconds):
-            self._kafka.give_up()
-        if self._spool is not None:
-            self._spool.close()
-        if self._failed:
-            raise UndeliveredError(self._failed)
+        self._engine = None
+        lost = engine.close(self._settings.close_seconds if seconds is None else seconds)
+        self._engines.pop(engine.pid, None)
+        self._lost += lost
+        if lost:
+            raise UndeliveredError(lost)
 
     def __enter__(self) -> Self:
         return self
@@ -159,104 +298,119 @@ class AuditProducer:
     ) -> None:
         self.close()
 
-    def _send(self, record: Record, traceparent: str | None, report: OnDelivery | None) -> None:
-        key = record["org_id"].encode()
-        value = encode(self._schema, record)
-        headers = _headers(record, traceparent)
-        # Checked here and not by Kafka: the spool must hold nothing that can never leave it.
-        if len(value) > MAX_EVENT_BYTES:
-            raise InvalidEventError("event", f"is larger than {MAX_EVENT_BYTES} bytes")
-        done = partial(self._delivered, record["event_id"], report)
-        # While older events wait on disk, newer ones queue behind them.
-        if self._spool is not None and len(self._spool):
-            self._put_aside(record["event_id"], report, key, value, headers)
+    def _take(self, events: list[Event], traceparent: str, tell: OnDelivery | None) -> None:
+        if _sink is not None:
+            _sink(events)
             return
+        if self._settings.disabled:
+            return
+        engine = self._engine
+        if engine is None or engine.pid != os.getpid():
+            engine = self._begin()
+        while not engine.put(events, traceparent, tell):
+            # Closed by another thread in this moment: the next engine takes it.
+            self._engines.pop(engine.pid, None)
+            engine = self._begin()
+
+    def _begin(self) -> Engine:
+        from orgtrail.delivery.engine import Engine
+
+        pid = os.getpid()
+        made = self._engines.get(pid)
+        if made is None:
+            fresh = Engine(self._settings, self._on_delivery)
+            made = self._engines.setdefault(pid, fresh)
+            if made is fresh:
+                made.start()
+            else:
+                fresh.close(0)
+        self._engine = made
+        return made
+
+    def _load(self) -> None:
+        """Import what the threads need, here and not in them.
+
+        A child that is forked while another thread imports a module waits for that import for ever.
+        ``import orgtrail`` alone stays light: a process that makes no producer pays nothing.
+        """
+        if not self._settings.disabled and _sink is None:
+            import confluent_kafka  # noqa: F401
+
+            import orgtrail.delivery.engine  # noqa: F401
+
+    def _after_fork(self) -> None:
+        """In the child: what the parent's threads hold is not this process's."""
+        engines, self._engines, self._engine = self._engines, {}, None
+        for engine in engines.values():
+            engine.abandon()
+
+    def _filtered(self, event: Event) -> Event | None:
+        hook = self._before_send
         try:
-            self._kafka.send(key, value, headers, done)
-        except BufferError as error:
-            if self._spool is None:
-                raise BufferFullError(
-                    f"{self._settings.buffer_events} events wait for Kafka already, and no spool"
-                    " directory is configured"
-                ) from error
-            self._put_aside(record["event_id"], report, key, value, headers)
-
-    def _put_aside(
-        self,
-        event_id: str,
-        report: OnDelivery | None,
-        key: bytes,
-        value: bytes,
-        headers: Headers,
-    ) -> None:
-        if self._spool is None:
-            raise AuditError("there is no spool")
-        self._spool.put(key, value, headers)
-        if report:
-            report(Delivery(event_id, "spooled"))
-
-    def _delivered(
-        self,
-        event_id: str,
-        report: OnDelivery | None,
-        error: str | None,
-        key: bytes,
-        value: bytes,
-        headers: Headers,
-    ) -> None:
-        if error is None:
-            outcome = Delivery(event_id, "acknowledged")
-        elif self._spool is None:
-            self._failed += 1
-            outcome = Delivery(event_id, "failed", error)
-        else:
-            try:
-                self._spool.put(key, value, headers)
-                outcome = Delivery(event_id, "spooled")
-            except AuditError as full:
-                self._failed += 1
-                outcome = Delivery(event_id, "failed", str(full))
-        if report:
-            report(outcome)
-
-    def _work(self) -> None:
-        while not self._closing.is_set():
-            self._kafka.poll(0.1)
-            if self._spool is not None and len(self._spool):
-                self._drain(self._spool)
-
-    def _drain(self, spool: Spool) -> None:
-        if not self._kafka.reachable():
-            return
-        batch = spool.oldest(_DRAIN)
-        results: list[str | None] = []
-
-        def delivered(error: str | None, *_message: object) -> None:
-            results.append(error)
-
-        try:
-            for item in batch:
-                self._kafka.send(item.key, item.value, item.headers, delivered)
-        except BufferError:
-            # The rest stays where it is; what was sent is sent again, which is harmless.
-            self._kafka.poll(0.1)
-            return
-        while len(results) < len(batch) and not self._closing.is_set():
-            self._kafka.poll(0.1)
-        if batch and results == [None] * len(batch):
-            spool.remove_through(batch[-1].number)
+            return event if hook is None else hook(event)
+        except Exception:
+            self._failed_hooks += 1
+            if self._failed_hooks == 1:
+                _log.exception("before_send failed: events are sent as they were (logged once)")
+            return event
 
 
-def _headers(record: Record, traceparent: str | None) -> Headers:
-    """The attributes of the CloudEvents Kafka binding, binary mode (version 1.0.2, section 3.2)."""
-    headers = [
-        ("ce_specversion", b"1.0"),
-        ("ce_id", record["event_id"].encode()),
-        ("ce_type", record["event"].encode()),
-        ("ce_source", (record["context"]["service"] or "orgtrail").encode()),
-        ("ce_time", record["occurred_at"].isoformat(timespec="milliseconds").encode()),
-        ("content-type", b"application/avro"),
-    ]
-    if traceparent:
-        headers.append(("traceparent", traceparent.encode()))
-    return headers
+def _from_scope(
+    scope: Scope,
+    org_id: Any,
+    actor: Actor | None,
+    impersonator: Actor | None,
+    context: Context | None,
+    traceparent: str | None,
+) -> tuple[Any, Actor | None, Actor | None, Context, str | None]:
+    """What the caller gave, and the scope's for the rest."""
+    where = scope.where()
+    if context is not None:
+        given = {
+            name: value for name in Context.__struct_fields__ if (value := getattr(context, name))
+        }
+        where = replace(where, **given)
+    return (
+        org_id or scope.org_id,
+        actor or scope.who(),
+        impersonator or scope.impersonator,
+        where,
+        traceparent or scope.traceparent,
+    )
+
+
+def _catalogue(settings: ProducerSettings) -> Catalogue:
+    if settings.catalogue_file is None:
+        return catalogue()
+    try:
+        return read_catalogue(SHIPPED, settings.catalogue_file)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{PREFIX}CATALOGUE_FILE: {error}") from None
+
+
+def _set_result(future: asyncio.Future[str], state: str) -> None:
+    if not future.done():
+        future.set_result(state)
+
+
+def _say_retired() -> None:
+    for name, why in RETIRED.items():
+        if os.environ.get(PREFIX + name.upper()):
+            _log.warning("%s%s has no effect any more: %s", PREFIX, name.upper(), why)
+
+
+def _after_fork_in_child() -> None:
+    for producer in list(_producers):
+        producer._after_fork()
+
+
+def _close_all() -> None:
+    for producer in list(_producers):
+        # What was lost was logged as an error.
+        with suppress(AuditError):
+            producer.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+atexit.register(_close_all)

@@ -2,77 +2,154 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+import msgspec
+from msgspec import Meta
 
 from orgtrail.errors import SettingsError
+from orgtrail_schemas.rules import TEXT_LENGTH
 from orgtrail_schemas.topics import EVENTS_TOPIC
 
+PREFIX = "ORGTRAIL_"
 
-class ProducerSettings(BaseSettings):
+RETIRED = {
+    "delivery_timeout_s": "an event waits until Kafka takes it",
+}
+"""Settings of earlier versions that have no effect any more, and why."""
+
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+_BROKER = re.compile(r"(?:[A-Za-z_]+://)?(?:\[[0-9A-Fa-f:.]+\]|[^\s:/,\[\]]+)(?::(\d{1,5}))?")
+
+
+def _about(description: str, **bounds: Any) -> Meta:
+    return Meta(description=description, **bounds)
+
+
+class ProducerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How events reach Kafka. Each is read from ``ORGTRAIL_`` and its name in capitals."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="ORGTRAIL_", frozen=True, extra="forbid", env_ignore_empty=True
-    )
-
-    kafka_brokers: str = Field(
-        "127.0.0.1:9092", description="Kafka's bootstrap servers, host:port, comma-separated."
-    )
-    topic: str = Field(EVENTS_TOPIC, description="The topic that events go to.")
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="How to connect: with TLS, with SASL, both or neither."
-    )
-    kafka_ca_file: Path | None = Field(None, description="CA certificates (PEM) for TLS.")
-    kafka_certificate_file: Path | None = Field(None, description="Client certificate (PEM).")
-    kafka_key_file: Path | None = Field(None, description="Key of the client certificate (PEM).")
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
-        None, description="SASL mechanism."
-    )
-    kafka_sasl_username: str | None = Field(None, description="SASL user.")
-    kafka_sasl_password: SecretStr | None = Field(None, description="SASL password.")
-    kafka_sasl_password_file: Path | None = Field(
-        None, description="A file that holds the SASL password."
-    )
-    compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
-        "lz4", description="Compression of what is sent."
-    )
-    buffer_events: int = Field(
-        100_000, ge=1, description="How many events may wait for Kafka's acknowledgement."
-    )
-    buffer_kilobytes: int = Field(
-        65_536, ge=1, description="How many kilobytes of events may wait for it."
-    )
-    linger_ms: int = Field(5, ge=0, description="How long to wait for a batch to fill, in ms.")
-    delivery_timeout_s: float = Field(
-        120,
-        gt=0,
-        description="After how many seconds an unacknowledged event is spooled or failed.",
-    )
-    spool_dir: Path | None = Field(
-        None, description="Where events wait on disk while Kafka is away. None: they are refused."
-    )
-    spool_megabytes: int = Field(
-        1_024, ge=1, description="How many megabytes of events the spool may hold."
-    )
-    service: str = Field("", description="The name of the service that emits, for its events.")
+    kafka_brokers: Annotated[
+        str, _about("Kafka's bootstrap servers, host:port, comma-separated.")
+    ] = "127.0.0.1:9092"
+    topic: Annotated[str, _about("The topic that events go to.")] = EVENTS_TOPIC
+    kafka_security_protocol: Annotated[
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
+        _about("How to connect: with TLS, with SASL, both or neither."),
+    ] = "PLAINTEXT"
+    kafka_ca_file: Annotated[Path | None, _about("CA certificates (PEM) for TLS.")] = None
+    kafka_certificate_file: Annotated[Path | None, _about("Client certificate (PEM).")] = None
+    kafka_key_file: Annotated[Path | None, _about("Key of the client certificate (PEM).")] = None
+    kafka_sasl_mechanism: Annotated[
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None, _about("SASL mechanism.")
+    ] = None
+    kafka_sasl_username: Annotated[str | None, _about("SASL user.")] = None
+    kafka_sasl_password: Annotated[str | None, _about("SASL password.")] = None
+    kafka_sasl_password_file: Annotated[
+        Path | None, _about("A file that holds the SASL password.")
+    ] = None
+    compression: Annotated[
+        Literal["none", "gzip", "snappy", "lz4", "zstd"], _about("Compression of what is sent.")
+    ] = "lz4"
+    linger_ms: Annotated[
+        int, _about("How long to wait for a batch to fill, in ms.", ge=0, le=900_000)
+    ] = 5
+    spool: Annotated[
+        Literal["disk", "memory"],
+        _about(
+            "Where events wait for Kafka: on disk, where they survive the process, or in its"
+            " memory alone."
+        ),
+    ] = "disk"
+    spool_dir: Annotated[
+        Path | None,
+        _about(
+            "The folder on disk. None: a private one of the user, below XDG_STATE_HOME or"
+            " ~/.local/state, for this broker and topic."
+        ),
+    ] = None
+    spool_megabytes: Annotated[
+        int, _about("How many megabytes may wait in the folder, of all its processes.", ge=1)
+    ] = 1_024
+    spool_fsync_ms: Annotated[
+        int,
+        _about(
+            "After how many ms what waits on disk also survives a power cut; 0: before emit"
+            " returns.",
+            ge=0,
+            le=60_000,
+        ),
+    ] = 20
+    buffer_events: Annotated[
+        int, _about("How many events may wait in memory, where there is no disk.", ge=1)
+    ] = 100_000
+    buffer_kilobytes: Annotated[
+        int, _about("How many kilobytes may wait in memory, where there is no disk.", ge=1)
+    ] = 65_536
+    close_seconds: Annotated[
+        float, _about("How long the end of the process waits for Kafka, in seconds.", ge=0)
+    ] = 5
+    service: Annotated[
+        str,
+        _about("The name of the service that emits, for its events.", max_length=TEXT_LENGTH),
+    ] = ""
+    catalogue_file: Annotated[
+        Path | None,
+        _about("A company's own event types, in the form of catalogue.toml, beside the shipped."),
+    ] = None
+    disabled: Annotated[
+        bool, _about("Check events and send none: for tests and one-off scripts.")
+    ] = False
 
     @classmethod
-    def load(cls, **given: object) -> ProducerSettings:
-        """What is given, and the environment for the rest.
+    def load(cls, environment: Mapping[str, str] | None = None, **given: Any) -> ProducerSettings:
+        """What is given, and the environment (``os.environ``) for the rest.
 
         Raises:
             SettingsError: a value cannot be used; the message names it in one line.
         """
+        found = os.environ if environment is None else environment
+        values: dict[str, Any] = {
+            name: found[PREFIX + name.upper()]
+            for name in cls.__struct_fields__
+            if found.get(PREFIX + name.upper())
+        }
+        values |= {
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in given.items()
+            if name not in RETIRED
+        }
         try:
-            return cls(**given)  # type: ignore[arg-type]
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = "_".join(str(part) for part in first["loc"]).upper()
-            raise SettingsError(f"ORGTRAIL_{name}: {first['msg']}") from None
+            settings = msgspec.convert(values, cls, strict=False, dec_hook=_path)
+        except msgspec.ValidationError as error:
+            raise _named(error) from None
+        settings.check()
+        return settings
+
+    def check(self) -> None:
+        """Look for what cannot work, before the first event is taken.
+
+        Raises:
+            SettingsError: a value cannot be used; the message names it in one line.
+        """
+        for broker in self.kafka_brokers.split(","):
+            match = _BROKER.fullmatch(broker.strip())
+            if match is None or "://" in broker or int(match[1] or 9092) not in range(1, 65_536):
+                raise _wrong("kafka_brokers", f"must be host:port, not {broker.strip()!r}")
+        if not _TOPIC.fullmatch(self.topic) or self.topic in (".", ".."):
+            raise _wrong("topic", "must be 1 to 249 letters, digits or . _ -")
+        if self.kafka_security_protocol.startswith("SASL") and self.kafka_sasl_mechanism is None:
+            raise _wrong("kafka_sasl_mechanism", f"is required by {self.kafka_security_protocol}")
+        if self.kafka_sasl_mechanism is not None and not self.kafka_sasl_username:
+            raise _wrong("kafka_sasl_username", f"is required by {self.kafka_sasl_mechanism}")
+        if self.kafka_sasl_mechanism is not None and not (
+            self.kafka_sasl_password or self.kafka_sasl_password_file
+        ):
+            raise _wrong("kafka_sasl_password", f"is required by {self.kafka_sasl_mechanism}")
 
     def librdkafka(self) -> dict[str, str | int | bool]:
         """The connection settings in librdkafka's names.
@@ -92,12 +169,75 @@ class ProducerSettings(BaseSettings):
         }
         return {key: str(value) for key, value in wanted.items() if value is not None}
 
+    def spool_folder(self, environment: Mapping[str, str] | None = None) -> Path:
+        """The folder on disk: the one that is set, or a private one of the user.
+
+        Without a setting, each destination has its own: an event for one broker must never be
+        delivered to another by a process that happens to share the user.
+
+        Raises:
+            OSError: the user has no home.
+        """
+        if self.spool_dir is not None:
+            return self.spool_dir
+        import zlib
+
+        found = os.environ if environment is None else environment
+        state = found.get("XDG_STATE_HOME")
+        try:
+            base = Path(state) if state else Path.home() / ".local" / "state"
+        except RuntimeError as error:
+            raise OSError(str(error)) from None
+        brokers = ",".join(sorted(b.strip() for b in self.kafka_brokers.split(",")))
+        mark = zlib.crc32(f"{brokers} {self.topic}".encode())
+        return base / "orgtrail" / "spool" / f"{self.topic}-{mark:08x}"
+
     def _password(self) -> str | None:
         if self.kafka_sasl_password is not None:
-            return self.kafka_sasl_password.get_secret_value()
+            return self.kafka_sasl_password
         if self.kafka_sasl_password_file is None:
             return None
         try:
             return self.kafka_sasl_password_file.read_text("utf-8").strip()
         except OSError as error:
-            raise SettingsError(f"ORGTRAIL_KAFKA_SASL_PASSWORD_FILE: {error.strerror}") from error
+            raise _wrong("kafka_sasl_password_file", str(error.strerror)) from error
+
+    def __repr__(self) -> str:
+        """Every setting but the password."""
+        shown = (
+            f"{name}={'***' if name == 'kafka_sasl_password' and value else repr(value)}"
+            for name in self.__struct_fields__
+            for value in [getattr(self, name)]
+        )
+        return f"ProducerSettings({', '.join(shown)})"
+
+
+def described() -> list[tuple[str, Any, str]]:
+    """Each setting with its default and its meaning, for the documents."""
+    import typing
+
+    hints = typing.get_type_hints(ProducerSettings, include_extras=True)
+    defaults = dict(
+        zip(ProducerSettings.__struct_fields__, ProducerSettings.__struct_defaults__, strict=True)
+    )
+    return [
+        (name, defaults[name], typing.get_args(hints[name])[1].description)
+        for name in ProducerSettings.__struct_fields__
+    ]
+
+
+def _path(kind: type, value: Any) -> Any:
+    if kind is Path and isinstance(value, str) and value:
+        return Path(value)
+    raise ValueError("must be a path")
+
+
+def _named(error: msgspec.ValidationError) -> SettingsError:
+    problem, _, place = str(error).partition(" - at `$.")
+    if place:
+        return _wrong(place.rstrip("`").partition(".")[0], problem)
+    return SettingsError(problem)
+
+
+def _wrong(name: str, problem: str) -> SettingsError:
+    return SettingsError(f"{PREFIX}{name.upper()}: {problem}")

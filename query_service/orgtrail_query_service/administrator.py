@@ -13,7 +13,8 @@ from joserfc.jwk import KeySet
 
 from orgtrail_query_service.problems import not_found, unauthenticated
 from orgtrail_query_service.settings import QuerySettings
-from orgtrail_schemas.catalogue import ORG_ID, UNASSIGNED_ORG
+from orgtrail_schemas.catalogue import UNASSIGNED_ORG
+from orgtrail_schemas.rules import ORG_ID
 
 FindKeys = Callable[[str | None], Awaitable[KeySet]]
 """Gives the issuer's public keys, which should hold the one with this id."""

@@ -66,7 +66,7 @@ def make_app(settings: QuerySettings) -> Litestar:
 
     Raises:
         OSError, ValueError: the key set cannot be read.
-        SettingsError, SpoolFullError: reads could not be recorded.
+        SettingsError: reads could not be recorded.
     """
     service = _service(settings)
 
@@ -138,9 +138,8 @@ def _service(settings: QuerySettings) -> Service:
         issuer=issuer,
         tokens=Tokens(settings, issuer.keys),
         cursors=Cursors(settings.secret.get_secret_value()),
-        # Within seconds: somebody waits for the export that is to be recorded.
         recorder=Recorder(
-            AuditProducer(ProducerSettings.load(service="orgtrail", delivery_timeout_s=8)),
+            AuditProducer(ProducerSettings.load(service="orgtrail")),
             required=settings.record_exports == "required",
         ),
         now=lambda: datetime.now(UTC),

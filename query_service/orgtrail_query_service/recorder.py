@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from datetime import UTC, datetime
 from urllib.parse import urlencode
@@ -12,7 +11,6 @@ import structlog
 
 from orgtrail import Actor, AuditProducer, Context, Target
 from orgtrail.errors import AuditError
-from orgtrail.producer import Delivery
 from orgtrail_query_service.administrator import Administrator
 from orgtrail_query_service.problems import not_recorded
 from orgtrail_query_service.search import Search
@@ -66,29 +64,20 @@ class Recorder:
         Raises:
             Problem: neither, and exports are recorded or refused.
         """
-        loop = asyncio.get_running_loop()
-        told: asyncio.Future[Delivery] = loop.create_future()
-
-        def tell(delivery: Delivery) -> None:
-            loop.call_soon_threadsafe(_settle, told, delivery)
-
         try:
-            self._producer.emit(
+            await self._producer.emit_confirmed(
                 "org.audit-log.exported",
+                seconds=_ANSWER_WITHIN_S,
                 org_id=org,
                 actor=_actor(who),
                 targets=[Target(type="organization", id=org)],
-                metadata={"format": suffix, "filters": urlencode(search.parameters())[:1024]},
+                metadata={"format": suffix, "filters": urlencode(search.parameters())},
                 context=where,
-                on_delivery=tell,
             )
-            kept = (await asyncio.wait_for(told, _ANSWER_WITHIN_S)).state != "failed"
-        except (AuditError, TimeoutError):
-            kept = False
-        if not kept:
+        except AuditError:
             log.error("export_not_recorded", refused=self._required)
             if self._required:
-                raise not_recorded()
+                raise not_recorded() from None
 
     def close(self) -> None:
         """Deliver what was recorded, or spool it."""
@@ -104,11 +93,6 @@ def view_id(org: str, subject: str, hour: datetime) -> UUID:
     value = int(hour.timestamp() * 1000) << 80 | int.from_bytes(digest[:10])
     value = value & ~(0xF << 76) | 0x7 << 76
     return UUID(int=value & ~(0x3 << 62) | 0x2 << 62)
-
-
-def _settle(told: asyncio.Future[Delivery], delivery: Delivery) -> None:
-    if not told.done():
-        told.set_result(delivery)
 
 
 def _actor(who: Administrator) -> Actor:

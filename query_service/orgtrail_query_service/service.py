@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import ip_address
 from typing import Any
 
 from litestar import Request
@@ -48,15 +47,9 @@ class Service:
 
 
 def where(request: AnyRequest) -> Context:
-    """From where a request comes, as the SDK takes it."""
-    host = request.client.host if request.client else ""
-    try:
-        ip = str(ip_address(host))
-    except ValueError:
-        # A trusted proxy may say anything; what is no address must not keep a read unrecorded.
-        ip = ""
+    """Where a request comes from, as the SDK takes it."""
     return Context(
-        ip=ip,
-        user_agent=request.headers.get("user-agent", "")[:1024],
-        request_id=request.headers.get("x-request-id", "")[:128],
+        ip=request.client.host if request.client else "",
+        user_agent=request.headers.get("user-agent"),
+        request_id=request.headers.get("x-request-id"),
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
-from functools import cache
-from importlib.resources import files
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+
+from orgtrail_schemas.secret_names import SecretNames
 
 Level = Literal["user", "organization", "other"]
 Sensitivity = Literal["public", "personal", "secret"]
@@ -23,8 +24,11 @@ REDACTED = "[redacted]"
 UNASSIGNED_ORG = "unassigned"
 """The reserved ``org_id`` of an event whose person belongs to no organization yet."""
 
-ORG_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
-"""What an ``org_id`` that the SDK sends looks like, whole."""
+_CACHED = 8_192
+_FOLDER = Path(__file__).parent
+
+SHIPPED = _FOLDER / "catalogue.toml"
+"""The catalogue of this version."""
 
 _RANK: dict[Sensitivity, int] = {"public": 0, "personal": 1, "secret": 2}
 
@@ -52,8 +56,8 @@ class EventType(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    fields: dict[str, Sensitivity]
-    event: list[EventType]
+    fields: dict[str, Sensitivity] = {}
+    event: list[EventType] = []
 
 
 class Catalogue:
@@ -63,6 +67,11 @@ class Catalogue:
         """Raises ``ValueError`` when two entries share a key or a display name."""
         self.events: dict[str, EventType] = {event.key: event for event in events}
         self._fields = fields
+        secrets = SecretNames(name for name, kind in fields.items() if kind == "secret")
+        self._is_secret, self._holds_secret = secrets.same, secrets.contained
+        # Names come from senders: the cache is bounded, so that nobody fills the memory with them.
+        self.change_sensitivity = lru_cache(_CACHED)(self._change_sensitivity)
+        self.metadata_sensitivity = lru_cache(_CACHED)(self._metadata_sensitivity)
         if len(self.events) != len(events) or len({e.name for e in events}) != len(events):
             raise ValueError("two entries of the catalogue share a key or a name")
 
@@ -75,12 +84,12 @@ class Catalogue:
         known = self.events.get(event)
         return known.name if known else event
 
-    def change_sensitivity(self, event: str, field: str) -> Sensitivity:
+    def _change_sensitivity(self, event: str, field: str) -> Sensitivity:
         """The sensitivity of a change's old and new value."""
         known = self.events.get(event)
         return self._sensitivity(known, known.changes if known else {}, field)
 
-    def metadata_sensitivity(self, event: str, key: str) -> Sensitivity:
+    def _metadata_sensitivity(self, event: str, key: str) -> Sensitivity:
         """The sensitivity of a metadata value."""
         known = self.events.get(event)
         return self._sensitivity(known, known.metadata if known else {}, key)
@@ -88,11 +97,14 @@ class Catalogue:
     def _sensitivity(
         self, known: EventType | None, declared: dict[str, Sensitivity], name: str
     ) -> Sensitivity:
+        if self._is_secret(name):
+            return "secret"
         # An event's own declaration may raise what [fields] says, never lower it.
         found = [s for s in (declared.get(name), self._fields.get(name)) if s is not None]
         if found:
             return max(found, key=_RANK.__getitem__)
-        return "personal" if known else "secret"
+        # What nobody declared is judged by its name: a listed event's db_password is a secret.
+        return "personal" if known and not self._holds_secret(name) else "secret"
 
 
 def level_of(event: str) -> Level:
@@ -104,24 +116,35 @@ def level_of(event: str) -> Level:
     return "other"
 
 
+def read_catalogue(*files: Path) -> Catalogue:
+    """The catalogue of these files together; each has the form of ``catalogue.toml``.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError: it does not have the form that the heading of ``catalogue.toml`` describes, or
+            two entries share a key or a display name.
+    """
+    parsed = [msgspec.toml.decode(path.read_bytes(), type=_File) for path in files]
+    fields: dict[str, Sensitivity] = {}
+    for name, kind in (pair for file in parsed for pair in file.fields.items()):
+        fields[name] = max(kind, fields.get(name, kind), key=_RANK.__getitem__)
+    return Catalogue([event for file in parsed for event in file.event], fields)
+
+
 @cache
 def catalogue() -> Catalogue:
     """The catalogue that ships with this version.
 
     Raises:
-        msgspec.ValidationError: the file does not have the form that its heading describes.
+        ValueError: the file does not have the form that its heading describes.
     """
-    text = files(__package__).joinpath("catalogue.toml").read_bytes()
-    parsed = msgspec.toml.decode(text, type=_File)
-    return Catalogue(parsed.event, parsed.fields)
+    return read_catalogue(SHIPPED)
 
 
 @cache
 def examples() -> dict[str, dict[str, Any]]:
     """One example of each event type, by key, in the form that ``orgtrail emit`` reads."""
-    folder = files(__package__).joinpath("examples")
     return {
-        path.name.removesuffix(".json"): json.loads(path.read_text("utf-8"))
-        for path in sorted(folder.iterdir(), key=lambda p: p.name)
-        if path.name.endswith(".json")
+        path.stem: json.loads(path.read_text("utf-8"))
+        for path in sorted(_FOLDER.joinpath("examples").glob("*.json"))
     }

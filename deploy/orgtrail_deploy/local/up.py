@@ -133,7 +133,7 @@ Ctrl-C stops everything.""",
 
 def _brokers(stack: Stack) -> str:
     # The SDK's default is this stack's default.
-    default = ProducerSettings.model_fields["kafka_brokers"].default
+    default = ProducerSettings().kafka_brokers
     return "" if stack.brokers == default else f"ORGTRAIL_KAFKA_BROKERS={stack.brokers} "
 
 

@@ -1,0 +1,113 @@
+"""The scope of each request for Starlette, FastAPI, Litestar and any other ASGI application.
+
+For FastAPI and Starlette: ``app.add_middleware(AuditMiddleware, actor=lambda r: r.state.user)``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from functools import partial
+from typing import Any
+
+from orgtrail.proxies import Networks
+from orgtrail.request import REQUEST_ID_HEADER, Ask, Requests
+from orgtrail.scope import enter, leave
+
+AsgiScope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class AuditMiddleware:
+    """Gives each HTTP request and each websocket its scope, as long as the application runs for it.
+
+    Streaming responses and background tasks of Starlette run within it too. ``actor`` and
+    ``org_id`` get the framework's connection (``request.state``, ``request.user``,
+    ``request.headers``) at each ``emit``; an error in them is logged once and stops nothing.
+    ``trusted_proxies`` are networks (``orgtrail.proxies``); by default nobody is trusted and the
+    address is that of whoever opened the connection.
+
+    Raises:
+        SettingsError: ``trusted_proxies`` is not a list of networks.
+    """
+
+    def __init__(
+        self,
+        app: AsgiApp,
+        *,
+        actor: Ask | None = None,
+        org_id: Ask | None = None,
+        trusted_proxies: str | Iterable[str] | Networks | None = None,
+        request_id_header: str = REQUEST_ID_HEADER,
+    ) -> None:
+        self.app = app
+        self._requests = Requests(actor, org_id, trusted_proxies, request_id_header)
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Run the application within the scope of this request."""
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        # A middleware further in may hand on a copy of the ASGI scope; this makes all of them share
+        # one state, where the actor is looked for.
+        scope.setdefault("state", {})
+        client = scope.get("client")
+        token = enter(
+            self._requests.scope(
+                str(client[0] or "") if client else "",
+                scope["headers"],
+                partial(connection, scope),
+            )
+        )
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            leave(token)
+
+
+def connection(scope: AsgiScope) -> Any:
+    """The connection in the form of the framework that serves it."""
+    if "litestar_app" in scope:
+        from litestar.connection import ASGIConnection
+
+        return ASGIConnection(scope)  # type: ignore[arg-type]
+    requests = sys.modules.get("starlette.requests")
+    return Connection(scope) if requests is None else requests.HTTPConnection(scope)
+
+
+class Connection:
+    """A connection where there is neither Starlette nor Litestar."""
+
+    def __init__(self, scope: AsgiScope) -> None:
+        self.scope = scope
+
+    @property
+    def state(self) -> Any:
+        """What the application noted about this request, as attributes."""
+        return _Attributes(self.scope["state"])
+
+    @property
+    def user(self) -> Any:
+        """The user that an authentication middleware found."""
+        return self.scope["user"]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers by lower-case name; of several the last."""
+        return {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in self.scope["headers"]
+        }
+
+
+class _Attributes:
+    def __init__(self, values: Any) -> None:
+        self._values = values
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._values[name]
+        except KeyError:
+            raise AttributeError(name) from None

@@ -1,0 +1,71 @@
+"""A scope on its way to another process: a small dictionary of texts in the headers of a task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from orgtrail.errors import InvalidEventError
+from orgtrail.event import Actor
+from orgtrail.scope import Scope
+from orgtrail.text import text
+from orgtrail.traceparent import validated
+from orgtrail_schemas.catalogue import ACTOR_TYPES
+from orgtrail_schemas.rules import ORG_ID
+
+KEY = "orgtrail_scope"
+"""The name of the header, or of the key of a job's metadata, that holds a scope."""
+
+VERSION = "1"
+"""Changes only when a field changes its meaning; a version that is not known is ignored."""
+
+LONGEST = 1_024
+"""The longest text that travels, in characters; what is longer is cut."""
+
+_PEOPLE = ("actor", "impersonator")
+_PERSON = ("type", "id", "email", "name")
+_ORIGIN = ("ip", "user_agent", "request_id", "session_id")
+
+
+def dump(scope: Scope) -> dict[str, str]:
+    """What is known now, for ``load`` elsewhere: nothing that an event would not hold."""
+    found: dict[str, Any] = {"org_id": scope.org_id, "traceparent": scope.traceparent}
+    found |= {field: getattr(scope, field) for field in _ORIGIN}
+    for whose, person in zip(_PEOPLE, (scope.who(), scope.impersonator), strict=True):
+        if person is not None:
+            found |= {f"{whose}.{field}": getattr(person, field) for field in _PERSON}
+    texts = {"v": VERSION}
+    for field, value in found.items():
+        try:
+            made = text(value, LONGEST, field, [])
+        except InvalidEventError:
+            continue  # emit would refuse it by name; a task must be sent all the same
+        if made:
+            texts[field] = made
+    return texts
+
+
+def load(carried: Any) -> Scope | None:
+    """The scope that ``dump`` wrote; ``None`` for anything else. What is not valid is left out."""
+    if not isinstance(carried, Mapping) or carried.get("v") != VERSION:
+        return None
+
+    def get(field: str) -> str:
+        value = carried.get(field)
+        return value if isinstance(value, str) and len(value) <= LONGEST else ""
+
+    org_id = get("org_id")
+    traceparent, trace_id = validated(get("traceparent"))
+    return Scope(
+        actor=_person("actor", get),
+        impersonator=_person("impersonator", get),
+        org_id=org_id ,
+        traceparent=traceparent,
+        trace_id=trace_id,
+        **{field: get(field) for field in _ORIGIN},
+    )
+
+
+def _person(whose: str, get: Any) -> Actor | None:
+    values = {field: get(f"{whose}.{field}") for field in _PERSON}
+    return Actor(**values) if values["type"] in ACTOR_TYPES else None

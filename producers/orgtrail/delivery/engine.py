@@ -1,0 +1,296 @@
+"""All of one producer in one process: the journal, the thread that sends, the one that syncs.
+
+A process that was forked gets another one at its first event; the parent's is not touched by it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+from orgtrail.delivery.frames import frame
+from orgtrail.delivery.journal import Journal
+from orgtrail.delivery.kafka import KafkaClient
+from orgtrail.delivery.lane import Position
+from orgtrail.delivery.queue import Queue
+from orgtrail.delivery.real_threads import pause, threads_can_start
+from orgtrail.delivery.report import OnDelivery
+from orgtrail.delivery.sender import Sender
+from orgtrail.delivery.status import Counter, Counters, Notices
+from orgtrail.delivery.worker import Worker
+from orgtrail.envelope import seal
+from orgtrail.event import Event
+from orgtrail.settings import ProducerSettings
+
+_IDLE_S = 1.0
+_LAST_WORDS_S = 0.05
+
+
+class Engine:
+    """Takes events and delivers them. ``pid`` is the process that it belongs to."""
+
+    def __init__(self, settings: ProducerSettings, on_delivery: OnDelivery | None) -> None:
+        self.pid = os.getpid()
+        self._settings = settings
+        self._notices = Notices(time.monotonic)
+        self._tickets = count(1).__next__
+        self._accepted = Counter()
+        spool = _usable_spool(settings, self._notices)
+        self._journal = Journal(
+            spool,
+            max_bytes=settings.spool_megabytes * 1_000_000,
+            memory_bytes=settings.buffer_kilobytes * 1_000,
+            memory_events=settings.buffer_events,
+            notices=self._notices,
+        )
+        self._own = Queue([], Position(), save=self._journal.save, on_damage=self._keep_damage)
+        self._sender = Sender(
+            self._own,
+            spool=spool,
+            connect=partial(KafkaClient, settings),
+            tend=self._tend,
+            on_delivery=on_delivery,
+            notices=self._notices,
+            destination=settings.kafka_brokers,
+        )
+        # First what others left: their room counts, and their events are older.
+        self._sender.adopt()
+        self._journal.attach(self._own)
+        self._sync = settings.spool_fsync_ms == 0
+        self._syncing = Worker(self._sync_step, self._to_sync, self._sync_failed)
+        self._sending = Worker(self._send_step, self._sender.ready, self._send_failed)
+        self._synced_tells: list[Callable[[], None]] = []
+
+    def start(self) -> None:
+        """Start the threads."""
+        if not threads_can_start():
+            self._notices.say(
+                logging.ERROR,
+                "no_threads",
+                "uWSGI runs without threads, so no event is sent: start it with --enable-threads."
+                " Until then events wait in the spool",
+            )
+            return
+        started = self._sending.start() and (self._sync or self._syncing.start())
+        if not started:
+            self._notices.say(
+                logging.WARNING,
+                "no_threads",
+                "the interpreter is shutting down and starts no thread: events wait in the spool"
+                " for the next process",
+            )
+
+    def put(
+        self,
+        events: list[Event],
+        traceparent: str,
+        tell: OnDelivery | None,
+    ) -> bool:
+        """Take all of the events or none; ``False`` when this engine was closed.
+
+        Raises:
+            InvalidEventError: one is too large.
+            SpoolFullError, BufferFullError: a bound is reached.
+        """
+        journal = self._journal
+        if not journal.on_disk:
+            journal.check_memory(self.waiting())
+        now = time.time_ns() // 1_000_000
+        if len(events) == 1:
+            ticket = self._tickets()
+            tickets: tuple[int, ...] = (ticket,)
+            data = frame(seal(events[0], ticket, now, traceparent))
+        else:
+            tickets = tuple(self._tickets() for _ in events)
+            data = b"".join(
+                frame(seal(event, ticket, now, traceparent))
+                for event, ticket in zip(events, tickets, strict=True)
+            )
+        if tell is not None:
+            # Before the event can be delivered, which may be at once.
+            self._sender.callbacks |= dict.fromkeys(tickets, tell)
+        taken = False
+        try:
+            taken = journal.append(tickets[0], data, sync=self._sync)
+        finally:
+            if not taken and tell is not None:
+                for ticket in tickets:
+                    self._sender.callbacks.pop(ticket, None)
+        if not taken:
+            return False
+        for _ in tickets:
+            self._accepted.add()
+        if self._sending.idle:
+            self._sending.wake()
+        if self._syncing.idle and journal.on_disk:
+            self._syncing.wake()
+        return True
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether what is put now survives the process."""
+        return self._journal.on_disk
+
+    def tell_when_synced(self, tell: Callable[[], None]) -> None:
+        """Call ``tell`` once what was put before survives a power cut."""
+        self._synced_tells.append(tell)
+        self._syncing.wake()
+
+    def waiting(self) -> int:
+        """How many events wait: this process's, and those that it adopted."""
+        own = 0
+        if not self._own.settled():
+            own = max(1, self._accepted.value() - self._sender.own_settled)
+        return own + self._sender.adopted_waiting
+
+    def own_waiting(self) -> bool:
+        """Whether an event of this process waits."""
+        return not self._own.settled()
+
+    def counters(self) -> Counters:
+        """How the events fared since this process took the first."""
+        sender = self._sender
+        age = 0.0
+        oldest = sender.oldest
+        if oldest is not None:
+            age = max(0.0, time.time() - oldest / 1000)
+        return Counters(
+            accepted=self._accepted.value(),
+            acknowledged=sender.acknowledged.value(),
+            waiting=self.waiting(),
+            set_aside=sender.set_aside.value(),
+            lost=sender.lost.value(),
+            damaged=sender.damaged.value(),
+            oldest_waiting_seconds=age,
+        )
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps events from being delivered, in one line; ``None``: nothing."""
+        return self._sender.trouble
+
+    def flush(self, seconds: float) -> bool:
+        """Wait until nothing of this process waits; whether it came to that."""
+        if self._sending.is_this_thread():
+            return not self.own_waiting()
+        deadline = time.monotonic() + seconds
+        while self.own_waiting():
+            if time.monotonic() >= deadline:
+                return False
+            self._sending.wake()
+            # Of this module's time, which gevent may have replaced: other greenlets go on.
+            time.sleep(min(0.005, max(0.0, deadline - time.monotonic())))
+        return True
+
+    def close(self, seconds: float) -> int:
+        """Deliver what can be within so many seconds; how many events are lost with the memory."""
+        deadline = time.monotonic() + seconds
+        self.flush(seconds)
+        left = self._journal.seal(_LAST_WORDS_S)
+        self._syncing.stop(0)
+        stopped = self._sending.stop(max(_LAST_WORDS_S, deadline - time.monotonic()))
+        if not stopped or not left:
+            # A callback or a disk holds the thread, or this is it: the lane stays locked, and
+            # another process delivers its events when this one has ended.
+            return 0
+        self._journal.finish()
+        empty = self._own.settled()
+        lost = 0 if empty else self._memory_waiting()
+        self._sender.stop()
+        if empty:
+            self._own.tidy()
+        else:
+            self._say_what_waits(lost)
+        self._journal.leave(empty=empty)
+        self._own.close()
+        return lost
+
+    def abandon(self) -> None:
+        """In a child of a fork: let go of what belongs to the parent, without touching it."""
+        self._journal.abandon()
+        self._sender.abandon()
+
+    def _memory_waiting(self) -> int:
+        if all(segment.on_disk for segment in self._own.segments):
+            return 0
+        return max(1, self._accepted.value() - self._sender.own_settled)
+
+    def _say_what_waits(self, lost: int) -> None:
+        log = logging.getLogger("orgtrail")
+        if lost:
+            log.error(
+                "%d events are lost: they waited in memory for Kafka at %s when the process ended",
+                lost,
+                self._settings.kafka_brokers,
+            )
+        else:
+            log.warning(
+                "%d events wait in %s for Kafka at %s: the next process that uses it sends them",
+                max(1, self._accepted.value() - self._sender.own_settled),
+                self._settings.spool_folder(),
+                self._settings.kafka_brokers,
+            )
+
+    def _send_step(self) -> float:
+        self._journal.finish()
+        return self._sender.step()
+
+    def _send_failed(self, error: BaseException) -> None:
+        self._notices.say(
+            logging.ERROR,
+            "step",
+            "sending failed with %s: everything that waits is sent again",
+            type(error).__name__,
+        )
+        self._sender.recover()
+
+    def _tend(self) -> None:
+        self._journal.tend()
+
+    def _to_sync(self) -> bool:
+        return bool(self._synced_tells) or (self._journal.unsynced() and not self._own.settled())
+
+    def _sync_step(self) -> float:
+        if not self._to_sync():
+            return _IDLE_S
+        if not self._synced_tells:
+            pause(self._settings.spool_fsync_ms / 1000)
+        # What was put before now is in the files that are synced now.
+        waiting = len(self._synced_tells)
+        self._journal.sync()
+        for tell in self._synced_tells[:waiting]:
+            tell()
+        del self._synced_tells[:waiting]
+        return 0
+
+    def _sync_failed(self, error: BaseException) -> None:
+        self._notices.say(
+            logging.ERROR,
+            "sync",
+            "the spool cannot be synced (%s): events survive the process, not a power cut",
+            type(error).__name__,
+        )
+
+    def _keep_damage(self, *damage: object) -> None:
+        self._sender.keep_damage(*damage)  # type: ignore[arg-type]
+
+
+def _usable_spool(settings: ProducerSettings, notices: Notices) -> Path | None:
+    if settings.spool == "memory":
+        return None
+    try:
+        return settings.spool_folder()
+    except OSError as error:
+        notices.say(
+            logging.ERROR,
+            "spool_unusable",
+            "there is no folder for the spool (%s): events wait in memory and do not survive this"
+            " process; set ORGTRAIL_SPOOL_DIR, or ORGTRAIL_SPOOL=memory",
+            error,
+        )
+        return None

@@ -1,0 +1,308 @@
+"""Where ``emit`` writes: appends frames to the lane of this process, without a lock.
+
+The journal is one queue of segments. When the disk cannot be written, the next segment is in
+memory, and the one after it on disk again: events stay in order, and a full disk stops nobody.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from orgtrail.delivery.lane import Lane, Position, private, used_bytes
+from orgtrail.delivery.queue import Queue
+from orgtrail.delivery.real_threads import original, pause
+from orgtrail.delivery.segments import SYNCING, MemorySegment, Segment
+from orgtrail.delivery.status import Notices
+from orgtrail.errors import BufferFullError, SpoolFullError
+
+_LARGEST_SEGMENT = 4 * 1024 * 1024
+_SMALLEST_SEGMENT = 16 * 1024
+_SEGMENTS = 64
+_TRY_DISK_AGAIN_S = 5.0
+_WAIT_FOR_ROLL_S = 1.0
+_WAIT_FOR_FOLDER_S = 0.05
+
+
+class Journal:
+    """The writing end of a queue of segments.
+
+    ``spool`` is ``None`` for a journal in memory. ``max_bytes`` bounds the whole folder, whoever
+    wrote into it; ``memory_bytes`` and ``memory_events`` bound what waits in this process's memory.
+    """
+
+    def __init__(
+        self,
+        spool: Path | None,
+        *,
+        max_bytes: int,
+        memory_bytes: int,
+        memory_events: int,
+        notices: Notices,
+    ) -> None:
+        self._spool = spool
+        self._max_bytes = max_bytes
+        self._memory_bytes = memory_bytes
+        self._memory_events = memory_events
+        self._segment_bytes = min(_LARGEST_SEGMENT, max(_SMALLEST_SEGMENT, max_bytes // _SEGMENTS))
+        self._notices = notices
+        self._ident = original("get_ident")
+        self._rolling = original("allocate_lock")()
+        self._roller: int | None = None
+        self._number = 0
+        self._lane: Lane | None = None
+        self._current: Segment | None = None
+        self._tried_disk_at = 0.0
+        self._queue: Queue | None = None
+        if spool is not None:
+            self._begin(spool)
+
+    def _begin(self, spool: Path) -> None:
+        try:
+            self._lane = self._new_lane(spool)
+        except OSError as error:
+            self._say_degraded(error)
+
+    def attach(self, queue: Queue) -> None:
+        """The queue that reads what is written here, before the first event."""
+        self._queue = queue
+        self._current = self._next_segment(0, None)
+        queue.segments.append(self._current)
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether the next event survives the process."""
+        current = self._current
+        return current is not None and current.on_disk
+
+    def append(self, ticket: int, frame: bytes, *, sync: bool = False) -> bool:
+        """Append a frame; ``False`` when the journal was sealed, and the frame is not in it.
+
+        With ``sync`` it also survives a power cut when this returns.
+
+        Raises:
+            SpoolFullError, BufferFullError: a bound is reached; the frame was not taken.
+        """
+        while True:
+            segment = self._current
+            if segment is None:
+                return False
+            failed: OSError | None = None
+            segment.writing.add(ticket)
+            try:
+                # Asked again: had it been rolled before the ticket was in, it might be closed now.
+                if segment is not self._current:
+                    continue
+                if segment.size + len(frame) <= segment.capacity:
+                    segment.append(frame)
+                    if sync:
+                        segment.sync()
+                    return True
+            except OSError as error:
+                failed = error
+            finally:
+                segment.writing.discard(ticket)
+            self._roll(segment, len(frame), failed)
+
+    def sync(self) -> None:
+        """Make what was appended survive a power cut.
+
+        Raises:
+            OSError: the disk fails.
+        """
+        segments = self._queue.segments if self._queue is not None else ()
+        for segment in list(segments):
+            segment.writing.add(SYNCING)
+            try:
+                if segment in segments:
+                    segment.sync()
+            finally:
+                segment.writing.discard(SYNCING)
+
+    def unsynced(self) -> bool:
+        """Whether something of it would not survive a power cut."""
+        queue = self._queue
+        return queue is not None and any(
+            segment.on_disk and segment.size > segment.synced for segment in list(queue.segments)
+        )
+
+    def tend(self) -> None:
+        """From the sender, now and then: go back to the disk; notice a folder that was removed."""
+        current = self._current
+        if current is None or self._spool is None:
+            return
+        if not current.on_disk:
+            if time.monotonic() - self._tried_disk_at > _TRY_DISK_AGAIN_S and current.size:
+                current.capacity = 0
+        elif current.unlinked():
+            current.capacity = 0
+            self._notices.say(
+                logging.ERROR,
+                "spool_removed",
+                "the spool %s was removed under a running process: what waits in it is delivered"
+                " as long as this process lives",
+                self._spool,
+            )
+
+    def finish(self) -> None:
+        """From the sender: mark the segments that nobody writes to any more."""
+        queue = self._queue
+        for segment in list(queue.segments) if queue is not None else ():
+            if segment is not self._current and not segment.writing:
+                segment.finished = True
+
+    def save(self, position: Position) -> None:
+        """Remember how far the journal was delivered."""
+        if self._lane is not None:
+            # Without it records are sent again after a crash, which is harmless.
+            with suppress(OSError):
+                self._lane.save(position)
+
+    def seal(self, seconds: float) -> bool:
+        """Take no more frames; whether all writers left within so many seconds."""
+        last, self._current = self._current, None
+        deadline = time.monotonic() + seconds
+        while last is not None and last.writing - {SYNCING}:
+            if time.monotonic() > deadline:
+                return False
+            pause(0.001)
+        if last is not None:
+            last.finished = True
+        return True
+
+    def leave(self, *, empty: bool) -> None:
+        """Close the lane; its folder goes when everything was delivered."""
+        if self._lane is None:
+            return
+        if empty:
+            self._lane.remove()
+        else:
+            self._lane.reserve(0)
+            self._lane.close()
+        self._lane = None
+
+    def abandon(self) -> None:
+        """In a child of a fork: close the parent's files, whose lock would outlive the parent."""
+        if self._lane is not None:
+            self._lane.close()
+        if self._queue is not None:
+            self._queue.close()
+
+    def _roll(self, full: Segment, size: int, failed: OSError | None) -> None:
+        me = self._ident()
+        if self._roller == me:
+            # A signal handler that interrupted this very function: it writes on where it was.
+            full.capacity = full.size + size
+            return
+        if not self._rolling.acquire(timeout=_WAIT_FOR_ROLL_S):
+            raise SpoolFullError("the spool's disk does not answer")
+        self._roller = me
+        try:
+            if self._current is full and self._queue is not None:
+                following = self._next_segment(size, failed)
+                self._queue.segments.append(following)
+                self._current = following
+        finally:
+            self._roller = None
+            self._rolling.release()
+
+    def _next_segment(self, size: int, failed: OSError | None) -> Segment:
+        self._number += 1
+        if self._spool is None:
+            return self._memory_segment(size)
+        if failed is None:
+            try:
+                return self._disk_segment(self._spool, size)
+            except OSError as error:
+                failed = error
+        self._say_degraded(failed)
+        return self._memory_segment(size)
+
+    def _disk_segment(self, spool: Path, size: int) -> Segment:
+        if self._lane is None or not self._lane.path.exists():
+            self._lane = self._new_lane(spool)
+        capacity = max(self._segment_bytes, size)
+        with _FolderLock(spool):
+            self._lane.reserve(0)
+            used = used_bytes(spool)
+            if used + capacity > self._max_bytes:
+                raise SpoolFullError(
+                    f"the spool {spool} has reached its bound: {used} of {self._max_bytes} bytes"
+                    " wait for Kafka"
+                )
+            segment = self._lane.new_segment(self._number, capacity)
+        if self._notices.clear("spool_unusable"):
+            logging.getLogger("orgtrail").warning("the spool %s can be written again", spool)
+        return segment
+
+    def _memory_segment(self, size: int) -> Segment:
+        self._tried_disk_at = time.monotonic()
+        waiting = [s for s in self._queue.segments if not s.on_disk] if self._queue else []
+        used = sum(segment.size for segment in waiting)
+        capacity = max(min(_LARGEST_SEGMENT // 4, self._memory_bytes - used), 0)
+        if used + size > self._memory_bytes:
+            raise BufferFullError(
+                f"{used // 1000} kB of events wait in memory for Kafka already"
+                " (ORGTRAIL_BUFFER_KILOBYTES)"
+            )
+        return MemorySegment(self._number, max(capacity, size))
+
+    def check_memory(self, waiting: int) -> None:
+        """Hold the bound in events of a journal in memory.
+
+        Raises:
+            BufferFullError: so many wait already.
+        """
+        if waiting >= self._memory_events:
+            raise BufferFullError(
+                f"{waiting} events wait in memory for Kafka already (ORGTRAIL_BUFFER_EVENTS), and"
+                " no spool is on disk"
+            )
+
+    def _new_lane(self, spool: Path) -> Lane:
+        private(spool)
+        name = f"{time.time_ns() // 1_000_000:013d}-{os.getpid()}-{os.urandom(3).hex()}"
+        return Lane.create(spool, name)
+
+    def _say_degraded(self, error: OSError) -> None:
+        self._notices.say(
+            logging.ERROR,
+            "spool_unusable",
+            "the spool %s cannot be written (%s): events wait in memory and do not survive this"
+            " process; set ORGTRAIL_SPOOL_DIR to a folder that can be written, or"
+            " ORGTRAIL_SPOOL=memory",
+            self._spool,
+            error.strerror or error,
+        )
+
+
+class _FolderLock:
+    """Keeps the processes of a spool from taking the same room; waits 50 ms at most.
+
+    A process that was stopped while it holds the lock must not stop the others: the bound may be
+    passed by a segment then.
+    """
+
+    def __init__(self, spool: Path) -> None:
+        self._path = spool / "lock"
+        self._fd = -1
+
+    def __enter__(self) -> None:
+        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        deadline = time.monotonic() + _WAIT_FOR_FOLDER_S
+        while True:
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if time.monotonic() > deadline:
+                    return
+                pause(0.0005)
+            else:
+                return
+
+    def __exit__(self, *_error: object) -> None:
+        os.close(self._fd)

@@ -1,0 +1,418 @@
+"""Drains the journal to Kafka, in order: one step at a time, each of which may fail anywhere.
+
+The queues are the lanes of dead processes, oldest first, and then this process's own. Records are
+read in batches; a batch is settled when Kafka has acknowledged or refused each of its records, and
+forgotten in order. After any failure everything that is not settled is read and sent again: a
+reader sees a record once, however often it was sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orgtrail.delivery.aside import Refused, set_damage_aside, set_refused_aside
+from orgtrail.delivery.kafka import KafkaClient, Verdict, judge, reason
+from orgtrail.delivery.lane import Lane, Position, lane_folders
+from orgtrail.delivery.queue import Batch, Queue
+from orgtrail.delivery.real_threads import pause
+from orgtrail.delivery.report import Delivery, OnDelivery
+from orgtrail.delivery.segments import Segment
+from orgtrail.delivery.status import Counter, Notices
+from orgtrail.envelope import Envelope
+
+if TYPE_CHECKING:
+    from confluent_kafka import KafkaError, Message
+
+_BATCH_EVENTS = 500
+_BATCH_BYTES = 256 * 1024
+_IN_FLIGHT_EVENTS = 5_000
+_IN_FLIGHT_BYTES = 8 * 1024 * 1024
+_IN_FLIGHT_BATCHES = 64
+_ADOPT_EVERY_S = 1.0
+_IDLE_S = 1.0
+_FIRST_BACKOFF_S = 0.5
+_LONGEST_BACKOFF_S = 15.0
+_SILENT_AFTER_S = 5.0
+# While a backlog drains, the thread lets go of the interpreter after so many records, so that a
+# caller of emit waits microseconds for it and not Python's switch interval of 5 ms.
+_SLICE = 16
+_BREATH_S = 0.0002
+
+
+class Sender:
+    """The steps of the sending thread. Nothing here is called from another thread but ``ready``."""
+
+    def __init__(
+        self,
+        own: Queue,
+        *,
+        spool: Path | None,
+        connect: Callable[[Callable[[str], None]], KafkaClient],
+        tend: Callable[[], None],
+        on_delivery: OnDelivery | None,
+        notices: Notices,
+        destination: str,
+    ) -> None:
+        """``connect`` makes a client; ``tend`` looks after the journal; the rest is told to."""
+        self._own = own
+        self._spool = spool
+        self._connect = connect
+        self._tend = tend
+        self._on_delivery = on_delivery
+        self._notices = notices
+        self._destination = destination
+        self._adopted: dict[Queue, Lane] = {}
+        self._client: KafkaClient | None = None
+        self._in_flight: deque[Batch] = deque()
+        self._one_by_one: tuple[Queue, Position] | None = None
+        self._adopt_at = 0.0
+        self._retry_at = 0.0
+        self._failed = False
+        self._flying_events = self._flying_bytes = 0
+        self._backoff = _FIRST_BACKOFF_S
+        self._trouble: str | None = None
+        self._last_heard = time.monotonic()
+        self.callbacks: dict[int, OnDelivery] = {}
+        """Who wants to know about a single record, by its ticket."""
+        self.acknowledged = Counter()
+        self.set_aside = Counter()
+        self.lost = Counter()
+        self.damaged = Counter()
+        self.own_settled = 0
+        self.adopted_waiting = 0
+        self.oldest: int | None = None
+        """When the oldest record in flight was accepted, in ms since 1970; None: none is."""
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps records from being delivered, in one line."""
+        return self._trouble
+
+    def ready(self) -> bool:
+        """Whether there is something to read; asked by the thread before it sleeps."""
+        return self._retry_at <= time.monotonic() and any(q.unread() for q in self._queues())
+
+    def step(self) -> float:
+        """Do what can be done now; how many seconds nothing needs to be done, 0 for none."""
+        now = time.monotonic()
+        if now >= self._adopt_at:
+            self._adopt_at = now + _ADOPT_EVERY_S
+            self.adopt()
+            self._tend()
+        if now < self._retry_at:
+            return min(self._retry_at - now, _ADOPT_EVERY_S)
+        sent = self._send()
+        if self._client is not None:
+            self._client.poll(0.005 if self._in_flight else 0)
+        self._settle()
+        self._say_silence()
+        return 0 if sent or self._in_flight else _IDLE_S
+
+    def adopt(self) -> None:
+        """Take over the lanes of processes that have died."""
+        if self._spool is None:
+            return
+        for path in lane_folders(self._spool):
+            lane = Lane.adopt(path)
+            if lane is None:
+                continue
+            queue = Queue(
+                lane.segments(),
+                lane.position,
+                save=partial(_save, lane),
+                on_damage=self.keep_damage,
+            )
+            waiting = queue.count()
+            if not waiting and queue.settled():
+                queue.close()
+                lane.remove()
+                continue
+            self._adopted[queue] = lane
+            self.adopted_waiting += waiting
+            self._notices.say(
+                logging.WARNING,
+                "adopted",
+                "delivering %d events that an ended process left in %s",
+                waiting,
+                lane.path,
+            )
+
+    def keep_damage(self, segment: Segment, offset: int, data: bytes) -> None:
+        """Bytes that are no record are kept for somebody to look at, and counted."""
+        self.damaged.add()
+        place: object = "memory"
+        if self._spool is not None:
+            path = getattr(segment, "path", Path("memory"))
+            name = f"{path.parent.name}-{path.stem}-{offset}"
+            try:
+                place = set_damage_aside(self._spool, _now_ms(), name, data)
+            except OSError as error:
+                place = error.strerror
+        log = logging.getLogger("orgtrail")
+        log.error("%d bytes of the spool are damaged and hold no event: %s", len(data), place)
+
+    def recover(self) -> None:
+        """After an exception anywhere in a step: nothing that was begun counts."""
+        self._drop_in_flight()
+
+    def stop(self) -> None:
+        """Give up what is on its way and the lanes of others; all of it stays where it is."""
+        self._drop_in_flight()
+        for queue, lane in self._adopted.items():
+            queue.close()
+            lane.close()
+        self._adopted.clear()
+
+    def abandon(self) -> None:
+        """In a child of a fork: forget the client and the files, which are the parent's."""
+        if self._client is not None:
+            self._client.abandon()
+        for queue, lane in self._adopted.items():
+            queue.close()
+            lane.close()
+
+    def _queues(self) -> list[Queue]:
+        return [*self._adopted, self._own]
+
+    def _send(self) -> int:
+        sent = 0
+        while self._in_flight_has_room():
+            batch = self._next_batch()
+            if batch is None:
+                break
+            self._in_flight.append(batch)
+            self._flying_events += len(batch.envelopes)
+            self._flying_bytes += batch.bytes
+            try:
+                self._hand_over(batch)
+            except Exception as error:
+                self._fail(error)
+                break
+            sent += 1
+        return sent
+
+    def _in_flight_has_room(self) -> bool:
+        if self._one_by_one is not None:
+            return not self._in_flight
+        return (
+            self._flying_events < _IN_FLIGHT_EVENTS
+            and self._flying_bytes < _IN_FLIGHT_BYTES
+            and len(self._in_flight) < _IN_FLIGHT_BATCHES
+        )
+
+    def _next_batch(self) -> Batch | None:
+        limit = 1 if self._one_by_one is not None else _BATCH_EVENTS
+        for queue in self._queues():
+            batch = queue.read(limit, _BATCH_BYTES)
+            if batch is not None:
+                return batch
+        return None
+
+    def _hand_over(self, batch: Batch) -> None:
+        if self._client is None:
+            self._client = self._connect(self._hear_error)
+        if not any(b is not batch for b in self._in_flight):
+            self._last_heard = time.monotonic()
+        settled = partial(self._one_settled, batch)
+        for index, envelope in enumerate(batch.envelopes, 1):
+            told = settled
+            if self._on_delivery is not None or envelope.ticket in self.callbacks:
+                told = partial(self._one_settled_and_told, batch, envelope)
+            batch.unsettled += 1
+            self._client.send(envelope, told)
+            if index % _SLICE == 0:
+                self._client.poll(0)
+                pause(_BREATH_S)
+
+    def _one_settled(self, batch: Batch, error: KafkaError | None, _message: Message) -> None:
+        if batch.dropped:
+            return
+        if error is None:
+            batch.unsettled -= 1
+            self.acknowledged.add()
+        else:
+            self._hear_failure(batch, error)
+
+    def _one_settled_and_told(
+        self, batch: Batch, envelope: Envelope, error: KafkaError | None, message: Message
+    ) -> None:
+        self._one_settled(batch, error, message)
+        if error is None and not batch.dropped:
+            self._tell(envelope, "acknowledged")
+
+    def _hear_failure(self, batch: Batch, error: KafkaError) -> None:
+        if judge(error) is Verdict.REFUSED:
+            batch.unsettled -= 1
+            batch.refused.append(reason(error))
+        else:
+            self._trouble = reason(error)
+            self._failed = True
+
+    def _hear_error(self, text: str) -> None:
+        self._trouble = text
+
+    def _settle(self) -> None:
+        """Forget what was settled, in order; begin again after a failure."""
+        if self._failed:
+            self._fail(None)
+            return
+        while self._in_flight and self._in_flight[0].unsettled == 0:
+            batch = self._in_flight[0]
+            if batch.refused and not self._set_refused_aside(batch):
+                return
+            self._in_flight.popleft()
+            self._forget(batch)
+        self.oldest = self._in_flight[0].oldest if self._in_flight else None
+        if not self._in_flight:
+            self._tidy()
+
+    def _forget(self, batch: Batch) -> None:
+        batch.queue.acknowledge(batch.end)
+        count = len(batch.envelopes)
+        self._flying_events -= count
+        self._flying_bytes -= batch.bytes
+        if batch.queue is self._own:
+            self.own_settled += count
+        else:
+            self.adopted_waiting = max(0, self.adopted_waiting - count)
+        self._last_heard = time.monotonic()
+        self._backoff = _FIRST_BACKOFF_S
+        self._trouble = None
+        if self._notices.clear("unreachable"):
+            logging.getLogger("orgtrail").warning(
+                "Kafka at %s takes events again", self._destination
+            )
+        if self._one_by_one is not None:
+            queue, end = self._one_by_one
+            if batch.queue is queue and batch.end >= end:
+                self._one_by_one = None
+
+    def _set_refused_aside(self, batch: Batch) -> bool:
+        """Put a refused record aside; ``False`` when the batch must be sent one by one first.
+
+        Kafka refuses a whole message set for one record of it: only a record that was sent alone is
+        known to be the one.
+        """
+        if len(batch.envelopes) > 1:
+            self._one_by_one = (batch.queue, batch.end)
+            self._drop_in_flight()
+            return False
+        envelope, why = batch.envelopes[0], batch.refused[0]
+        log = logging.getLogger("orgtrail")
+        if self._spool is None:
+            self.lost.add()
+            log.error("event %s is lost: Kafka refuses it (%s)", envelope.event_id, why)
+            self._tell(envelope, "lost", why)
+            return True
+        try:
+            set_refused_aside(self._spool, Refused(_now_ms(), why, envelope))
+        except OSError as error:
+            self.lost.add()
+            log.error(
+                "event %s is lost: Kafka refuses it (%s), and it cannot be set aside (%s)",
+                envelope.event_id,
+                why,
+                error.strerror,
+            )
+            self._tell(envelope, "lost", why)
+            return True
+        self.set_aside.add()
+        log.error(
+            "event %s was set aside: Kafka refuses it (%s); see: orgtrail spool list",
+            envelope.event_id,
+            why,
+        )
+        self._tell(envelope, "set_aside", why)
+        return True
+
+    def _fail(self, error: Exception | None) -> None:
+        """Begin again, later, with another client and from what was acknowledged."""
+        alone = len(self._in_flight) == 1 and len(self._in_flight[0].envelopes) == 1
+        if error is not None and judge(error) is Verdict.REFUSED:
+            # librdkafka refuses a record at once when it is larger than the client allows.
+            batch = self._in_flight[-1]
+            if alone:
+                batch.unsettled, batch.refused = 0, [reason(error)]
+                return
+            self._one_by_one = (batch.queue, batch.end)
+            self._drop_in_flight()
+            return
+        if error is not None:
+            self._trouble = reason(error)
+        self._say_unreachable()
+        self._retry_at = time.monotonic() + self._backoff
+        self._backoff = min(self._backoff * 2, _LONGEST_BACKOFF_S)
+        self._drop_in_flight()
+
+    def _drop_in_flight(self) -> None:
+        """Give up what is on its way: it is read again.
+
+        The client goes with it, since what it holds would be sent twice and out of order.
+        """
+        client, self._client = self._client, None
+        for batch in self._in_flight:
+            batch.dropped = True
+        self._in_flight.clear()
+        self._flying_events = self._flying_bytes = 0
+        self._failed = False
+        for queue in self._queues():
+            queue.rewind()
+        if client is not None:
+            client.discard()
+
+    def _tidy(self) -> None:
+        self._own.tidy()
+        for queue, lane in list(self._adopted.items()):
+            queue.tidy()
+            if queue.settled():
+                del self._adopted[queue]
+                queue.close()
+                lane.remove()
+        if not self._adopted:
+            self.adopted_waiting = 0
+
+    def _say_silence(self) -> None:
+        if self._in_flight and time.monotonic() - self._last_heard > _SILENT_AFTER_S:
+            self._trouble = self._trouble or "no acknowledgement"
+            self._say_unreachable()
+
+    def _say_unreachable(self) -> None:
+        self._notices.say(
+            logging.WARNING,
+            "unreachable",
+            "Kafka at %s does not take events (%s): they wait",
+            self._destination,
+            self._trouble or "no reason given",
+        )
+
+    def _tell(self, envelope: Envelope, state: str, error: str | None = None) -> None:
+        told = Delivery(envelope.event_id, envelope.key, state, error)
+        for tell in (self.callbacks.pop(envelope.ticket, None), self._on_delivery):
+            if tell is None:
+                continue
+            try:
+                tell(told)
+            except BaseException as failure:
+                self._notices.say(
+                    logging.ERROR,
+                    "callback",
+                    "on_delivery raised %s: it is called again for the next event",
+                    type(failure).__name__,
+                )
+
+
+def _save(lane: Lane, position: Position) -> None:
+    # Without it records are sent again by whoever comes next, which is harmless.
+    with suppress(OSError):
+        lane.save(position)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,93 @@
+"""An event as one Kafka record: its key, its bytes, and what its headers are made from."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from orgtrail.errors import InvalidEventError
+from orgtrail.event import Event, as_record
+from orgtrail_schemas.rules import MAX_EVENT_BYTES
+from orgtrail_schemas.wire import event_encoder
+
+Headers = list[tuple[str, bytes]]
+
+_DEFAULT_SOURCE = "orgtrail"
+
+
+class Envelope(msgspec.Struct, array_like=True, gc=False):
+    """One record on its way to Kafka, and how it is kept on disk.
+
+    ``ticket`` numbers the records of one process. ``accepted_at`` and ``occurred_at`` are in
+    milliseconds since 1970 (UTC). New fields are appended, so that a newer version reads what an
+    older one left.
+    """
+
+    ticket: int
+    accepted_at: int
+    key: str
+    value: bytes
+    event_id: str
+    event: str
+    source: str
+    occurred_at: int
+    traceparent: str = ""
+
+
+def seal(event: Event, ticket: int, accepted_at: int, traceparent: str = "") -> Envelope:
+    """The record of an event, keyed by its organization.
+
+    Raises:
+        InvalidEventError: it is larger than a record may be.
+    """
+    try:
+        value = event_encoder()(event)
+    except (LookupError, TypeError, AttributeError, ValueError):
+        value = _encode_with_fastavro(event)
+    # Checked here and not by Kafka: nothing may be kept that can never leave.
+    if len(value) > MAX_EVENT_BYTES:
+        raise InvalidEventError("event", f"is larger than {MAX_EVENT_BYTES} bytes")
+    return Envelope(
+        ticket,
+        accepted_at,
+        event.org_id,
+        value,
+        event.event_id,
+        event.event,
+        event.context.service or _DEFAULT_SOURCE,  # type: ignore[arg-type]
+        event.occurred_at,
+        traceparent,
+    )
+
+
+def headers(envelope: Envelope) -> Headers:
+    """The attributes of the CloudEvents Kafka binding, binary mode (version 1.0.2, section 3.2)."""
+    at = datetime.fromtimestamp(envelope.occurred_at / 1000, UTC)
+    found = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", envelope.event_id.encode()),
+        ("ce_type", envelope.event.encode()),
+        ("ce_source", _uri_reference(envelope.source)),
+        ("ce_time", at.isoformat(timespec="milliseconds").encode()),
+        ("content-type", b"application/avro"),
+    ]
+    if envelope.traceparent:
+        found.append(("traceparent", envelope.traceparent.encode()))
+    return found
+
+
+def _uri_reference(source: str) -> bytes:
+    # CloudEvents 1.0.2, "source": a non-empty URI-reference; a service's name may hold a blank.
+    if source.isascii() and source.isidentifier():
+        return source.encode()
+    from urllib.parse import quote
+
+    return quote(source, safe="/:@-._~!$&'()*+,;=%").encode()
+
+
+def _encode_with_fastavro(event: Event) -> bytes:
+    from orgtrail_schemas.codec import encode
+    from orgtrail_schemas.event_schema import current_schema
+
+    return encode(current_schema(), as_record(event))

@@ -1,0 +1,136 @@
+"""``orgtrail relay``: deliver what services committed to their outbox."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from orgtrail.errors import AuditError, SettingsError
+from orgtrail.outbox.table import TABLE
+from orgtrail.settings import ProducerSettings
+
+if TYPE_CHECKING:
+    from orgtrail.outbox.store import Store
+
+DATABASE = "ORGTRAIL_OUTBOX_DATABASE"
+
+_END_WITHIN_S = 10
+
+
+def relay(
+    *,
+    database: str | None = None,
+    table: str = TABLE,
+    create: bool = False,
+    once: bool = False,
+    batch: int = 500,
+    keep_days: float = 0,
+    lease_seconds: float = 15,
+) -> int:
+    """Deliver events from an outbox table to Kafka until SIGTERM.
+
+    Connects to Kafka as the ORGTRAIL_ settings say. Any number of relays may run: each takes
+    organizations that no other has at that moment. Without --once it always exits with 0.
+
+    Args:
+        database: postgresql://user@host/name or sqlite:///path. Put a URL with a password into
+            ORGTRAIL_OUTBOX_DATABASE, or into a file that ORGTRAIL_OUTBOX_DATABASE_FILE names.
+        table: The outbox table; may be schema.name.
+        create: Create the tables where they are missing, and end.
+        once: End when nothing waits any more; exits with 1 when something failed or was refused.
+        batch: How many events are sent at a time.
+        keep_days: How long delivered rows are kept; 0 deletes them at once.
+        lease_seconds: How long a relay that died holds its organizations up.
+    """
+    from orgtrail.outbox.connect import database as database_of
+    from orgtrail.outbox.store import DatabaseUnavailableError, Store
+
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+    )
+    try:
+        if batch < 1 or lease_seconds < 1 or keep_days < 0:
+            raise SettingsError("--batch and --lease-seconds are at least 1, --keep-days 0")
+        settings = ProducerSettings.load()
+        settings.librdkafka()
+        store = Store(
+            database_of(database or _database(dict(os.environ))),
+            table,
+            settings.topic,
+            lease_s=lease_seconds,
+            keep_s=keep_days * 86_400,
+        )
+    except AuditError as error:
+        return _fail(str(error))
+    if create:
+        from orgtrail.outbox.connect import problem
+
+        try:
+            store.create()
+        except DatabaseUnavailableError as error:
+            return _fail(problem(error))
+        store.close()
+        print(f"{table} is there")
+        return 0
+    return _run(settings, store, once=once, batch=batch, lease_seconds=lease_seconds)
+
+
+def _run(
+    settings: ProducerSettings, store: Store, *, once: bool, batch: int, lease_seconds: float
+) -> int:
+    from orgtrail.delivery.kafka import KafkaClient
+    from orgtrail.outbox.relay import Relay
+
+    try:
+        # Settings that librdkafka refuses are said now, and not again and again by the loop.
+        KafkaClient(settings, lambda _text: None).discard()
+    except AuditError as error:
+        return _fail(str(error))
+    running = Relay(
+        store,
+        partial(KafkaClient, settings),
+        batch=batch,
+        lease_s=lease_seconds,
+        destination=settings.kafka_brokers,
+    )
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        running.stop()
+        signal.alarm(_END_WITHIN_S)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    signal.signal(signal.SIGALRM, _end_now)
+    running.run(once=once)
+    print(f"{running.delivered} delivered, {running.refused} refused", file=sys.stderr)
+    return 1 if once and (running.failed or running.refused) else 0
+
+
+def _end_now(_signal: int, _frame: FrameType | None) -> None:
+    # Something holds the process up, such as a database that does not answer. Nothing is lost:
+    # what was not settled is sent again.
+    print("orgtrail relay: ended without an answer", file=sys.stderr, flush=True)
+    os._exit(0)
+
+
+def _database(environment: dict[str, str]) -> str:
+    if environment.get(DATABASE):
+        return environment[DATABASE]
+    file = environment.get(f"{DATABASE}_FILE")
+    if not file:
+        raise SettingsError(f"--database, {DATABASE} or {DATABASE}_FILE is required")
+    try:
+        return Path(file).read_text("utf-8").strip()
+    except OSError as error:
+        raise SettingsError(f"{DATABASE}_FILE: {error.strerror}") from None
+
+
+def _fail(problem: str) -> int:
+    print(f"orgtrail relay: {problem}", file=sys.stderr)
+    return 1

@@ -1,0 +1,127 @@
+"""``Outbox``: an event that is there exactly when the caller's transaction is committed."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterable, Mapping
+from copy import copy
+from datetime import datetime
+from typing import Any
+
+from orgtrail.envelope import Envelope, headers, seal
+from orgtrail.event import Actor, Change, Context, Event, Target
+from orgtrail.outbox.insert import Row, insert
+from orgtrail.outbox.table import TABLE, statements
+from orgtrail.producer import AuditProducer, BeforeSend
+from orgtrail.settings import ProducerSettings
+from orgtrail.text import Text
+
+
+class Outbox:
+    """Inserts events into the outbox table, within the caller's transaction.
+
+    Nothing is sent from here: ``orgtrail relay`` does that, in a process of its own. Safe to share
+    between threads, and to be made before a fork.
+    """
+
+    def __init__(
+        self,
+        settings: ProducerSettings | None = None,
+        *,
+        table: str = TABLE,
+        before_send: BeforeSend | None = None,
+    ) -> None:
+        """``settings`` and ``before_send`` are those of ``AuditProducer``.
+
+        Raises:
+            SettingsError: a setting or the table's name cannot be used.
+        """
+        settings = settings or ProducerSettings.load()
+        statements("postgresql", table)
+        self._table = table
+        self._topic = settings.topic
+        self._checker = _Checker(settings, before_send=before_send)
+
+    def emit(
+        self,
+        connection: Any,
+        event: str,
+        *,
+        org_id: Text | Iterable[Text] = None,
+        actor: Actor | None = None,
+        impersonator: Actor | None = None,
+        targets: Iterable[Target] | Target | None = (),
+        changes: Iterable[Change] | Change | None = (),
+        context: Context | None = None,
+        outcome: str = "success",
+        metadata: Mapping[str, Text] | None = None,
+        event_id: uuid.UUID | str | None = None,
+        occurred_at: datetime | None = None,
+        traceparent: str | None = None,
+    ) -> str:
+        """Insert one event in the transaction of ``connection``; its id is returned.
+
+        The event is delivered once the caller commits, and never if the caller rolls back. It is
+        checked, completed and redacted as ``AuditProducer.emit`` does. ``connection`` is a
+        connection or cursor of sqlite3, psycopg or psycopg2, Django's connection, or a Connection
+        or Session of SQLAlchemy.
+
+        Raises:
+            InvalidEventError: the caller made a mistake; the error names the field.
+            Exception: the database's own error: the transaction is the caller's to roll back.
+        """
+        # A copy for each call, so that threads do not share what it collects.
+        checker = copy(self._checker)
+        checker.collected = []
+        identity = checker.emit(
+            event,
+            org_id=org_id,
+            actor=actor,
+            impersonator=impersonator,
+            targets=targets,
+            changes=changes,
+            context=context,
+            outcome=outcome,
+            metadata=metadata,
+            event_id=event_id,
+            occurred_at=occurred_at,
+            traceparent=traceparent,
+        )
+        if checker.collected:
+            insert(connection, self._table, [_row(self._topic, one) for one in checker.collected])
+        return identity
+
+
+class _Checker(AuditProducer):
+    """A producer that keeps its records instead of sending them."""
+
+    collected: list[Envelope]
+
+    def _begin(self) -> Any:
+        # In place of the engine that would send them; asked for at each emit, since none is kept.
+        return _Collector(self.collected)
+
+
+class _Collector:
+    def __init__(self, collected: list[Envelope]) -> None:
+        self.pid = os.getpid()
+        self._collected = collected
+
+    def put(self, events: list[Event], traceparent: str, _tell: object) -> bool:
+        self._collected += [seal(event, 0, 0, traceparent) for event in events]
+        return True
+
+
+def _row(topic: str, envelope: Envelope) -> Row:
+    sent = dict(headers(envelope))
+    return {
+        "id": envelope.event_id,
+        "aggregatetype": topic,
+        "aggregateid": envelope.key,
+        "type": envelope.event,
+        "payload": envelope.value,
+        "ce_source": sent["ce_source"].decode(),
+        "ce_time": sent["ce_time"].decode(),
+        "traceparent": envelope.traceparent or None,
+    }

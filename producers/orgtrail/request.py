@@ -1,0 +1,74 @@
+"""A request made a scope: what the middlewares of all frameworks share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from orgtrail.proxies import NOBODY, Networks, client_address
+from orgtrail.scope import Asked, Scope
+from orgtrail.traceparent import validated
+
+Ask = Callable[[Any], Any]
+"""A function of the service: it gets the request and tells who acts, or in which organization."""
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+REQUEST_ID_HEADER = "x-request-id"
+
+
+class Requests:
+    """How requests become scopes, as a middleware was told to.
+
+    ``actor`` and ``org_id`` are called at each ``emit``, with the framework's request.
+    """
+
+    def __init__(
+        self,
+        actor: Ask | None = None,
+        org_id: Ask | None = None,
+        trusted_proxies: str | Iterable[str] | Networks | None = None,
+        request_id_header: str = REQUEST_ID_HEADER,
+    ) -> None:
+        self.request_id_header = request_id_header.lower().encode("latin-1")
+        self._actor = actor
+        self._org_id = org_id
+        if isinstance(trusted_proxies, Networks):
+            self._trusted = trusted_proxies
+        else:
+            self._trusted = Networks(trusted_proxies) if trusted_proxies else NOBODY
+
+    def scope(self, peer: str, headers: Headers, request: Callable[[], Any]) -> Scope:
+        """The scope of a request, from lower-case headers; ``request`` makes what is asked about.
+
+        Of a header that comes twice the first counts, of ``traceparent`` none does.
+        """
+        user_agent: bytes | None = None
+        request_id: bytes | None = None
+        traceparents: list[bytes] = []
+        for name, value in headers:
+            if name == b"user-agent":
+                user_agent = value if user_agent is None else user_agent
+            elif name == b"traceparent":
+                traceparents.append(value)
+            elif name == self.request_id_header:
+                request_id = value if request_id is None else request_id
+        traceparent, trace_id = validated(traceparents[0] if len(traceparents) == 1 else None)
+        return Scope(
+            actor=None if self._actor is None else Asked(self._actor, request),
+            org_id=None if self._org_id is None else Asked(self._org_id, request),
+            ip=client_address(peer, headers, self._trusted),
+            user_agent=_text(user_agent),
+            request_id=_text(request_id),
+            traceparent=traceparent,
+            trace_id=trace_id,
+        )
+
+
+def _text(value: bytes | None) -> str:
+    if not value:
+        return ""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

@@ -1,0 +1,104 @@
+"""The scope of each request for any WSGI application; ``orgtrail.flask`` and ``django`` use less.
+
+``application = AuditMiddleware(application, actor=lambda environ: environ["app.user"])``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from orgtrail.proxies import Networks
+from orgtrail.request import REQUEST_ID_HEADER, Ask, Requests
+from orgtrail.scope import Scope, enter, leave
+
+Environ = dict[str, Any]
+WsgiApp = Callable[[Any, Any], Iterable[bytes]]
+
+
+class AuditMiddleware:
+    """Gives each request its scope, until the server has closed the response.
+
+    ``actor`` and ``org_id`` get the WSGI environment at each ``emit``; an error in them is logged
+    once and stops nothing. ``trusted_proxies`` are networks (``orgtrail.proxies``).
+
+    Raises:
+        SettingsError: ``trusted_proxies`` is not a list of networks.
+    """
+
+    def __init__(
+        self,
+        app: WsgiApp,
+        *,
+        actor: Ask | None = None,
+        org_id: Ask | None = None,
+        trusted_proxies: str | Iterable[str] | Networks | None = None,
+        request_id_header: str = REQUEST_ID_HEADER,
+    ) -> None:
+        self.app = app
+        self._requests = Requests(actor, org_id, trusted_proxies, request_id_header)
+
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """Run the application, and later its response, within the scope of this request."""
+        scope = scope_of(self._requests, environ, lambda: environ)
+        token = enter(scope)
+        try:
+            response = self.app(environ, start_response)
+        finally:
+            leave(token)
+        wrapper = environ.get("wsgi.file_wrapper")
+        if isinstance(response, list | tuple) or (
+            isinstance(wrapper, type) and isinstance(response, wrapper)
+        ):
+            # Nothing of the application runs any more, and servers send these two forms faster.
+            return response
+        return _Response(response, scope)
+
+
+def scope_of(requests: Requests, environ: Environ, request: Callable[[], Any]) -> Scope:
+    """The scope of a request from its WSGI environment."""
+    requested = f"HTTP_{requests.request_id_header.decode('latin-1').upper().replace('-', '_')}"
+    names = (
+        (b"user-agent", "HTTP_USER_AGENT"),
+        (b"traceparent", "HTTP_TRACEPARENT"),
+        (b"x-forwarded-for", "HTTP_X_FORWARDED_FOR"),
+        (b"forwarded", "HTTP_FORWARDED"),
+        (requests.request_id_header, requested),
+    )
+    headers = [
+        # PEP 3333: the bytes of the header, each as the character of its number.
+        (name, str(environ[key]).encode("latin-1", "replace"))
+        for name, key in names
+        if key in environ
+    ]
+    return requests.scope(str(environ.get("REMOTE_ADDR") or ""), headers, request)
+
+
+class _Response:
+    """The response of an application, each of whose steps runs within the scope of its request."""
+
+    def __init__(self, response: Iterable[bytes], scope: Scope) -> None:
+        self._response = response
+        self._scope = scope
+        self._parts: Iterator[bytes] | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        token = enter(self._scope)
+        try:
+            if self._parts is None:
+                self._parts = iter(self._response)
+            return next(self._parts)
+        finally:
+            leave(token)
+
+    def close(self) -> None:
+        close = getattr(self._response, "close", None)
+        if close is not None:
+            token = enter(self._scope)
+            try:
+                close()
+            finally:
+                leave(token)

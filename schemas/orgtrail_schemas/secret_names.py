@@ -1,0 +1,55 @@
+"""Whether a name means a secret, under any spelling: ``newPassword``, ``x-api-key``.
+
+The table of secrets is ``[fields]`` of ``catalogue.toml``. The SDK and the consumer ask the same
+question here, so that a value is redacted by both or by neither.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+# A word begins at a capital after a small letter or digit, and after anything that is no letter or
+# digit: newPassword, x-api-key, user.password[0].
+_WORDS = re.compile(r"[^\W_]+", re.UNICODE)
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+# Shorter names are parts of ordinary words ("pin" of "shipping"): they count as whole words alone.
+_JOINED_LENGTH = 6
+
+
+def words(name: str) -> tuple[str, ...]:
+    """The words of a name in lower case: ``("new", "password")`` for ``newPassword``."""
+    return tuple(w.casefold() for w in _WORDS.findall(_CAMEL.sub(" ", name)))
+
+
+def normal(name: str) -> str:
+    """The name without case and separators: ``apikey`` for ``api-key``, ``apiKey``, ``API_KEY``."""
+    return "".join(words(name))
+
+
+class SecretNames:
+    """A set of secret names that answers for every spelling of them."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        """``names`` are written in snake case, as the catalogue has them."""
+        secrets = [words(name) for name in names]
+        self._joined = {"".join(secret) for secret in secrets}
+        self._parts = tuple(text for text in self._joined if len(text) >= _JOINED_LENGTH)
+        self._longest = max((len(secret) for secret in secrets), default=0)
+
+    def same(self, name: str) -> bool:
+        """Whether the name, or its last part after a dot, is one of them in another spelling."""
+        return normal(name) in self._joined or normal(name.rpartition(".")[2]) in self._joined
+
+    def contained(self, name: str) -> bool:
+        """Whether one of them stands anywhere within the name, as in ``db_password_2``."""
+        found = words(name)
+        # Plural of a word is the word: tokens, passwords.
+        singular = tuple(w[:-1] if w.endswith("s") else w for w in found)
+        for sequence in (found, singular):
+            for start in range(len(sequence)):
+                for end in range(start + 1, min(start + self._longest, len(sequence)) + 1):
+                    if "".join(sequence[start:end]) in self._joined:
+                        return True
+        joined = "".join(found)
+        return any(part in joined for part in self._parts)

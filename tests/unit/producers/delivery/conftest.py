@@ -1,0 +1,43 @@
+"""A mock broker in another process, and producers that use it."""
+
+from __future__ import annotations
+
+import pytest
+from tests.support.mock_broker import MockBroker
+
+from orgtrail import Actor, AuditProducer, ProducerSettings
+
+ALICE = Actor(id="u-1", email="alice@acme.example")
+NOWHERE = "127.0.0.1:1"
+
+
+def emit(producer, org="acme", **more):
+    return producer.emit("user.login", org_id=org, actor=ALICE, **more)
+
+
+@pytest.fixture
+def broker():
+    made = MockBroker()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Make producers over one spool; all of them are closed at the end."""
+    made = []
+
+    def make(brokers=NOWHERE, *, on_delivery=None, before_send=None, **settings):
+        given = {"kafka_brokers": brokers, "spool_dir": tmp_path / "spool"} | settings
+        producer = AuditProducer(
+            ProducerSettings.load(**given), on_delivery=on_delivery, before_send=before_send
+        )
+        made.append(producer)
+        return producer
+
+    yield make
+    for producer in made:
+        try:
+            producer.close(0.2)
+        except Exception:  # noqa: BLE001
+            pass
