@@ -59,7 +59,7 @@ def load(carried: Any) -> Scope | None:
     return Scope(
         actor=_person("actor", get),
         impersonator=_person("impersonator", get),
-        org_id=org_id ,
+        org_id=org_id if ORG_ID.fullmatch(org_id) else None,
         traceparent=traceparent,
         trace_id=trace_id,
         **{field: get(field) for field in _ORIGIN},

@@ -28,11 +28,8 @@ def init(app: Celery) -> None:  # noqa: ARG001
 
 def _send(headers: dict[str, Any] | None = None, **_more: Any) -> None:
     scope = current()
-    if headers is not None:
-        # A task that is sent again by one without a scope must not keep the one it came with.
-        headers.pop(carrier.KEY, None)
-        if scope is not None:
-            headers[carrier.KEY] = carrier.dump(scope)
+    if headers is not None and scope is not None:
+        headers[carrier.KEY] = carrier.dump(scope)
 
 
 def _begin(task: Any = None, **_more: Any) -> None:

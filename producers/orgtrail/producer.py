@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from msgspec.structs import replace
 
+from orgtrail.delivery.real_threads import Threads
 from orgtrail.delivery.report import Delivery, OnDelivery
 from orgtrail.errors import (
     AuditError,
@@ -311,6 +312,9 @@ class AuditProducer:
             # Closed by another thread in this moment: the next engine takes it.
             self._engines.pop(engine.pid, None)
             engine = self._begin()
+        if engine.threads is Threads.AFTER_FORK:
+            # No thread will come here: the lane is left to the workers.
+            self.close(0)
 
     def _begin(self) -> Engine:
         from orgtrail.delivery.engine import Engine

@@ -16,6 +16,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from orgtrail.errors import SettingsError
 from orgtrail.text import address
@@ -57,13 +58,18 @@ class Networks:
                 self.forwarded = True
             else:
                 self._networks.append(_network(part))
+        # The same few proxies and clients come again and again; a hop is short, so this is small.
+        self._found = lru_cache(4_096)(self._find)
 
     def __contains__(self, hop: str) -> bool:
         """Whether an address (in its canonical form; empty for a Unix socket) is trusted."""
         if not hop:
             return self.unix
-        if not self._networks:
+        if not self._networks or len(hop) > _LONGEST_HOP:
             return False
+        return self._found(hop)
+
+    def _find(self, hop: str) -> bool:
         try:
             found = ipaddress.ip_address(hop)
         except ValueError:
@@ -112,7 +118,9 @@ def _network(part: str) -> _Network:
 def _canonical(hop: str) -> str:
     if len(hop) > _LONGEST_HOP:
         return ""
-    return address(_HIDDEN_PORT.sub("", hop)) or ""
+    if ":_" in hop:
+        hop = _HIDDEN_PORT.sub("", hop)
+    return address(hop) or ""
 
 
 def _hops(headers: Iterable[tuple[bytes, bytes]], forwarded_only: bool) -> Iterator[str]:

@@ -18,7 +18,7 @@ from orgtrail.delivery.journal import Journal
 from orgtrail.delivery.kafka import KafkaClient
 from orgtrail.delivery.lane import Position
 from orgtrail.delivery.queue import Queue
-from orgtrail.delivery.real_threads import pause, threads_can_start
+from orgtrail.delivery.real_threads import Threads, pause, threads
 from orgtrail.delivery.report import OnDelivery
 from orgtrail.delivery.sender import Sender
 from orgtrail.delivery.status import Counter, Counters, Notices
@@ -36,6 +36,7 @@ class Engine:
 
     def __init__(self, settings: ProducerSettings, on_delivery: OnDelivery | None) -> None:
         self.pid = os.getpid()
+        self.threads = Threads.YES
         self._settings = settings
         self._notices = Notices(time.monotonic)
         self._tickets = count(1).__next__
@@ -68,7 +69,10 @@ class Engine:
 
     def start(self) -> None:
         """Start the threads."""
-        if not threads_can_start():
+        self.threads = threads()
+        if self.threads is Threads.AFTER_FORK:
+            return
+        if self.threads is Threads.NO:
             self._notices.say(
                 logging.ERROR,
                 "no_threads",
@@ -190,7 +194,8 @@ class Engine:
     def close(self, seconds: float) -> int:
         """Deliver what can be within so many seconds; how many events are lost with the memory."""
         deadline = time.monotonic() + seconds
-        self.flush(seconds)
+        if self.threads is Threads.YES:
+            self.flush(seconds)
         left = self._journal.seal(_LAST_WORDS_S)
         self._syncing.stop(0)
         stopped = self._sending.stop(max(_LAST_WORDS_S, deadline - time.monotonic()))
@@ -204,7 +209,7 @@ class Engine:
         self._sender.stop()
         if empty:
             self._own.tidy()
-        else:
+        elif self.threads is not Threads.AFTER_FORK:
             self._say_what_waits(lost)
         self._journal.leave(empty=empty)
         self._own.close()

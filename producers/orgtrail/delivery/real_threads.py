@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _thread
 import sys
+from enum import Enum
 from typing import Any
 
 
@@ -29,7 +30,31 @@ def pause(seconds: float) -> None:
     lock.acquire(timeout=seconds)
 
 
-def threads_can_start() -> bool:
-    """Whether this process can have threads at all: uWSGI without ``--enable-threads`` has none."""
-    uwsgi = sys.modules.get("uwsgi")
-    return uwsgi is None or bool(uwsgi.opt.get("enable-threads") or uwsgi.opt.get("threads"))
+class Threads(Enum):
+    """Whether this process can have threads."""
+
+    YES = "yes"
+    NO = "no"
+    AFTER_FORK = "after a fork"
+
+
+def threads() -> Threads:
+    """Whether threads can be started here and now.
+
+    uWSGI without ``--enable-threads`` runs none. Its master must not have one when it forks: the
+    child would wait for an interpreter lock that a thread of the parent held, for ever, since uWSGI
+    forks without telling Python.
+    """
+    uwsgi: Any = sys.modules.get("uwsgi")
+    if uwsgi is None:
+        return Threads.YES
+    options = {_text(name) for name in uwsgi.opt}
+    if not options & {"enable-threads", "threads"}:
+        return Threads.NO
+    if uwsgi.worker_id() == 0 and uwsgi.mule_id() == 0 and "master" in options:
+        return Threads.AFTER_FORK
+    return Threads.YES
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else name

@@ -107,6 +107,9 @@ def _run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     signal.signal(signal.SIGALRM, _end_now)
+    logging.getLogger("orgtrail").info(
+        "delivering from the outbox to %s at Kafka %s", settings.topic, settings.kafka_brokers
+    )
     running.run(once=once)
     print(f"{running.delivered} delivered, {running.refused} refused", file=sys.stderr)
     return 1 if once and (running.failed or running.refused) else 0

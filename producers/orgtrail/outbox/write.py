@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Iterable, Mapping
 from copy import copy
 from datetime import datetime
 from typing import Any
 
+from orgtrail import producer
+from orgtrail.delivery.report import OnDelivery
 from orgtrail.envelope import Envelope, headers, seal
 from orgtrail.event import Actor, Change, Context, Event, Target
 from orgtrail.outbox.insert import Row, insert
@@ -98,19 +99,14 @@ class _Checker(AuditProducer):
 
     collected: list[Envelope]
 
-    def _begin(self) -> Any:
-        # In place of the engine that would send them; asked for at each emit, since none is kept.
-        return _Collector(self.collected)
+    def _load(self) -> None:
+        """Nothing is sent, so the client for Kafka is not needed."""
 
-
-class _Collector:
-    def __init__(self, collected: list[Envelope]) -> None:
-        self.pid = os.getpid()
-        self._collected = collected
-
-    def put(self, events: list[Event], traceparent: str, _tell: object) -> bool:
-        self._collected += [seal(event, 0, 0, traceparent) for event in events]
-        return True
+    def _take(self, events: list[Event], traceparent: str, tell: OnDelivery | None) -> None:
+        if producer._sink is not None or self._settings.disabled:
+            super()._take(events, traceparent, tell)
+        else:
+            self.collected = [seal(event, 0, 0, traceparent) for event in events]
 
 
 def _row(topic: str, envelope: Envelope) -> Row:

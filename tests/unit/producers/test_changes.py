@@ -76,6 +76,13 @@ def test_a_snapshot_keeps_the_state_before(kind):
     assert diff(snapshot(user), user) == []
 
 
+def test_a_snapshot_shares_no_bytes():
+    row = {"key": bytearray(b"a")}
+    before = snapshot(row)
+    row["key"][0] = ord("b")
+    assert pairs(diff(before, row)) == {"key": ("a", "b")}
+
+
 def test_a_snapshot_shows_no_value_and_can_be_sent_to_another_process():
     before = snapshot(made(dict, name="hunter2"))
     assert "hunter2" not in repr(before)
@@ -121,7 +128,8 @@ def test_a_partial_update_names_its_own_fields():
 def test_a_field_that_neither_object_has_is_a_mistake(argument):
     with pytest.raises(InvalidEventError, match="neither object has a field roel"):
         diff(DataUser(), DataUser(), **argument)
-    assert diff({}, {}, **argument) == []
+    # A mapping may lack a key today.
+    assert diff({"a": 1}, {"a": 1}, **argument) == []
 
 
 def test_a_missing_key_is_none():

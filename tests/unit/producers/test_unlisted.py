@@ -59,3 +59,15 @@ def test_threads_warn_once(caplog):
     for thread in threads:
         thread.join()
     assert len(caplog.records) == 1
+
+
+def test_two_threads_that_look_before_either_warns(caplog):
+    class Unseen(dict):
+        def __contains__(self, _event):
+            return False
+
+    warnings = UnlistedWarnings()
+    warnings._seen = Unseen()
+    warnings.warn_once("user.logn")
+    warnings.warn_once("user.logn")
+    assert len(caplog.records) == 1

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from orgtrail import emit
+from orgtrail import emit, scope
 from orgtrail.asgi import AuditMiddleware, Connection
 
 
@@ -19,7 +19,7 @@ async def call(app, **scope):
 
 
 async def test_without_a_framework(events, monkeypatch):
-    monkeypatch.delitem(sys.modules, "starlette.requests")
+    monkeypatch.delitem(sys.modules, "starlette.requests", raising=False)
 
     async def app(scope, _receive, _send):
         scope["state"]["who"] = "u-1"
@@ -36,6 +36,7 @@ async def test_without_a_framework(events, monkeypatch):
     await call(middleware, headers=[(b"x-which", b"state")])
     await call(middleware, headers=[(b"x-which", b"user")])
     assert [event.actor.id for event in events] == ["u-1", "u-2"]
+    assert scope.current() is None
 
 
 async def test_a_repeated_header_counts_once_and_a_repeated_traceparent_not_at_all(events):

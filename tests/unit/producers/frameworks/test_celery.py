@@ -6,7 +6,7 @@ from celery.contrib.testing.worker import start_worker
 
 import orgtrail.celery
 from orgtrail import Actor, carrier, emit
-from orgtrail.scope import audit_scope, current
+from orgtrail.scope import Scope, audit_scope, current
 
 ALICE = {
     "actor": Actor(id="u-1", email="alice@acme.example"),
@@ -114,6 +114,14 @@ def test_chains_groups_chords_and_tasks_of_tasks_keep_it(app, worker, events):
     assert set(people(events)) == {HER}
 
 
+def test_a_message_that_is_sent_again_keeps_it(app, worker, events):
+    carried = carrier.dump(Scope(**ALICE))
+    app.send_task("record", headers={carrier.KEY: carried}).get(timeout=20)
+    with audit_scope(actor=Actor(id="u-2"), org_id="globex"):
+        app.send_task("record", headers={carrier.KEY: carried}).get(timeout=20)
+    assert people(events) == [HER, ("u-2", "globex", "")]
+
+
 @pytest.mark.parametrize("junk", ["x", 5, {"v": "9"}, {"v": "1", "actor.type": 7}, ["v"]])
 def test_junk_in_the_header_is_ignored(app, worker, junk):
     sent = app.send_task("whose", headers={carrier.KEY: junk})
@@ -125,6 +133,18 @@ def eager(app):
     app.conf.task_always_eager = True
     yield
     app.conf.task_always_eager = False
+
+
+def test_a_task_leaves_its_scope(app):
+    """A thread of a worker does other things between two tasks."""
+    task = app.tasks["whose"]
+    task.push_request(**{carrier.KEY: carrier.dump(Scope(**ALICE))})
+    signals.task_prerun.send(sender=task, task=task)
+    assert current().request_id == "req-1"
+    signals.task_postrun.send(sender=task, task=task)
+    signals.task_postrun.send(sender=task, task=task)
+    assert current() is None
+    task.pop_request()
 
 
 def test_eager_tasks_run_within_the_request(app, events, eager):

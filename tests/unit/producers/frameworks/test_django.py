@@ -44,7 +44,7 @@ if not settings.configured:
     django.setup()
 
 from django.core.management import call_command  # noqa: E402
-from django.test import AsyncClient, Client, override_settings  # noqa: E402
+from django.test import AsyncClient, Client, RequestFactory, override_settings  # noqa: E402
 
 
 def record(reason="call"):
@@ -169,6 +169,13 @@ def test_the_middleware_does_not_look_at_the_user_of_requests_that_emit_nothing(
     answer = client.get("/file/")
     assert b"".join(answer.streaming_content) == b"file"
     assert "Vary" not in answer.headers
+
+
+def test_a_file_stays_one_that_servers_send_faster():
+    from orgtrail.django import AuditMiddleware
+
+    answer = AuditMiddleware(file)(RequestFactory().get("/"))
+    assert answer.file_to_stream is not None
 
 
 def test_a_user_that_a_view_sets(events):

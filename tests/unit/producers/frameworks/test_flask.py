@@ -19,7 +19,7 @@ def service(**options):
     @app.before_request
     def sign_in():
         if "X-User" in request.headers:
-            g.user = {"id": request.headers["X-User"]}
+            g.user = request.user = {"id": request.headers["X-User"]}
 
     orgtrail.flask.init(app, org_id=lambda r: r.headers.get("X-Org", "acme"), **options)
     return app
@@ -28,6 +28,7 @@ def service(**options):
 ACTORS = {
     "a function of g": lambda _request: g.user,
     "a function of the request": lambda r: {"id": r.headers["X-User"]},
+    "what the request was given": lambda r: r.user,
     "a proxy": LocalProxy(lambda: g.user),
 }
 
