@@ -48,7 +48,7 @@ class AuditMiddleware:
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Run the application within the scope of this request."""
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         # A middleware further in may hand on a copy of the ASGI scope; this makes all of them share

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
+from orgtrail.asked import Asked
 from orgtrail.proxies import NOBODY, Networks, client_address
-from orgtrail.scope import Asked, Scope
+from orgtrail.scope import Scope
 from orgtrail.traceparent import validated
 
 Ask = Callable[[Any], Any]
@@ -57,7 +59,7 @@ class Requests:
         return Scope(
             actor=None if self._actor is None else Asked(self._actor, request),
             org_id=None if self._org_id is None else Asked(self._org_id, request),
-            ip=client_address(peer, headers, self._trusted),
+            ip=partial(client_address, peer, headers, self._trusted),
             user_agent=_text(user_agent),
             request_id=_text(request_id),
             traceparent=traceparent,

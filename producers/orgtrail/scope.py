@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+from orgtrail.asked import ask
 from orgtrail.event import Actor, Context
 from orgtrail.people import actor_of
 from orgtrail.text import Text
-
-_log = logging.getLogger("orgtrail")
-_reported: set[str] = set()
-_MOST_REPORTED = 1_000
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,9 +35,9 @@ class Scope:
 
     __slots__ = (
         "_impersonator",
+        "_ip",
         "_org_id",
         "actor",
-        "ip",
         "request_id",
         "session_id",
         "trace_id",
@@ -55,7 +51,7 @@ class Scope:
         actor: Any = None,
         impersonator: Any = None,
         org_id: str | Callable[[], Any] | None = None,
-        ip: Text = "",
+        ip: Text | Callable[[], str] = "",
         user_agent: Text = "",
         request_id: Text = "",
         session_id: Text = "",
@@ -65,7 +61,7 @@ class Scope:
         self.actor: Any = actor
         self._impersonator = impersonator
         self._org_id = org_id
-        self.ip = ip
+        self._ip = ip
         self.user_agent = user_agent
         self.request_id = request_id
         self.session_id = session_id
@@ -77,13 +73,13 @@ class Scope:
         actor = self.actor
         if actor is None or type(actor) is Actor:
             return actor
-        return _ask(actor, _person, UNKNOWN)
+        return ask(actor, _person, UNKNOWN)
 
     @property
     def impersonator(self) -> Actor | None:
         """Who acts in the actor's place, as far as it is known now."""
         impersonator = self._impersonator
-        return None if impersonator is None else _ask(impersonator, _person, None)
+        return None if impersonator is None else ask(impersonator, _person, None)
 
     @impersonator.setter
     def impersonator(self, value: Any) -> None:
@@ -93,11 +89,22 @@ class Scope:
     def org_id(self) -> Any:
         """The organization, as far as it is known now."""
         org_id = self._org_id
-        return _ask(org_id, _value, None) if callable(org_id) else org_id
+        return ask(org_id, _value, None) if callable(org_id) else org_id
 
     @org_id.setter
     def org_id(self, value: str | Callable[[], Any] | None) -> None:
         self._org_id = value
+
+    @property
+    def ip(self) -> Any:
+        """The address of the client; a function for it is called once, when it is needed."""
+        if callable(self._ip):
+            self._ip = self._ip()
+        return self._ip
+
+    @ip.setter
+    def ip(self, value: Text) -> None:
+        self._ip = value
 
     def where(self) -> Context:
         """Where the request came from."""
@@ -200,23 +207,6 @@ def bind(function: Callable[P, R]) -> Callable[P, R]:
     return bound
 
 
-class Asked:
-    """A function of the service that is asked about a request when an event is emitted.
-
-    ``of`` makes its argument; it is not called for requests that emit nothing.
-    """
-
-    __slots__ = ("function", "of")
-
-    def __init__(self, function: Callable[[Any], Any], of: Callable[[], Any]) -> None:
-        self.function = function
-        self.of = of
-
-    def __call__(self) -> Any:
-        """What the function tells about this request."""
-        return self.function(self.of())
-
-
 def _person(value: Any) -> Actor | None:
     # A LocalProxy of Werkzeug stands for a user, though it can be called.
     asked = callable(value) and not hasattr(type(value), "_get_current_object")
@@ -225,32 +215,3 @@ def _person(value: Any) -> Actor | None:
 
 def _value(function: Callable[[], Any]) -> Any:
     return function()
-
-
-def _ask(value: Any, how: Callable[[Any], R | None], otherwise: R | None) -> R | None:
-    """What a function of the service says; its errors neither stop a request nor an event."""
-    try:
-        return how(value)
-    except Exception as error:
-        report_once(value.function if type(value) is Asked else value, error)
-        return otherwise
-
-
-def report_once(function: Any, error: Exception) -> None:
-    """Log that a function failed, the first time: its name, and no value of the request."""
-    named = function if inspect.isroutine(function) else type(function)
-    where = f"{named.__module__}.{named.__qualname__}"
-    kind = type(error).__name__
-    if f"{where} {kind}" not in _reported and len(_reported) < _MOST_REPORTED:
-        _reported.add(f"{where} {kind}")
-        at = error.__traceback__
-        while at is not None and at.tb_next is not None:
-            at = at.tb_next
-        place = f"{at.tb_frame.f_code.co_filename}:{at.tb_lineno}" if at is not None else "?"
-        _log.error(
-            "scope_function_failed: %s raised %s at %s; events go without what it tells"
-            " (further failures of this kind are not logged)",
-            where,
-            kind,
-            place,
-        )

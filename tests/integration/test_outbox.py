@@ -1,5 +1,6 @@
 """The outbox on a real PostgreSQL; ``orgtrail relay`` killed again and again."""
 
+import json
 import random
 import re
 import signal
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.support.hurt_relay import STEPS
 from tests.support.outbox_suite import TOPIC, StoreSuite
 from tests.support.postgres import Postgres
 from tests.support.running import eventually, without_readings
+from tests.support.snippets import PAGE, snippet
 
 from orgtrail import Actor, ProducerSettings
 from orgtrail.delivery.kafka import KafkaClient
@@ -79,6 +81,12 @@ def login(outbox, connection, org="acme", **more):
     return outbox.emit(connection, "user.login", org_id=org, actor=ALICE, **more)
 
 
+def make_member(connection):
+    connection.execute("DROP TABLE IF EXISTS member; CREATE TABLE member (id text, role text)")
+    connection.execute("INSERT INTO member VALUES ('u-2', 'member')")
+    connection.commit()
+
+
 def left(url):
     with psycopg.connect(url) as connection:
         return connection.execute(f"SELECT count(*) FROM {TABLE}").fetchone()[0]
@@ -97,7 +105,7 @@ class TestStore(StoreSuite):
         assert time.monotonic() - before < 2
         connection.rollback()
 
-    def test_a_million_waiting_rows_do_not_make_polling_slow(self, store, emit, connection):
+    def test_a_hundred_thousand_waiting_rows_do_not_make_polling_slow(self, store, emit, connection):
         emit("a", "b")
         connection.execute(
             f"INSERT INTO {TABLE} (id, aggregatetype, aggregateid, type, payload, ce_source,"
@@ -138,25 +146,55 @@ def test_drivers(url, driver, of):
     assert left(url) == 2
 
 
-def test_django(url, postgres):
-    from django.conf import settings
-
-    if not settings.configured:
-        settings.configure()
-    from django.db.backends.postgresql.base import DatabaseWrapper
-
-    connection = DatabaseWrapper(
-        {"NAME": "postgres", "USER": "postgres", "PASSWORD": "", "HOST": "127.0.0.1",
-         "PORT": postgres.port, "AUTOCOMMIT": True, "ATOMIC_REQUESTS": False, "CONN_MAX_AGE": 0,
-         "CONN_HEALTH_CHECKS": False, "OPTIONS": {}, "TIME_ZONE": None, "TEST": {}}
+def test_django(url, connection):
+    make_member(connection)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.support.django_outbox", url],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    connection.set_autocommit(False)
-    login(Outbox(), connection)
-    connection.rollback()
-    login(Outbox(), connection)
-    connection.commit()
-    connection.close()
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["counts"], found["quiet"], len(found["logged"])) == ([0, 1, 3], 0, 1)
+
+
+def test_the_documents_snippets_run(url, connection):
+    make_member(connection)
+    given = {"psycopg": psycopg, "url": url, "Actor": Actor, "outbox": Outbox()}
+    exec(snippet("psycopg"), given)
     assert left(url) == 1
+    assert connection.execute("SELECT role FROM member").fetchall() == [("admin",)]
+
+
+def test_the_documents_grants_and_monitoring_query_work(url, connection, database):
+    """The roles may do what they need with the grants that the documents name."""
+    connection.execute(
+        "DROP ROLE IF EXISTS service; DROP ROLE IF EXISTS relay;"
+        "CREATE ROLE service LOGIN; CREATE ROLE relay LOGIN;"
+        f"GRANT INSERT ON {TABLE} TO service; GRANT SELECT, UPDATE, DELETE ON {TABLE} TO relay;"
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON {TABLE}_lease TO relay"
+    )
+    connection.commit()
+    relay = database_of(url.replace("postgres@", "relay@"))
+    for keep in (0, 5):
+        with psycopg.connect(url.replace("postgres@", "service@")) as service:
+            login(Outbox(), service)
+            login(Outbox(), service)
+        store = Store(relay, TABLE, TOPIC, lease_s=15, keep_s=keep)
+        first, second = store.take(5)
+        store.settle([first.position], {second.position: "no"})
+        store.extend()
+        store.clean()
+        store.other_topic()
+        store.close()
+    (query,) = re.findall(r"```sql\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    assert connection.execute(query).fetchone()[:2] == (0, 2)
+    connection.execute(f"UPDATE {TABLE} SET refused = NULL")
+    login(Outbox(), connection)
+    found = connection.execute(query).fetchone()
+    assert found[:2] == (3, 0)
+    assert 0 <= found[2] < 60
+    connection.rollback()
+    connection.execute("DROP OWNED BY service, relay; DROP ROLE service; DROP ROLE relay")
 
 
 @pytest.mark.parametrize("driver", [psycopg, psycopg2])
@@ -217,7 +255,9 @@ class Topic:
     """What arrives in the topic from now on."""
 
     def __init__(self, brokers):
-        self._consumer = Consumer({"bootstrap.servers": brokers, "group.id": "outbox-test", "log_level": 0})
+        self._consumer = Consumer(
+            {"bootstrap.servers": brokers, "group.id": "outbox-test", "log_level": 0}
+        )
         places = self._consumer.list_topics(TOPIC).topics[TOPIC].partitions
         self._from = {
             n: self._consumer.get_watermark_offsets(TopicPartition(TOPIC, n))[1] for n in places
@@ -259,7 +299,9 @@ class Writers:
         self._locks = {org: threading.Lock() for org in orgs}
         self._stopped = threading.Event()
         self._failures = []
-        self._threads = [threading.Thread(target=self._guarded, args=(url,)) for _ in range(threads)]
+        self._threads = [
+            threading.Thread(target=self._guarded, args=(url,)) for _ in range(threads)
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -304,9 +346,10 @@ def start(running, url, **environment):
 
 
 def start_to_die(running, url):
-    """One that kills itself somewhere in its work, or waits to be killed at any moment."""
-    step = random.choice([*STEPS, None])
-    return start(running, url, **({"HURT": f"{step}:{random.randint(1, 20)}"} if step else {}))
+    """One that kills itself at a step of its work, or one to be killed at any moment."""
+    step = random.choice([*STEPS, None, None, None])
+    hurt = {"HURT": f"{step}:{random.randint(1, 5)}"} if step else {}
+    return step, start(running, url, **hurt)
 
 
 def api_ids(running, org):
@@ -322,28 +365,28 @@ def api_ids(running, org):
         answer = running.get(f"/v1/orgs/{org}/events", org=org, limit=1000, cursor=cursor[1])
 
 
-def test_killed_at_random_moments_nothing_is_missing_doubled_or_out_of_order(
-    running, url, request
-):
+def test_killed_at_random_moments_nothing_is_missing_doubled_or_out_of_order(running, url, request):
     kills = 50 if int(request.config.getoption("--rounds")) > 1 else 10
     topic = Topic(running.stack.brokers)
     orgs = [f"outbox-{n}" for n in range(20)]
     began = time.monotonic()
     writers = Writers(url, orgs)
-    relays = [start_to_die(running, url) for _ in range(2)]
-    by_itself = 0
+    dying = [start_to_die(running, url) for _ in range(2)]
+    relays = []
+    died = Counter()
     try:
         for number in range(kills):
-            dying = relays.pop(0)
-            # They take a second to start on a busy machine, so some are killed at the beginning.
+            step, process = dying.pop(0)
             with suppress(subprocess.TimeoutExpired):
-                dying.wait(random.uniform(0.5, 3))
-            by_itself += dying.poll() is not None
-            dying.kill()
-            assert "Traceback" not in dying.communicate()[1]
-            assert dying.returncode == -signal.SIGKILL
-            healthy = number >= kills - 2
-            relays.append(start(running, url) if healthy else start_to_die(running, url))
+                process.wait(10 if step else random.uniform(0.2, 3))
+            died[step if process.poll() is not None else "any moment"] += 1
+            process.kill()
+            assert "Traceback" not in process.communicate()[1]
+            assert process.returncode == -signal.SIGKILL
+            if number < kills - 2:
+                dying.append(start_to_die(running, url))
+            else:
+                relays.append(start(running, url))
         writers.stop()
         eventually(lambda: left(url) == 0, 60)
         for process in relays:
@@ -355,13 +398,13 @@ def test_killed_at_random_moments_nothing_is_missing_doubled_or_out_of_order(
             assert "Traceback" not in said
     finally:
         writers._stopped.set()
-        for process in relays:
+        for process in [*relays, *(process for _, process in dying)]:
             process.kill()
 
     records = [record for record in topic.records() if record[0] in writers.committed]
     total = sum(map(len, writers.committed.values()))
     print(
-        f"{kills} kills ({by_itself} of them at a chosen step), {total} events committed, {len(writers.rolled_back)} rolled back,"
+        f"{kills} kills ({', '.join(f'{n} {step}' for step, n in died.items())}), {total} events committed, {len(writers.rolled_back)} rolled back,"
         f" {len(records) - len(set(records))} records sent twice,"
         f" {time.monotonic() - began:.0f} s"
     )

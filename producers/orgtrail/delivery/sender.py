@@ -30,20 +30,20 @@ from orgtrail.envelope import Envelope
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message
 
-_BATCH_EVENTS = 500
-_BATCH_BYTES = 256 * 1024
+# Small, since reading a batch holds the interpreter: a caller of emit waits for it.
+_BATCH_EVENTS = 24
+_BATCH_BYTES = 64 * 1024
 _IN_FLIGHT_EVENTS = 5_000
 _IN_FLIGHT_BYTES = 8 * 1024 * 1024
-_IN_FLIGHT_BATCHES = 64
+_IN_FLIGHT_BATCHES = 256
 _ADOPT_EVERY_S = 1.0
 _IDLE_S = 1.0
 _FIRST_BACKOFF_S = 0.5
 _LONGEST_BACKOFF_S = 15.0
 _SILENT_AFTER_S = 5.0
-# While a backlog drains, the thread lets go of the interpreter after so many records, so that a
-# caller of emit waits microseconds for it and not Python's switch interval of 5 ms.
-_SLICE = 16
-_BREATH_S = 0.0002
+# While a backlog drains, the thread lets go of the interpreter between batches, so that a caller of
+# emit waits microseconds for it and not Python's switch interval of 5 ms.
+_BREATH_S = 0.0001
 
 
 class Sender:
@@ -109,8 +109,7 @@ class Sender:
         if now < self._retry_at:
             return min(self._retry_at - now, _ADOPT_EVERY_S)
         sent = self._send()
-        if self._client is not None:
-            self._client.poll(0.005 if self._in_flight else 0)
+        self._client_poll(0.005 if self._in_flight else 0)
         self._settle()
         self._say_silence()
         return 0 if sent or self._in_flight else _IDLE_S
@@ -196,6 +195,9 @@ class Sender:
                 self._fail(error)
                 break
             sent += 1
+            if len(batch.envelopes) == _BATCH_EVENTS:
+                self._client_poll(0)
+                pause(_BREATH_S)
         return sent
 
     def _in_flight_has_room(self) -> bool:
@@ -206,6 +208,10 @@ class Sender:
             and self._flying_bytes < _IN_FLIGHT_BYTES
             and len(self._in_flight) < _IN_FLIGHT_BATCHES
         )
+
+    def _client_poll(self, seconds: float) -> None:
+        if self._client is not None:
+            self._client.poll(seconds)
 
     def _next_batch(self) -> Batch | None:
         limit = 1 if self._one_by_one is not None else _BATCH_EVENTS
@@ -221,15 +227,12 @@ class Sender:
         if not any(b is not batch for b in self._in_flight):
             self._last_heard = time.monotonic()
         settled = partial(self._one_settled, batch)
-        for index, envelope in enumerate(batch.envelopes, 1):
+        for envelope in batch.envelopes:
             told = settled
             if self._on_delivery is not None or envelope.ticket in self.callbacks:
                 told = partial(self._one_settled_and_told, batch, envelope)
             batch.unsettled += 1
             self._client.send(envelope, told)
-            if index % _SLICE == 0:
-                self._client.poll(0)
-                pause(_BREATH_S)
 
     def _one_settled(self, batch: Batch, error: KafkaError | None, _message: Message) -> None:
         if batch.dropped:

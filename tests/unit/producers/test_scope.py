@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from orgtrail import Actor, Context
-from orgtrail import scope as scopes
+from orgtrail import Actor, Context, asked
 from orgtrail.scope import UNKNOWN, Scope, audit_scope, bind, current, enter, leave, update
 
 ALICE, BOB = Actor(id="u-1"), Actor(id="u-2")
@@ -17,7 +16,7 @@ ALICE, BOB = Actor(id="u-1"), Actor(id="u-2")
 
 @pytest.fixture(autouse=True)
 def _nothing_reported(monkeypatch):
-    monkeypatch.setattr(scopes, "_reported", set())
+    monkeypatch.setattr(asked, "_reported", set())
 
 
 def test_a_scope_lasts_for_its_block():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orgtrail import producer, scope
+from orgtrail import asked, producer, scope
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +16,7 @@ def events():
 
 @pytest.fixture(autouse=True)
 def _no_scope_is_left_behind(monkeypatch):
-    monkeypatch.setattr(scope, "_reported", set())
+    monkeypatch.setattr(asked, "_reported", set())
     assert scope.current() is None
     yield
     assert scope.current() is None

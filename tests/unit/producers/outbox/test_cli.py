@@ -8,6 +8,8 @@ import pytest
 from tests.support.running import eventually
 
 from orgtrail import Actor
+from orgtrail.outbox import cli
+from orgtrail.outbox import relay as module
 from orgtrail.outbox.cli import relay
 
 RUN = [sys.executable, "-c", "import cyclopts; from orgtrail.outbox.cli import relay;"
@@ -73,23 +75,34 @@ def test_once_says_when_it_refused(path, emit, broker):
 
 
 @pytest.mark.parametrize(
-    ("words", "environment", "said"),
+    ("given", "environment", "said"),
     [
-        ([], {}, "ORGTRAIL_OUTBOX_DATABASE or ORGTRAIL_OUTBOX_DATABASE_FILE is required"),
-        ([], {"ORGTRAIL_OUTBOX_DATABASE_FILE": "/nowhere"}, "No such file or directory"),
-        (["--database", "mysql://x"], {}, "postgresql://"),
-        (["--database", "sqlite:///x.db", "--table", "a b"], {}, "plain name"),
-        (["--database", "sqlite:///x.db", "--batch", "0"], {}, "--batch"),
-        (["--database", "sqlite:///x.db"], {"ORGTRAIL_TOPIC": "a b"}, "ORGTRAIL_TOPIC"),
-        (["--database", "sqlite:////nowhere/x.db", "--create"], {}, "unable to open"),
+        ({}, {}, "ORGTRAIL_OUTBOX_DATABASE or ORGTRAIL_OUTBOX_DATABASE_FILE is required"),
+        ({}, {"ORGTRAIL_OUTBOX_DATABASE_FILE": "/nowhere"}, "No such file or directory"),
+        ({"database": "mysql://x"}, {}, "postgresql://"),
+        ({"table": "a b"}, {}, "plain name"),
+        ({"batch": 0}, {}, "--batch"),
+        ({"lease_seconds": 0.5}, {}, "--lease-seconds"),
+        ({"keep_days": -1}, {}, "--keep-days"),
+        ({}, {"ORGTRAIL_TOPIC": "a b"}, "ORGTRAIL_TOPIC"),
+        (
+            {},
+            {"ORGTRAIL_KAFKA_CA_FILE": "/nowhere", "ORGTRAIL_KAFKA_SECURITY_PROTOCOL": "SSL"},
+            "ca",
+        ),
+        ({"database": "sqlite:////nowhere/x.db", "create": True}, {}, "unable to open"),
     ],
 )
-def test_what_a_person_can_mend_is_one_line(words, environment, said):
-    done = run(*words, **environment)
-    assert done.returncode == 1
-    assert done.stderr.startswith("orgtrail relay: ")
-    assert said in done.stderr
-    assert done.stderr.count("\n") == 1
+def test_what_a_person_can_mend_is_one_line(given, environment, said, monkeypatch, capsys):
+    if "ORGTRAIL_TOPIC" in environment or "ORGTRAIL_KAFKA_CA_FILE" in environment or given:
+        given = {"database": "sqlite:////tmp/never-opened.db"} | given
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert relay(**given) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("orgtrail relay: ")
+    assert said in error
+    assert error.count("\n") == 1
 
 
 def test_sigterm_ends_it_after_the_batch(path, emit, left, broker):
@@ -107,22 +120,46 @@ def test_sigterm_ends_it_after_the_batch(path, emit, left, broker):
     assert said.endswith("5 delivered, 0 refused\n")
 
 
-def test_sigterm_ends_it_in_ten_seconds_without_kafka(path, emit, left):
-    emit(1)
-    process = subprocess.Popen(
-        [*RUN, "--database", f"sqlite:///{path}"], stderr=subprocess.PIPE, text=True,
+def hurt(path, mistake):
+    """A relay without Kafka, of which some line was changed."""
+    code = (
+        "import cyclopts, time; from orgtrail.outbox import cli, relay, store;"
+        f" relay._STOP_WITHIN_S = 1; cli._END_WITHIN_S = 3; {mistake}; cyclopts.run(cli.relay)"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code, "--database", f"sqlite:///{path}"],
         env={"PATH": "/usr/bin", "ORGTRAIL_KAFKA_BROKERS": "127.0.0.1:1"},
-    )  # fmt: skip
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("mistake", "seconds", "said"),
+    [
+        ("relay._SILENT_AFTER_S = 0.1", (1, 2.8), "0 delivered, 0 refused\n"),
+        ("store.Store.take = lambda *_: time.sleep(30)", (3, 5), "ended without an answer\n"),
+    ],
+    ids=["kafka", "database"],
+)
+def test_sigterm_ends_it_in_time_when_nobody_answers(path, emit, left, mistake, seconds, said):
+    emit(1)
+    process = hurt(path, mistake)
     assert "delivering from the outbox" in process.stderr.readline()
     # A batch is on its way.
-    assert "does not take events" in process.stderr.readline()
+    time.sleep(0.5)
     before = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=15)
-    assert time.monotonic() - before < 10.5
+    _, printed = process.communicate(timeout=15)
+    assert seconds[0] - 0.1 < time.monotonic() - before < seconds[1]
     assert process.returncode == 0
-    assert "Traceback" not in said
+    assert "Traceback" not in printed
+    assert printed.endswith(said)
     assert left() == 1
+
+
+def test_it_ends_within_ten_seconds():
+    assert module._STOP_WITHIN_S < cli._END_WITHIN_S <= 10
 
 
 def test_the_command_has_help_of_its_own():

@@ -3,7 +3,7 @@
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from orgtrail import Actor, ProducerSettings
+from orgtrail import Actor
 from orgtrail.envelope import seal
 from orgtrail.event import make_event
 from orgtrail.outbox.flight import Flight
