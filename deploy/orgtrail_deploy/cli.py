@@ -14,6 +14,7 @@ from orgtrail_deploy.errors import StackError
 COMMANDS = {
     "up": ("orgtrail_deploy.local.up:up", "Run the whole stack on this machine."),
     "emit": ("orgtrail.cli:emit", "Send audit events to Kafka."),
+    "events": ("orgtrail.events_cli:events", "Make typed functions from a catalogue."),
     "spool": ("orgtrail.spool_cli:spool", "List, show, retry and drop what waits on disk."),
     "query": ("orgtrail_query_service.client:query", "Show an organization's events."),
     "export": ("orgtrail_query_service.client:export", "Download an organization's events."),

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from pydantic_settings import BaseSettings
 
+from orgtrail import events as events_made
 from orgtrail import settings as sdk
+from orgtrail.generate import events_module
 from orgtrail_consumers.settings import ConsumerSettings
 from orgtrail_deploy.local.settings import LocalSettings
 from orgtrail_query_service.filters import FILTERS
@@ -103,6 +105,8 @@ def _shown(default: object) -> str:
 
 
 if __name__ == "__main__":
+    events = Path(events_made.__file__)
+    events.write_text(events_module(catalogue()), "utf-8")
     DOCS.mkdir(exist_ok=True)
     for name, text in documents().items():
         (DOCS / name).write_text(text, "utf-8")

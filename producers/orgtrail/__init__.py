@@ -12,6 +12,8 @@ with AuditProducer() as audit:
     )
 """
 
+from orgtrail.asgi import AuditMiddleware
+from orgtrail.changes import diff, snapshot
 from orgtrail.default import emit, get_producer, set_producer
 from orgtrail.delivery.report import Delivery
 from orgtrail.errors import (
@@ -32,6 +34,7 @@ from orgtrail.settings import ProducerSettings
 __all__ = [
     "Actor",
     "AuditError",
+    "AuditMiddleware",
     "AuditProducer",
     "BufferFullError",
     "Change",
@@ -47,7 +50,9 @@ __all__ = [
     "UndeliveredError",
     "UnreachableError",
     "audit_scope",
+    "diff",
     "emit",
     "get_producer",
     "set_producer",
+    "snapshot",
 ]

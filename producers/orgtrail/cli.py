@@ -148,7 +148,9 @@ def _emit(producer: AuditProducer, line: _Line) -> str:
 
 def _actor(kind: str, identity: str, email: str | None, name: str) -> Actor:
     given = {"id": identity, "email": email}
-    return Actor(type=kind, name=name, **{key: value for key, value in given.items() if value})
+    return msgspec.convert(
+        {"type": kind, "name": name} | {key: value for key, value in given.items() if value}, Actor
+    )
 
 
 def _address(text: str) -> str:

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import msgspec
 from msgspec.structs import asdict, replace
@@ -37,6 +37,12 @@ from orgtrail_schemas.rules import (
 
 Record = dict[str, Any]
 
+if TYPE_CHECKING:
+    ActorType = Literal["user", "service_account", "support", "system"]
+else:
+    # make_event checks it, and names the field.
+    ActorType = str
+
 T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -58,10 +64,22 @@ ABSENT = _Absent()
 class Actor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """Whose account acted. ``type`` is user, service_account, support or system."""
 
-    type: str = "user"
+    type: ActorType = "user"
     id: Text = ABSENT
     email: Text = ABSENT
     name: Text = ""
+
+    if TYPE_CHECKING:
+        # A type checker refuses an actor with neither an id nor an email, as emit does.
+        @overload
+        def __init__(
+            self, *, id: Text, email: Text = ..., name: Text = ..., type: ActorType = ...
+        ) -> None: ...
+        @overload
+        def __init__(self, *, email: Text, name: Text = ..., type: ActorType = ...) -> None: ...
+        @overload
+        def __init__(self, *, type: Literal["system"], name: Text = ...) -> None: ...
+        def __init__(self, **_fields: Any) -> None: ...
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -256,7 +274,8 @@ def _person(field: str, index: int | None, who: P, repairs: list[str]) -> P:
     field = field if index is None else f"{field}[{index}]"
     if not who.type or not isinstance(who.type, str):
         raise InvalidEventError(f"{field}.type", "is required")
-    return type(who)(
+    return replace(
+        who,
         type=text(who.type, TEXT_LENGTH, f"{field}.type", repairs),
         id=text(who.id, TEXT_LENGTH, f"{field}.id", repairs),
         email=email(who.email, TEXT_LENGTH, f"{field}.email", repairs),

@@ -124,7 +124,7 @@ def _same(expected: Any, actual: Any) -> bool:
         return False
 
 
-def _same_value(expected: Any, actual: str | None) -> bool:
+def _same_value(expected: Any, actual: Any) -> bool:
     # For a changed field None is "there was none", which the empty text is not.
     none = expected is None or actual is None
     return bool(expected == actual) if none else _same(expected, actual)

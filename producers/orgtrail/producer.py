@@ -26,7 +26,7 @@ from orgtrail.errors import (
     UndeliveredError,
 )
 from orgtrail.event import Actor, Change, Context, Event, Target, make_event
-from orgtrail.scope import Scope, current
+from orgtrail.scope import UNKNOWN, Scope, current
 from orgtrail.settings import PREFIX, RETIRED, ProducerSettings
 from orgtrail.text import Text
 from orgtrail.traceparent import validated
@@ -101,6 +101,8 @@ class AuditProducer:
         self._failed_hooks = 0
         _say_retired()
         _producers.add(self)
+        if self._others_left():
+            self._begin()
 
     def emit(
         self,
@@ -134,19 +136,19 @@ class AuditProducer:
             SpoolFullError: so much waits on disk already that the bound is reached.
             BufferFullError: the same in memory, where there is no disk.
         """
-        scope = current()
-        if scope is not None:
-            org_id, actor, impersonator, context, traceparent = _from_scope(
-                scope, org_id, actor, impersonator, context, traceparent
-            )
-        if actor is None:
-            raise InvalidEventError("actor", "is required: pass one, or open a scope with one")
-        trace = ""
-        if traceparent:
-            trace, trace_id = validated(traceparent)
-            if trace_id and (context is None or not context.trace_id):
-                context = replace(context or Context(), trace_id=trace_id)
         try:
+            scope = current()
+            if scope is not None:
+                org_id, actor, impersonator, context, traceparent = _from_scope(
+                    scope, org_id, actor, impersonator, context, traceparent
+                )
+            if actor is None:
+                raise InvalidEventError("actor", "is required: pass one, or open a scope with one")
+            trace = ""
+            if traceparent:
+                trace, trace_id = validated(traceparent)
+                if trace_id and (context is None or not context.trace_id):
+                    context = replace(context or Context(), trace_id=trace_id)
             events = make_event(
                 event,
                 org_id=org_id,
@@ -265,10 +267,6 @@ class AuditProducer:
 
         check(self._settings, seconds)
 
-    def start(self) -> None:
-        """Begin to deliver what ended processes left, before the first event of this one."""
-        self._begin()
-
     def close(self, seconds: float | None = None) -> None:
         """Deliver what waits, within so many seconds (``close_seconds`` by default).
 
@@ -331,6 +329,16 @@ class AuditProducer:
         self._engine = made
         return made
 
+    def _others_left(self) -> bool:
+        """Whether ended processes may have left events: they are sent without waiting for one."""
+        if _sink is not None or self._settings.disabled or self._settings.spool == "memory":
+            return False
+        from orgtrail.delivery.lane import lane_folders
+
+        with suppress(OSError):
+            return bool(lane_folders(self._settings.spool_folder()))
+        return False
+
     def _load(self) -> None:
         """Import what the threads need, here and not in them.
 
@@ -369,14 +377,17 @@ def _from_scope(
 ) -> tuple[Any, Actor | None, Actor | None, Context, str | None]:
     """What the caller gave, and the scope's for the rest."""
     where = scope.where()
+    if context is not None and type(context) is not Context:
+        raise InvalidEventError("context", "must be a Context")
     if context is not None:
         given = {
             name: value for name in Context.__struct_fields__ if (value := getattr(context, name))
         }
         where = replace(where, **given)
     return (
-        org_id or scope.org_id,
-        actor or scope.who(),
+        scope.org_id if org_id is None else org_id,
+        # A request that nobody signed in to is recorded as well: its actor is unknown.
+        actor or scope.who() or UNKNOWN,
         impersonator or scope.impersonator,
         where,
         traceparent or scope.traceparent,

@@ -98,6 +98,14 @@ def _moment(value: datetime) -> str:
     return (value if value.utcoffset() is None else value.astimezone(UTC)).isoformat()
 
 
+def _number(value: Any) -> str:
+    try:
+        return str(value)
+    except ValueError:
+        # An int of over 4,300 digits (sys.set_int_max_str_digits) is written as far as it is kept.
+        return hex(value)
+
+
 # In this order: a bool is an int as well, and a datetime a date.
 _CONVERSIONS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
     # Of a subclass: its own characters, whatever its __str__ says.
@@ -105,7 +113,7 @@ _CONVERSIONS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
     (bool, lambda value: "true" if value else "false"),
     (datetime, _moment),
     ((date, time), lambda value: value.isoformat()),
-    ((int, float, Decimal, UUID), str),
+    ((int, float, Decimal, UUID), _number),
     ((bytes, bytearray), lambda value: bytes(value).decode("utf-8", "replace")),
     (type(None), lambda _value: ""),
 )

@@ -157,8 +157,8 @@ def full_memory(broker: str, calls: int) -> dict[str, float]:
     return windows(_full(_producer(broker, spool="memory", buffer_kilobytes=2_000_000)), calls)
 
 
-def full_cyrillic(broker: str, calls: int) -> dict[str, float]:
-    return windows(_full(_producer(broker), "Алиса Моро"), calls)
+def full_accents(broker: str, calls: int) -> dict[str, float]:
+    return windows(_full(_producer(broker), "Ålîçé Mörèåü"), calls)
 
 
 def waiting(_broker: str, calls: int) -> dict[str, float]:
@@ -303,7 +303,7 @@ MEASURES: dict[str, Callable[[str, int], dict[str, float]]] = {
     "emit, full": full,
     "emit, full, Kafka unreachable": full_away,
     "emit, full, in memory": full_memory,
-    "emit, full, Cyrillic": full_cyrillic,
+    "emit, full, accented names": full_accents,
     "100,000 waiting": waiting,
     "import orgtrail": lambda _b, _c: imported("orgtrail"),
     "import and construct": lambda _b, _c: imported("orgtrail", "orgtrail.AuditProducer()"),

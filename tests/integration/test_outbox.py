@@ -105,7 +105,9 @@ class TestStore(StoreSuite):
         assert time.monotonic() - before < 2
         connection.rollback()
 
-    def test_a_hundred_thousand_waiting_rows_do_not_make_polling_slow(self, store, emit, connection):
+    def test_a_hundred_thousand_waiting_rows_do_not_make_polling_slow(
+        self, store, emit, connection
+    ):
         emit("a", "b")
         connection.execute(
             f"INSERT INTO {TABLE} (id, aggregatetype, aggregateid, type, payload, ce_source,"

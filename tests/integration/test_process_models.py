@@ -172,7 +172,7 @@ def _answers(url: str) -> bool:
 
 def _deliver_what_is_left(env: dict[str, str]) -> None:
     """What the next start of any process does with what the last one was not given time for."""
-    code = "from orgtrail import AuditProducer; a = AuditProducer(); a.start(); import time\n" + (
+    code = "from orgtrail import AuditProducer; a = AuditProducer(); import time\n" + (
         "while a.spooled: time.sleep(0.05)\na.close()"
     )
     subprocess.run([sys.executable, "-c", code], env=env, cwd=ROOT, timeout=30, check=True)

@@ -15,7 +15,7 @@ from litestar.exceptions import HTTPException
 from litestar.middleware import DefineMiddleware
 from litestar.params import FromPath, JSONBody
 
-from orgtrail import Actor, AuditProducer, Context, Target, events, scope
+from orgtrail import Actor, AuditProducer, Context, Target, events, get_producer, scope
 from orgtrail.asgi import AuditMiddleware
 from orgtrail_deploy.sample.accounts import (
     Accounts,
@@ -44,6 +44,8 @@ def create_app(producer: AuditProducer | None = None, *, demonstration: bool = F
     not be reachable for anybody else.
     """
     accounts = Accounts()
+    # Made now: a wrong setting stops the start, and what an ended process left is sent at once.
+    producer = producer or get_producer()
 
     def identify(request: AnyRequest) -> None:
         session_id, person = accounts.sessions.get(_token(request), ("", None))
@@ -136,9 +138,8 @@ def create_app(producer: AuditProducer | None = None, *, demonstration: bool = F
         org_id=lambda connection: connection.state.person.org_id,
         trusted_proxies="127.0.0.0/8, ::1",
     )
-    handlers = [sign_up, sign_in, sign_out, invite, change_role]
     return Litestar(
-        [*handlers, record] if demonstration else handlers,
+        [sign_up, sign_in, sign_out, invite, change_role, *([record] if demonstration else [])],
         before_request=identify,
         middleware=[audit],
         openapi_config=None,

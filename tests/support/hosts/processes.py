@@ -20,7 +20,7 @@ def main(how: str, count: int) -> None:
     share = count // PROCESSES
     parts = [(n * share, (n + 1) * share) for n in range(PROCESSES)]
     if how == "os.fork":
-        import tests.support.hosts.app  # noqa: F401
+        import tests.support.hosts.app
 
         children = []
         for first, last in parts:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from celery import Celery
-
 from tests.support.hosts.app import record
 
 folder = os.environ["CELERY_FOLDER"]

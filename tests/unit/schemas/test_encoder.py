@@ -1,6 +1,7 @@
 """The compiled encoder writes what fastavro writes, for whatever an event holds."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import orgtrail_schemas
-from orgtrail.event import Actor, Change, Context, Event, Target, as_record
 from orgtrail.envelope import headers, seal
+from orgtrail.event import Actor, Change, Context, Event, Target, as_record
 from orgtrail_schemas.codec import encode
 from orgtrail_schemas.encoder import NotCoveredError, compile_encoder
 from orgtrail_schemas.event_schema import current_schema
@@ -42,10 +43,9 @@ events = st.builds(
 def test_the_bytes_are_fastavros(event):
     expected = encode(current_schema(), as_record(event))
     assert seal(event, 1, 0).value == expected
-    try:
+    # A text that is longer than its table: seal left it to fastavro.
+    with suppress(LookupError):
         assert event_encoder()(event) == expected
-    except LookupError:
-        pass  # Longer than its table: seal left it to fastavro.
 
 
 def test_the_shipped_vectors_are_written_byte_for_byte():

@@ -3,16 +3,72 @@ import pytest
 from orgtrail_schemas.catalogue import SHIPPED, catalogue, read_catalogue
 from orgtrail_schemas.secret_names import SecretNames, words
 
-SPELLINGS = """
-Password newPassword new_password NEW-PASSWORD passwordHash password_confirmation user.password
-users[0].password db_password dbPassword DB_PASSWORD passwd pwd passphrase passcode
-apiKey api-key API_KEY apikey x-api-key X-Api-Key stripe_api_key accessKey aws_secret_access_key
-Authorization proxy-authorization set-cookie Cookie session_cookie sessionToken csrfToken
-access_token refreshToken id-token bearer jwt device_tokens client-secret clientSecret app_secret
-private_key privateKey signingKey ssh_key ssh-private-key-2 webhook_secret mfa_seed totpSecret otp
-recoveryCodes backup_code securityAnswer cardNumber card-number credit_card cvc cvv pin iban IBAN
-ssn credentials connection_string database_url
-""".split()
+SPELLINGS = [
+    "Password",
+    "newPassword",
+    "new_password",
+    "NEW-PASSWORD",
+    "passwordHash",
+    "password_confirmation",
+    "user.password",
+    "users[0].password",
+    "db_password",
+    "dbPassword",
+    "DB_PASSWORD",
+    "passwd",
+    "pwd",
+    "passphrase",
+    "passcode",
+    "apiKey",
+    "api-key",
+    "API_KEY",
+    "apikey",
+    "x-api-key",
+    "X-Api-Key",
+    "stripe_api_key",
+    "accessKey",
+    "aws_secret_access_key",
+    "Authorization",
+    "proxy-authorization",
+    "set-cookie",
+    "Cookie",
+    "session_cookie",
+    "sessionToken",
+    "csrfToken",
+    "access_token",
+    "refreshToken",
+    "id-token",
+    "bearer",
+    "jwt",
+    "device_tokens",
+    "client-secret",
+    "clientSecret",
+    "app_secret",
+    "private_key",
+    "privateKey",
+    "signingKey",
+    "ssh_key",
+    "ssh-private-key-2",
+    "webhook_secret",
+    "mfa_seed",
+    "totpSecret",
+    "otp",
+    "recoveryCodes",
+    "backup_code",
+    "securityAnswer",
+    "cardNumber",
+    "card-number",
+    "credit_card",
+    "cvc",
+    "cvv",
+    "pin",
+    "iban",
+    "IBAN",
+    "ssn",
+    "credentials",
+    "connection_string",
+    "database_url",
+]
 
 
 @pytest.mark.parametrize("name", SPELLINGS)

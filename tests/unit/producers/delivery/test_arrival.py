@@ -12,7 +12,7 @@ import time
 
 import pytest
 from tests.support.mock_broker import ids
-from tests.unit.producers.delivery.conftest import NOWHERE, emit
+from tests.unit.producers.delivery.conftest import ALICE, NOWHERE, emit
 
 from orgtrail import BufferFullError, SpoolFullError, Target, UndeliveredError
 
@@ -622,19 +622,13 @@ async def test_a_confirmed_event_is_on_disk_or_acknowledged(broker, make):
 
     broker.down()
     on_disk = make(broker.address)
-    event = await on_disk.emit_confirmed("user.login", org_id="acme", actor=ALICE())
+    event = await on_disk.emit_confirmed("user.login", org_id="acme", actor=ALICE)
     assert event
     in_memory = make(broker.address, spool="memory")
     with pytest.raises(UnconfirmedError, match="neither on disk nor acknowledged"):
-        await in_memory.emit_confirmed("user.login", org_id="acme", actor=ALICE(), seconds=0.3)
+        await in_memory.emit_confirmed("user.login", org_id="acme", actor=ALICE, seconds=0.3)
     broker.up()
-    assert await in_memory.emit_confirmed("user.login", org_id="acme", actor=ALICE(), seconds=15)
-
-
-def ALICE():
-    from orgtrail import Actor
-
-    return Actor(id="u-1")
+    assert await in_memory.emit_confirmed("user.login", org_id="acme", actor=ALICE, seconds=15)
 
 
 def test_disabled_sends_nothing_and_still_checks(make, tmp_path):

@@ -31,7 +31,7 @@ def test_a_damaged_middle_is_set_aside_and_named(left, make, broker, caplog, tmp
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 0xFF
     file.write_bytes(data)
-    audit, last = start(make, broker)
+    audit, _last = start(make, broker)
     found = ids(broker.records(20))
     assert len(found) == 20
     assert [e for e in sent if e in found] == found[:-1]
@@ -55,7 +55,7 @@ def test_a_torn_tail_is_cut(left, make, broker):
 def test_a_file_that_is_no_journal_is_no_obstacle(left, make, broker, content, tmp_path):
     _sent, file = left
     file.write_bytes(content)
-    audit, last = start(make, broker)
+    _audit, last = start(make, broker)
     assert ids(broker.records(1)) == [last]
     assert not [p for p in (tmp_path / "spool").rglob("*.frames") if p == file]
 

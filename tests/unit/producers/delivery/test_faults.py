@@ -4,7 +4,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
 from tests.support.mock_broker import ids
 from tests.unit.producers.delivery.conftest import emit
 
@@ -14,7 +13,7 @@ import orgtrail.delivery.sender as sender_module
 FILES = {sender_module.__file__, queue_module.__file__}
 
 
-class Injected(Exception):
+class InjectedError(Exception):
     """What no code expects."""
 
 
@@ -32,7 +31,7 @@ class Tracer:
             self.left -= 1
             if self.left == 0:
                 self.hit = (Path(frame.f_code.co_filename).name, frame.f_lineno)
-                raise Injected
+                raise InjectedError
         return self
 
 
@@ -56,9 +55,9 @@ def test_a_fault_at_any_line_of_the_loop_loses_nothing(broker, make, monkeypatch
             sys.settrace(tracer)
             try:
                 pause = engine._send_step()
-            except Injected:
+            except InjectedError:
                 sys.settrace(None)
-                engine._send_failed(Injected())
+                engine._send_failed(InjectedError())
                 pause = 0
             finally:
                 sys.settrace(None)
