@@ -4,7 +4,7 @@ BIN := .orgtrail/venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env up test lint types format docs lock unit bench bench-reads soak chaos browser attack clean
+.PHONY: help env up test lint types format docs lock unit bench bench-emit bench-reads soak chaos browser attack clean
 
 help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
@@ -42,6 +42,9 @@ attack: env ## Attack the query service: schemathesis, other organizations, a co
 
 bench: env ## Measure the consumer beside its peers; ARGS='--events N'
 	@$(BIN)/python -m tests.benchmarks.consumer $(ARGS)
+
+bench-emit: env ## Measure what emit costs its caller, beside other SDKs; ARGS='--calls N'
+	@$(BIN)/python -m tests.benchmarks.emit $(ARGS)
 
 bench-reads: env ## Measure pages, summaries and exports on 10 M rows; ARGS='--rows N'
 	@$(BIN)/python -m tests.benchmarks.reads $(ARGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,11 @@ ROOT = Path(__file__).resolve().parent.parent
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--rounds`` is the size of the slower suites; the default is a short one."""
     parser.addoption("--rounds", type=int, default=1, help="how often chaos tests kill")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The SDK's default spool is the user's: tests, and what they start, leave nothing there."""
+    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="orgtrail-tests-")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -64,11 +70,7 @@ def running(
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith("ORGTRAIL_"):
             monkeypatch.delenv(name)
-    # The SDK's default spool is the user's: a test leaves nothing there, and finds nothing.
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))

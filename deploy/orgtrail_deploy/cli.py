@@ -6,10 +6,12 @@ A command is imported when it runs, so that ``orgtrail emit`` needs the producer
 from __future__ import annotations
 
 import sys
-
-from cyclopts import App, Parameter
+from typing import TYPE_CHECKING
 
 from orgtrail_deploy.errors import StackError
+
+if TYPE_CHECKING:
+    from cyclopts import App
 
 COMMANDS = {
     "up": ("orgtrail_deploy.local.up:up", "Run the whole stack on this machine."),
@@ -32,6 +34,8 @@ COMMANDS = {
 
 def make_app(chosen: str | None) -> App:
     """The tool. The overview says a line of each command; the ``chosen`` one says all it has."""
+    from cyclopts import App, Parameter
+
     app = App(
         name="orgtrail",
         help="The audit trail of an organization.",
@@ -56,7 +60,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         print(
             f"orgtrail: {error.name} is not installed: this command needs an extra, for example"
-            " pip install 'orgtrail[local]'",
+            " pip install 'orgtrail[cli,producer]' for emit, or 'orgtrail[local]' for all of them",
             file=sys.stderr,
         )
         sys.exit(1)

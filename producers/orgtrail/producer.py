@@ -27,7 +27,7 @@ from orgtrail.errors import (
 )
 from orgtrail.event import Actor, Change, Context, Event, Target, make_event
 from orgtrail.scope import UNKNOWN, Scope, current
-from orgtrail.settings import PREFIX, RETIRED, ProducerSettings
+from orgtrail.settings import PREFIX, ProducerSettings
 from orgtrail.text import Text
 from orgtrail.traceparent import validated
 from orgtrail.unlisted import UnlistedWarnings
@@ -87,6 +87,7 @@ class AuditProducer:
             SettingsError: a setting cannot be used.
         """
         self._settings = settings or ProducerSettings.load()
+        self._settings.check()
         self._settings.librdkafka()
         self._load()
         self._catalogue = _catalogue(self._settings)
@@ -99,7 +100,6 @@ class AuditProducer:
         self._engine: Engine | None = None
         self._lost = 0
         self._failed_hooks = 0
-        _say_retired()
         _producers.add(self)
         if self._others_left():
             self._begin()
@@ -406,12 +406,6 @@ def _catalogue(settings: ProducerSettings) -> Catalogue:
 def _set_result(future: asyncio.Future[str], state: str) -> None:
     if not future.done():
         future.set_result(state)
-
-
-def _say_retired() -> None:
-    for name, why in RETIRED.items():
-        if os.environ.get(PREFIX + name.upper()):
-            _log.warning("%s%s has no effect any more: %s", PREFIX, name.upper(), why)
 
 
 def _after_fork_in_child() -> None:

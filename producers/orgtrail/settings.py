@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -21,6 +22,8 @@ RETIRED = {
     "delivery_timeout_s": "an event waits until Kafka takes it",
 }
 """Settings of earlier versions that have no effect any more, and why."""
+
+_log = logging.getLogger("orgtrail")
 
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _BROKER = re.compile(r"(?:[A-Za-z_]+://)?(?:\[[0-9A-Fa-f:.]+\]|[^\s:/,\[\]]+)(?::(\d{1,5}))?")
@@ -128,6 +131,13 @@ class ProducerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         except msgspec.ValidationError as error:
             raise _named(error) from None
         settings.check()
+        for name, why in RETIRED.items():
+            if name in given or found.get(PREFIX + name.upper()):
+                _log.warning("%s%s has no effect any more: %s", PREFIX, name.upper(), why)
+        if "kafka_brokers" not in values:
+            _log.warning(
+                "%sKAFKA_BROKERS is not set: events go to %s", PREFIX, settings.kafka_brokers
+            )
         return settings
 
     def check(self) -> None:

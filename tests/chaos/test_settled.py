@@ -155,7 +155,7 @@ def test_an_open_transaction_that_commits_late(arena, witness):
 def test_a_spool_that_arrives_late(arena, witness, tmp_path):
     """Its events occurred before what is settled, and are received after it."""
     arena.start_consumer(**FAST).wait_ready()
-    settings = {"spool_dir": tmp_path / "spool", "delivery_timeout_s": 1}
+    settings = {"spool_dir": tmp_path / "spool", "close_seconds": 1}
     with AuditProducer(ProducerSettings.load(kafka_brokers="127.0.0.1:1", **settings)) as producer:
         actor = Actor(id="u-1", email="late@x")
         event_id = producer.emit("user.login", org_id=witness.org, actor=actor)

@@ -61,3 +61,23 @@ def test_testing_your_service(tmp_path):
     shown = [line.removeprefix("E").strip() for line in done.stdout.splitlines()]
     for line in failure.splitlines():
         assert any(line.strip() in one for one in shown), (line, done.stdout)
+
+
+async def test_emitting():
+    with Recorder() as audit:
+        space = {}
+        exec(compile("\n".join(blocks("emitting.md")), "emitting.md", "exec"), space)
+        await space["change_role"]()
+        space["handler"]({"user": "u-9"}, None)
+    audit.assert_emitted("org.user.role.updated", target_id="u-2")
+    audit.assert_emitted("user.login", actor_id="u-1", metadata={"region": "eu"})
+    audit.assert_emitted("user.login", actor_id="u-9")
+
+
+def test_the_commands_of_emitting(tmp_path, monkeypatch, capsys):
+    from orgtrail.spool_cli import spool
+
+    monkeypatch.setenv("ORGTRAIL_SPOOL_DIR", str(tmp_path))
+    (command,) = blocks("emitting.md", "sh")
+    assert spool(command.partition("#")[0].split()[2:], result_action="return_value") == 0
+    assert str(tmp_path) in capsys.readouterr().out

@@ -152,6 +152,12 @@ def test_processes_of_python_deliver_every_event(running, org, env, tmp_path, ho
     require_all(running, org, tmp_path)
 
 
+def test_the_documents_name_what_was_tested():
+    page = (ROOT / "docs" / "emitting.md").read_text("utf-8")
+    for name in [*SERVERS, "prefork", "threads", "gevent", "solo", "fork", "forkserver", "spawn"]:
+        assert f"`{name}`" in page, name
+
+
 def _ask(url: str) -> None:
     """A thousand requests; whether the server is up was asked as the actor of the first."""
     # uWSGI's own socket keeps no connection open.

@@ -69,6 +69,14 @@ class StoreSuite:
         emit("a", "c")
         assert [row.envelope.key for row in second.take(10)] == ["c"]
 
+    def test_of_two_that_ask_at_the_same_moment_one_gets_it(self, store, emit):
+        emit("a", "b")
+        first, second = store(), store()
+        names = first._waiting(10)
+        assert second._waiting(10) == names == ["a", "b"]
+        assert sorted(first._lease(names)) == names
+        assert second._lease(names) == []
+
     def test_what_the_first_settled_is_not_taken_again(self, store, emit):
         emit("a", "a")
         first, second = store(), store()

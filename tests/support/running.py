@@ -12,7 +12,7 @@ import httpx
 from clickhouse_connect.driver.client import Client
 from tests.support.events import RawProducer
 
-from orgtrail import AuditProducer, ProducerSettings
+from orgtrail import AuditProducer
 from orgtrail_deploy.local.issuer import make_sign_in_code, make_token
 from orgtrail_deploy.local.secrets import load_secrets
 from orgtrail_deploy.local.stack import Stack
@@ -43,7 +43,7 @@ class Running:
         self._clients: dict[str, Client] = {}
 
     def producer(self, **settings: Any) -> AuditProducer:
-        return AuditProducer(ProducerSettings.load(kafka_brokers=self.stack.brokers, **settings))
+        return AuditProducer(self.stack.producer_settings(**settings))
 
     def token(self, *orgs: str, lasts: timedelta = timedelta(hours=1), role: str = "admin") -> str:
         return make_token(self.stack.root, orgs, datetime.now(UTC), lasts=lasts, role=role)

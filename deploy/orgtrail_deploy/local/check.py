@@ -16,7 +16,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from orgtrail import Actor, AuditProducer, Change, Context, ProducerSettings, Target
+from orgtrail import Actor, AuditProducer, Change, Context, Target
 from orgtrail_deploy.local.issuer import make_token
 from orgtrail_deploy.local.ports import LOOPBACK, free_ports
 from orgtrail_deploy.local.secrets import ANALYST, load_secrets
@@ -60,7 +60,7 @@ def run_check(console: Console) -> int:
 def _send(stack: Stack) -> dict[str, EventType]:
     """Emit the examples of the types that services emit; their catalogue entries by event id."""
     sent: dict[str, EventType] = {}
-    with AuditProducer(ProducerSettings.load(kafka_brokers=stack.brokers)) as producer:
+    with AuditProducer(stack.producer_settings()) as producer:
         for event in catalogue().events.values():
             if event.own:
                 continue

@@ -11,6 +11,8 @@ import msgspec
 from uuid_utils import uuid7
 
 from orgtrail import Actor, AuditProducer, Change, Context, ProducerSettings, Target
+from orgtrail.errors import AuditError
+from orgtrail_deploy.sample.week import send_week
 from orgtrail_schemas.catalogue import examples
 
 EVENTS_PER_ORG = 600
@@ -33,18 +35,17 @@ _ADDRESSES = ("8.8.8.8", "1.1.1.1", "9.9.9.9", "185.12.64.1", "80.67.169.12", "1
 _OFTEN = ("user.login",) * 12 + ("user.logout",) * 6 + ("org.user.role.updated",) * 2
 
 
-def emit_demo(brokers: str, now: datetime) -> int:
-    """Emit the week that ends at ``now``; how many events.
+def emit_demo(settings: ProducerSettings, now: datetime) -> int:
+    """Emit the week that ends at ``now`` through the sample service; how many events.
 
     Raises:
         AuditError: Kafka did not take them.
     """
-    count = 0
-    with AuditProducer(ProducerSettings.load(kafka_brokers=brokers)) as producer:
-        for event in demo_events(now):
-            producer.emit(event.pop("event"), **event)
-            count += 1
-    return count
+    with AuditProducer(settings) as producer:
+        made = send_week(producer, demo_events(now))
+        if producer.flush(30):
+            raise AuditError(f"Kafka does not take the events: {producer.trouble}")
+    return len(made)
 
 
 def demo_events(now: datetime) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from orgtrail import ProducerSettings
 from orgtrail_deploy.local.folders import make_private
 from orgtrail_deploy.local.issuer import AUDIENCE, ISSUER, ensure_issuer, jwks_file, sign_in_folder
 from orgtrail_deploy.local.jars import Progress
@@ -102,6 +104,10 @@ class Stack:
             "ORGTRAIL_SPOOL_DIR": str(self.root / "spool"),
             **self._more,
         }
+
+    def producer_settings(self, **more: Any) -> ProducerSettings:
+        """The settings of an SDK that emits to this stack."""
+        return ProducerSettings.load(self.environment(), **more)
 
     def start_consumer(self, settings: dict[str, str] | None = None) -> Child:
         """Start the consumer over servers that run; on return it answers.

@@ -89,7 +89,7 @@ def _emit_once(stack: Stack, console: Console) -> None:
         return
     try:
         with console.status("Emitting a week of events …"):
-            count = emit_demo(stack.brokers, datetime.now(UTC))
+            count = emit_demo(stack.producer_settings(service="accounts"), datetime.now(UTC))
             _wait_until_readable(stack, count)
     except AuditError as error:
         raise StackError(f"cannot emit the first events: {error}") from error

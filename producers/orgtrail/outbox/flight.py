@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,21 +14,28 @@ if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message
 
 _POLL_S = 0.05
+_LAST_POLLS = 10
 _NOT_OURS = "not a row of the SDK"
 
 
 class Flight:
     """What became of some rows. Rows that are in no part of it are sent again, later."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, alone: bool) -> None:
+        """``alone`` sends one row at a time.
+
+        Kafka refuses a whole set of records for one of them: only a record that was sent alone is
+        known to be the one.
+        """
         self.acknowledged: list[int] = []
         self.refused: dict[int, str] = {}
         self.trouble: str | None = None
-        """What ended it early, in one line."""
-        self._suspects: list[Row] = []
-        self._why = ""
+        """What ended it early, in one line; the client must be discarded."""
+        self.suspected = False
+        """Whether that was a refusal: the next flight must be ``alone``."""
+        self._alone = alone
         self._open = 0
-        self._over = False
+        self._failed = self._over = False
 
     def fly(
         self, client: KafkaClient, rows: Sequence[Row], go_on: Callable[[bool], str | None]
@@ -35,28 +43,25 @@ class Flight:
         """Send rows in order and wait for Kafka's word on each.
 
         ``go_on`` is asked again and again, with whether something was acknowledged since; what it
-        returns ends the flight. After a trouble the client must be discarded.
+        returns ends the flight.
         """
-        self._send(client, rows, go_on)
-        # Kafka refuses a whole set of records for one of them, which may have been of any
-        # organization: only what is refused alone is the one.
-        suspects, self._suspects = sorted(self._suspects), []
-        for row in suspects:
-            if self.trouble is not None:
-                break
-            self._send(client, [row], go_on)
-            for _ in self._suspects:
-                self.refused[row.position] = self._why
-            self._suspects = []
-        self._over = True
-
-    def _send(
-        self, client: KafkaClient, rows: Sequence[Row], go_on: Callable[[bool], str | None]
-    ) -> None:
         for row in rows:
             if self.trouble is not None:
-                return
+                break
             self._hand_over(client, row, go_on)
+            if self._alone:
+                self._wait_for_all(client, go_on)
+        self._wait_for_all(client, go_on)
+        if self._failed:
+            # A client that fails tells it of every record, the one that made it fail among them.
+            for _ in range(_LAST_POLLS):
+                if not self._open or self.suspected:
+                    break
+                with suppress(Exception):
+                    client.poll(_POLL_S)
+        self._over = True
+
+    def _wait_for_all(self, client: KafkaClient, go_on: Callable[[bool], str | None]) -> None:
         while self._open and self.trouble is None:
             self._wait(client, go_on)
 
@@ -76,7 +81,7 @@ class Flight:
                 self._not_taken(row, error)
                 return
             self._open += 1
-            client.poll(0)
+            self._poll(client, 0)
             return
 
     def _not_taken(self, row: Row, error: Exception) -> None:
@@ -87,13 +92,23 @@ class Flight:
         elif judge(error) is Verdict.REFUSED:
             self.refused[row.position] = reason(error)
         else:
-            self.trouble = reason(error)
+            self._fail(reason(error))
 
     def _wait(self, client: KafkaClient, go_on: Callable[[bool], str | None]) -> None:
         before = self._open
-        client.poll(_POLL_S)
+        self._poll(client, _POLL_S)
         if self.trouble is None:
             self.trouble = go_on(self._open < before)
+
+    def _poll(self, client: KafkaClient, seconds: float) -> None:
+        try:
+            client.poll(seconds)
+        except Exception as error:
+            self._fail(reason(error))
+
+    def _fail(self, why: str) -> None:
+        self._failed = True
+        self.trouble = self.trouble or why
 
     def _told(self, row: Row, error: KafkaError | None, _message: Message) -> None:
         if self._over:
@@ -101,8 +116,9 @@ class Flight:
         self._open -= 1
         if error is None:
             self.acknowledged.append(row.position)
-        elif judge(error) is Verdict.REFUSED:
-            self._why = reason(error)
-            self._suspects.append(row)
-        else:
-            self.trouble = reason(error)
+            return
+        self._fail(reason(error))
+        if judge(error) is Verdict.REFUSED:
+            self.suspected = True
+            if self._alone:
+                self.refused[row.position] = reason(error)

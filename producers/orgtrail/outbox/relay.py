@@ -48,6 +48,7 @@ class Relay:
         self._client: KafkaClient | None = None
         self._kafka_says: str | None = None
         self._unsettled: Flight | None = None
+        self._alone = False
         self._idle_s = _SHORTEST_IDLE_S
         self._backoff_s = _FIRST_BACKOFF_S
         self._stop_at: float | None = None
@@ -105,7 +106,7 @@ class Relay:
         return 0
 
     def _deliver(self, rows: Sequence[Row]) -> None:
-        flight = Flight()
+        flight = Flight(alone=self._alone)
         self._heard_at = time.monotonic()
         self._extend_at = self._heard_at + self._lease_s / 3
         if self._client is None:
@@ -124,9 +125,10 @@ class Relay:
                     row.event_id,
                     flight.refused[row.position],
                 )
+        self._alone = flight.suspected
         if flight.trouble is not None:
             self._drop_client()
-            if flight.trouble != _STOPPED:
+            if not flight.suspected and flight.trouble != _STOPPED:
                 self.failed = True
                 self._say_kafka(flight.trouble)
 

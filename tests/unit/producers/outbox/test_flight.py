@@ -47,8 +47,8 @@ def rows(count):
     return made
 
 
-def fly(client, sent, go_on=lambda _heard: None):
-    flight = Flight()
+def fly(client, sent, go_on=lambda _heard: None, alone=False):
+    flight = Flight(alone=alone)
     flight.fly(client, sent, go_on)
     return flight
 
@@ -58,14 +58,22 @@ def test_all_are_acknowledged():
     assert (flight.acknowledged, flight.refused, flight.trouble) == ([1, 2, 3], {}, None)
 
 
+def test_a_refusal_of_a_set_is_a_suspicion_and_refuses_nobody():
+    sent = rows(4)
+    flight = fly(Client(bad=[sent[1].event_id]), sent)
+    assert (flight.acknowledged, flight.refused, flight.suspected) == ([], {}, True)
+
+
 def test_only_the_record_that_is_refused_alone_is_refused():
+    """The client that refused is discarded, and the rest goes in the next flight."""
     sent = rows(4)
     client = Client(bad=[sent[1].event_id])
-    flight = fly(client, sent)
-    assert flight.acknowledged == [1, 3, 4]
+    flight = fly(client, sent, alone=True)
+    assert flight.acknowledged == [1]
     assert list(flight.refused) == [2]
     assert "MSG_SIZE_TOO_LARGE" in flight.refused[2]
-    assert [len(s) for s in client.sets] == [4, 1, 1, 1, 1]
+    assert (flight.suspected, flight.trouble is None) == (True, False)
+    assert [len(s) for s in client.sets] == [1, 1]
 
 
 def test_a_trouble_ends_the_flight_and_refuses_nobody():
@@ -73,6 +81,7 @@ def test_a_trouble_ends_the_flight_and_refuses_nobody():
     flight = fly(Client(bad=[sent[1].event_id], error=AWAY, room=2), sent)
     assert (flight.acknowledged, flight.refused) == ([], {})
     assert "TOPIC_AUTHORIZATION_FAILED" in flight.trouble
+    assert not flight.suspected
 
 
 def test_a_full_buffer_is_waited_for():

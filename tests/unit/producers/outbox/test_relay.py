@@ -131,7 +131,7 @@ def test_an_error_of_kafka_sends_the_batch_again(start, emit, broker, left, capl
     sent = emit(*["acme"] * 3)
     start()
     eventually(lambda: left() == 0)
-    assert "TOPIC_AUTHORIZATION_FAILED" in caplog.text
+    assert "Topic authorization failed" in caplog.text
     assert ids(broker.records(3)) == sent
 
 
@@ -147,6 +147,17 @@ def test_a_refused_record_stays_and_holds_nobody_up(relay, emit, broker, connect
     assert "MSG_SIZE_TOO_LARGE" in row[1]
     assert bad in caplog.text
     assert set(ids(broker.records(3))) == set(good)
+
+
+@pytest.mark.parametrize("code", [10, 29])
+def test_the_order_is_kept_when_kafka_fails_one_set_of_many(start, emit, broker, left, code):
+    """Code 10 is MESSAGE_TOO_LARGE, as for a set that is larger than the topic allows."""
+    sent = emit(*["acme"] * 400, metadata={"note": "x" * 4_000})
+    broker.fail_produce(code)
+    start()
+    eventually(lambda: left() == 0)
+    first_appearances = list(dict.fromkeys(ids(broker.records(400))))
+    assert first_appearances == sent
 
 
 def test_a_row_by_hand_is_refused_and_not_tried_for_ever(relay, emit, connection):
