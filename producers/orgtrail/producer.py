@@ -88,6 +88,7 @@ class AuditProducer:
         """
         self._settings = settings or ProducerSettings.load()
         self._settings.check()
+        self._settings.check_files()
         self._settings.librdkafka()
         self._load()
         self._catalogue = _catalogue(self._settings)

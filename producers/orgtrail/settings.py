@@ -161,6 +161,17 @@ class ProducerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         ):
             raise _wrong("kafka_sasl_password", f"is required by {self.kafka_sasl_mechanism}")
 
+    def check_files(self) -> None:
+        """Look for files that are set and cannot be read.
+
+        Raises:
+            SettingsError: there is one; the message names it in one line.
+        """
+        for name in ("kafka_ca_file", "kafka_certificate_file", "kafka_key_file"):
+            path: Path | None = getattr(self, name)
+            if path is not None and not os.access(path, os.R_OK):
+                raise _wrong(name, f"{path} cannot be read")
+
     def librdkafka(self) -> dict[str, str | int | bool]:
         """The connection settings in librdkafka's names.
 
