@@ -404,9 +404,11 @@ def _listed(field: str, items: Iterable[T] | T | None, kind: type[T]) -> Sequenc
 
 def _identity(event_id: Any, occurred_at: datetime | None, now_ms: int) -> tuple[str, int]:
     """The id as text, and when it happened in milliseconds; an id of now when none is given."""
-    if event_id is None and occurred_at is None:
-        made = str(uuid7())
-        return made, int(made[:8] + made[9:13], 16)
+    if event_id is None:
+        event_id = uuid7()
+        if occurred_at is None:
+            made = str(event_id)
+            return made, int(made[:8] + made[9:13], 16)
     if isinstance(event_id, str):
         try:
             event_id = uuid.UUID(event_id)

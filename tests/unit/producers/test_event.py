@@ -129,6 +129,14 @@ def test_what_cannot_be_sent_is_refused_by_the_name_of_its_field(field, changed)
     assert refused.value.field == field
 
 
+def test_an_id_is_made_when_none_is_given():
+    assert uuid.UUID(build(event_id=None, now=datetime.now(UTC))[0]["event_id"]).version == 7
+    past = NOW - timedelta(days=3)
+    record = build(event_id=None, occurred_at=past)[0]
+    assert uuid.UUID(record["event_id"]).version == 7
+    assert record["occurred_at"] == past
+
+
 def test_new_ids_are_of_version_7_and_of_now():
     made = new_event_id()
     assert made.version == 7
