@@ -6,6 +6,7 @@ them again or drops them.
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -31,12 +32,15 @@ def aside_folder(spool: Path) -> Path:
     return spool / "aside"
 
 
-def set_refused_aside(spool: Path, refused: Refused) -> Path:
+def set_refused_aside(spool: Path, refused: Refused, bound: int) -> Path:
     """Keep a refused record; on return it is on disk.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: it cannot be written, or ``bound`` bytes were set aside already.
     """
+    used = sum(path.stat().st_size for path in aside_folder(spool).glob("*"))
+    if used + len(refused.envelope.value) > bound:
+        raise OSError(errno.ENOSPC, f"{used} bytes were set aside already")
     name = f"{refused.at:013d}-{refused.envelope.event_id}-{os.urandom(3).hex()}.refused"
     return _write(spool, name, msgspec.msgpack.encode(refused))
 

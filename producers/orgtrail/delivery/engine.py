@@ -53,6 +53,8 @@ class Engine:
         self._sender = Sender(
             self._own,
             spool=spool,
+            # Of the folder's bound; what is set aside must not fill the disk.
+            aside_bytes=settings.spool_megabytes * 1_000_000 // 10,
             connect=partial(KafkaClient, settings),
             tend=self._tend,
             on_delivery=on_delivery,
@@ -64,7 +66,10 @@ class Engine:
         self._journal.attach(self._own)
         self._sync = settings.spool_fsync_ms == 0
         self._syncing = Worker(self._sync_step, self._to_sync, self._sync_failed)
-        self._sending = Worker(self._send_step, self._sender.ready, self._send_failed)
+        self._sending = Worker(
+            self._send_step, self._sender.ready, self._send_failed, at_end=self._end
+        )
+        self._lost_at_end = 0
         self._synced_tells: list[Callable[[], None]] = []
 
     def start(self) -> None:
@@ -150,7 +155,7 @@ class Engine:
         own = 0
         if not self._own.settled():
             own = max(1, self._accepted.value() - self._sender.own_settled)
-        return own + self._sender.adopted_waiting
+        return own + self._sender.adopted_waiting()
 
     def own_waiting(self) -> bool:
         """Whether an event of this process waits."""
@@ -196,29 +201,33 @@ class Engine:
         deadline = time.monotonic() + seconds
         if self.threads is Threads.YES:
             self.flush(seconds)
-        left = self._journal.seal(_LAST_WORDS_S)
+        self._journal.seal(_LAST_WORDS_S)
         self._syncing.stop(0)
-        stopped = self._sending.stop(max(_LAST_WORDS_S, deadline - time.monotonic()))
-        if not stopped or not left:
-            # A callback or a disk holds the thread, or this is it: the lane stays locked, and
-            # another process delivers its events when this one has ended.
-            return 0
-        self._journal.finish()
-        empty = self._own.settled()
-        lost = 0 if empty else self._memory_waiting()
-        self._sender.stop()
-        if empty:
-            self._own.tidy()
-        elif self.threads is not Threads.AFTER_FORK:
-            self._say_what_waits(lost)
-        self._journal.leave(empty=empty)
-        self._own.close()
-        return lost
+        # Where a callback or a disk holds the thread, or this is it, it comes to its end later.
+        self._sending.stop(max(_LAST_WORDS_S, deadline - time.monotonic()))
+        return self._lost_at_end
 
     def abandon(self) -> None:
         """In a child of a fork: let go of what belongs to the parent, without touching it."""
         self._journal.abandon()
         self._sender.abandon()
+
+    def _end(self) -> None:
+        """The last act of the sending thread: leave what waits to the next process."""
+        if not self._journal.sealed(_LAST_WORDS_S):
+            # A writer is still at it: the lane stays locked until the process ends.
+            self._sender.stop()
+            return
+        self._journal.finish()
+        empty = self._own.settled()
+        self._lost_at_end = 0 if empty else self._memory_waiting()
+        self._sender.stop()
+        if empty:
+            self._own.tidy()
+        elif self.threads is not Threads.AFTER_FORK:
+            self._say_what_waits(self._lost_at_end)
+        self._journal.leave(empty=empty)
+        self._own.close()
 
     def _memory_waiting(self) -> int:
         if all(segment.on_disk for segment in self._own.segments):

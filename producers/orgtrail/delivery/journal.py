@@ -56,6 +56,7 @@ class Journal:
         self._number = 0
         self._lane: Lane | None = None
         self._current: Segment | None = None
+        self._last: Segment | None = None
         self._tried_disk_at = 0.0
         self._queue: Queue | None = None
         if spool is not None:
@@ -92,8 +93,8 @@ class Journal:
             if segment is None:
                 return False
             failed: OSError | None = None
-            segment.writing.add(ticket)
             try:
+                segment.writing.add(ticket)
                 # Asked again: had it been rolled before the ticket was in, it might be closed now.
                 if segment is not self._current:
                     continue
@@ -116,8 +117,8 @@ class Journal:
         """
         segments = self._queue.segments if self._queue is not None else ()
         for segment in list(segments):
-            segment.writing.add(SYNCING)
             try:
+                segment.writing.add(SYNCING)
                 if segment in segments:
                     segment.sync()
             finally:
@@ -162,16 +163,24 @@ class Journal:
             with suppress(OSError):
                 self._lane.save(position)
 
-    def seal(self, seconds: float) -> bool:
-        """Take no more frames; whether all writers left within so many seconds."""
+    def seal(self, seconds: float) -> None:
+        """Take no more frames; wait for those that are being written, at most this long."""
         last, self._current = self._current, None
+        if last is not None:
+            self._last = last
+        self.sealed(seconds)
+
+    def sealed(self, seconds: float) -> bool:
+        """Whether the journal was sealed and all writers left, waiting at most this long."""
+        last = self._last
+        if last is None:
+            return False
         deadline = time.monotonic() + seconds
-        while last is not None and last.writing - {SYNCING}:
+        while last.writing - {SYNCING}:
             if time.monotonic() > deadline:
                 return False
             pause(0.001)
-        if last is not None:
-            last.finished = True
+        last.finished = True
         return True
 
     def leave(self, *, empty: bool) -> None:
@@ -199,9 +208,14 @@ class Journal:
             full.capacity = full.size + size
             return
         if not self._rolling.acquire(timeout=_WAIT_FOR_ROLL_S):
-            raise SpoolFullError("the spool's disk does not answer")
-        self._roller = me
+            if self._roller is not None:
+                raise SpoolFullError("the spool's disk does not answer")
+            # An exception of a signal handler ended whoever took the lock before it said so.
+            with suppress(RuntimeError):
+                self._rolling.release()
+            return
         try:
+            self._roller = me
             if self._current is full and self._queue is not None:
                 following = self._next_segment(size, failed)
                 self._queue.segments.append(following)
@@ -241,7 +255,8 @@ class Journal:
 
     def _memory_segment(self, size: int) -> Segment:
         self._tried_disk_at = time.monotonic()
-        waiting = [s for s in self._queue.segments if not s.on_disk] if self._queue else []
+        segments = list(self._queue.segments) if self._queue is not None else []
+        waiting = [segment for segment in segments if not segment.on_disk]
         used = sum(segment.size for segment in waiting)
         capacity = max(min(_LARGEST_SEGMENT // 4, self._memory_bytes - used), 0)
         if used + size > self._memory_bytes:

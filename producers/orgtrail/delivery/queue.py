@@ -128,7 +128,7 @@ class Queue:
 
     def _segment(self) -> Segment | None:
         """The segment that is being read; the cursor steps over those that are gone."""
-        for segment in self.segments:
+        for segment in list(self.segments):
             if segment.number >= self._read.segment:
                 if segment.number > self._read.segment:
                     self._read = Position(segment.number, 0)

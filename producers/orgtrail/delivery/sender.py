@@ -35,7 +35,7 @@ _BATCH_EVENTS = 24
 _BATCH_BYTES = 64 * 1024
 _IN_FLIGHT_EVENTS = 5_000
 _IN_FLIGHT_BYTES = 8 * 1024 * 1024
-_IN_FLIGHT_BATCHES = 256
+_IN_FLIGHT_BATCHES = 96
 _ADOPT_EVERY_S = 1.0
 _IDLE_S = 1.0
 _FIRST_BACKOFF_S = 0.5
@@ -54,21 +54,27 @@ class Sender:
         own: Queue,
         *,
         spool: Path | None,
+        aside_bytes: int,
         connect: Callable[[Callable[[str], None]], KafkaClient],
         tend: Callable[[], None],
         on_delivery: OnDelivery | None,
         notices: Notices,
         destination: str,
     ) -> None:
-        """``connect`` makes a client; ``tend`` looks after the journal; the rest is told to."""
+        """``connect`` makes a client; ``tend`` looks after the journal; the rest is told to.
+
+        ``aside_bytes`` bounds what is set aside.
+        """
         self._own = own
         self._spool = spool
+        self._aside_bytes = aside_bytes
         self._connect = connect
         self._tend = tend
         self._on_delivery = on_delivery
         self._notices = notices
         self._destination = destination
         self._adopted: dict[Queue, Lane] = {}
+        self._counts: dict[Queue, int] = {}
         self._client: KafkaClient | None = None
         self._in_flight: deque[Batch] = deque()
         self._one_by_one: tuple[Queue, Position] | None = None
@@ -86,7 +92,6 @@ class Sender:
         self.lost = Counter()
         self.damaged = Counter()
         self.own_settled = 0
-        self.adopted_waiting = 0
         self.oldest: int | None = None
         """When the oldest record in flight was accepted, in ms since 1970; None: none is."""
 
@@ -106,6 +111,7 @@ class Sender:
             self._adopt_at = now + _ADOPT_EVERY_S
             self.adopt()
             self._tend()
+        self._count_adopted()
         if now < self._retry_at:
             return min(self._retry_at - now, _ADOPT_EVERY_S)
         sent = self._send()
@@ -128,20 +134,30 @@ class Sender:
                 save=partial(_save, lane),
                 on_damage=self.keep_damage,
             )
-            waiting = queue.count()
-            if not waiting and queue.settled():
+            if queue.settled():
                 queue.close()
                 lane.remove()
                 continue
             self._adopted[queue] = lane
-            self.adopted_waiting += waiting
-            self._notices.say(
-                logging.WARNING,
-                "adopted",
-                "delivering %d events that an ended process left in %s",
-                waiting,
-                lane.path,
-            )
+
+    def adopted_waiting(self) -> int:
+        """How many events of ended processes wait; one for each lane that was not counted yet."""
+        counts = self._counts
+        return sum(max(1, counts.get(queue, 1)) for queue in list(self._adopted))
+
+    def _count_adopted(self) -> None:
+        """Count one lane: reading it through takes a while, so the caller of emit does not."""
+        for queue, lane in self._adopted.items():
+            if queue not in self._counts:
+                waiting = self._counts[queue] = queue.count()
+                self._notices.say(
+                    logging.WARNING,
+                    "adopted",
+                    "delivering %d events that an ended process left in %s",
+                    waiting,
+                    lane.path,
+                )
+                return
 
     def keep_damage(self, segment: Segment, offset: int, data: bytes) -> None:
         """Bytes that are no record are kept for somebody to look at, and counted."""
@@ -168,6 +184,7 @@ class Sender:
             queue.close()
             lane.close()
         self._adopted.clear()
+        self._counts.clear()
 
     def abandon(self) -> None:
         """In a child of a fork: forget the client and the files, which are the parent's."""
@@ -284,7 +301,7 @@ class Sender:
         if batch.queue is self._own:
             self.own_settled += count
         else:
-            self.adopted_waiting = max(0, self.adopted_waiting - count)
+            self._counts[batch.queue] = self._counts.get(batch.queue, 0) - count
         self._last_heard = time.monotonic()
         self._backoff = _FIRST_BACKOFF_S
         self._trouble = None
@@ -315,7 +332,7 @@ class Sender:
             self._tell(envelope, "lost", why)
             return True
         try:
-            set_refused_aside(self._spool, Refused(_now_ms(), why, envelope))
+            set_refused_aside(self._spool, Refused(_now_ms(), why, envelope), self._aside_bytes)
         except OSError as error:
             self.lost.add()
             log.error(
@@ -376,10 +393,9 @@ class Sender:
             queue.tidy()
             if queue.settled():
                 del self._adopted[queue]
+                self._counts.pop(queue, None)
                 queue.close()
                 lane.remove()
-        if not self._adopted:
-            self.adopted_waiting = 0
 
     def _say_silence(self) -> None:
         if self._in_flight and time.monotonic() - self._last_heard > _SILENT_AFTER_S:

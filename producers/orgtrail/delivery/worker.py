@@ -14,6 +14,7 @@ class Worker:
     """Repeats ``step`` until it is stopped.
 
     ``step`` returns how many seconds to wait before the next one; ``wake`` cuts a wait short.
+    ``at_end`` runs last, in the thread.
     ``ready`` is asked after ``idle`` was raised, so that no wake-up is lost in between.
     """
 
@@ -22,10 +23,12 @@ class Worker:
         step: Callable[[], float],
         ready: Callable[[], bool],
         on_error: Callable[[BaseException], None],
+        at_end: Callable[[], None] = lambda: None,
     ) -> None:
         self._step = step
         self._ready = ready
         self._on_error = on_error
+        self._at_end = at_end
         self._start_thread = original("start_new_thread")
         self._ident = original("get_ident")
         # Held while nobody wakes it: acquiring it with a timeout is a sleep that wake ends.
@@ -64,6 +67,7 @@ class Worker:
         self._stopping = True
         self.wake()
         if not self._started:
+            self._at_end()
             return True
         if self.is_this_thread():
             return False
@@ -84,7 +88,12 @@ class Worker:
                 if pause > 0 and not self._stopping:
                     self._wait(pause)
         finally:
-            self._ended.release()
+            try:
+                self._at_end()
+            except BaseException as error:
+                self._report(error)
+            finally:
+                self._ended.release()
 
     def _wait(self, seconds: float) -> None:
         self.idle = True
