@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter, defaultdict
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
@@ -47,6 +47,8 @@ def postgres():
 def url(postgres):
     """A database with an empty outbox."""
     with postgres.connect(autocommit=True) as connection:
+        # A test that failed may have left a transaction open.
+        connection.execute("SET lock_timeout = '10s'")
         connection.execute(f"DROP TABLE IF EXISTS {TABLE}, {TABLE}_lease")
         for sql in create_statements("postgresql"):
             connection.execute(sql)
@@ -202,14 +204,13 @@ def test_the_documents_grants_and_monitoring_query_work(url, connection, databas
 @pytest.mark.parametrize("driver", [psycopg, psycopg2])
 def test_an_insert_without_a_transaction_is_told(url, driver, caplog, monkeypatch):
     monkeypatch.setattr("orgtrail.outbox.insert._warned", set())
-    connection = driver.connect(url)
-    connection.autocommit = True
-    connection.cursor().execute("BEGIN")
-    login(Outbox(), connection)
-    assert not caplog.records
-    connection.cursor().execute("COMMIT")
-    login(Outbox(), connection)
-    connection.close()
+    with closing(driver.connect(url)) as connection:
+        connection.autocommit = True
+        connection.cursor().execute("BEGIN")
+        login(Outbox(), connection)
+        assert "outside of a transaction" not in caplog.text
+        connection.cursor().execute("COMMIT")
+        login(Outbox(), connection)
     assert "outside of a transaction" in caplog.text
 
 

@@ -38,7 +38,8 @@ class Outbox:
         Raises:
             SettingsError: a setting or the table's name cannot be used.
         """
-        settings = settings or ProducerSettings.load()
+        # Brokers are the relay's concern: nothing here connects to them, set or not.
+        settings = settings or ProducerSettings.load(kafka_brokers="unused:9092")
         statements("postgresql", table)
         self._table = table
         self._topic = settings.topic

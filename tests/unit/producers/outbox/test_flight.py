@@ -1,14 +1,19 @@
 """What becomes of rows, with a Kafka made of a list."""
 
-import pytest
-from confluent_kafka import KafkaError, KafkaException
+import time
+from contextlib import suppress
 
-from orgtrail import Actor
+import pytest
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from orgtrail import Actor, ProducerSettings
 from orgtrail.envelope import seal
 from orgtrail.event import make_event
+from orgtrail.outbox.cli import RelaySettings
 from orgtrail.outbox.flight import Flight
 from orgtrail.outbox.store import Row
 
+TOPIC = "audit.events.v1"
 TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)
 AWAY = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
 
@@ -74,6 +79,28 @@ def test_only_the_record_that_is_refused_alone_is_refused():
     assert "MSG_SIZE_TOO_LARGE" in flight.refused[2]
     assert (flight.suspected, flight.trouble is None) == (True, False)
     assert [len(s) for s in client.sets] == [1, 1]
+
+
+@pytest.mark.parametrize("kind", [ProducerSettings, RelaySettings])
+def test_nothing_overtakes_a_set_that_failed(broker, kind):
+    """Why the relay has settings of its own: with the producer's, later sets go on."""
+    given = kind(kafka_brokers=broker.address).librdkafka()
+    producer = Producer(
+        {**given, "enable.idempotence": True, "batch.num.messages": 50, "log_level": 0}
+    )
+    producer.list_topics(timeout=5)
+    broker.fail_produce(10)  # MESSAGE_TOO_LARGE
+    told = []
+    for number in range(300):
+        producer.produce(
+            TOPIC, b"x", b"k", on_delivery=lambda error, _, n=number: told.append((n, error))
+        )
+    deadline = time.monotonic() + 10
+    while len(told) < 300 and time.monotonic() < deadline:
+        with suppress(KafkaException):
+            producer.poll(0.1)
+    overtook = [number for number, error in told if error is None]
+    assert overtook == ([] if kind is RelaySettings else list(range(50, 300)))
 
 
 def test_a_trouble_ends_the_flight_and_refuses_nobody():
