@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 COMMANDS = {
     "up": ("orgtrail_deploy.local.up:up", "Run the whole stack on this machine."),
     "emit": ("orgtrail.cli:emit", "Send audit events to Kafka."),
-    "events": ("orgtrail.events_cli:events", "Make typed functions from a catalogue."),
-    "spool": ("orgtrail.spool_cli:spool", "List, show, retry and drop what waits on disk."),
+    "events": ("orgtrail.typed.cli:events", "Make typed functions from a catalogue."),
+    "spool": ("orgtrail.delivery.cli:spool", "List, show, retry and drop what waits on disk."),
     "query": ("orgtrail_query_service.client:query", "Show an organization's events."),
     "export": ("orgtrail_query_service.client:export", "Download an organization's events."),
     "sql": ("orgtrail_deploy.local.commands:sql", "Ask the local stack as an analyst."),

@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings
 
 from orgtrail import events as events_made
 from orgtrail import settings as sdk
-from orgtrail.generate import events_module
+from orgtrail.typed.generate import events_module
 from orgtrail_consumers.settings import ConsumerSettings
 from orgtrail_deploy.local.settings import LocalSettings
 from orgtrail_query_service.filters import FILTERS

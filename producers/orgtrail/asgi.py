@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from functools import partial
 from typing import Any
 
-from orgtrail.proxies import Networks
-from orgtrail.request import REQUEST_ID_HEADER, Ask, Requests
+from orgtrail.request.proxies import Networks
+from orgtrail.request.reader import REQUEST_ID_HEADER, Ask, Requests
 from orgtrail.scope import enter, leave
 
 AsgiScope = MutableMapping[str, Any]
@@ -27,8 +27,8 @@ class AuditMiddleware:
     Streaming responses and background tasks of Starlette run within it too. ``actor`` and
     ``org_id`` get the framework's connection (``request.state``, ``request.user``,
     ``request.headers``) at each ``emit``; an error in them is logged once and stops nothing.
-    ``trusted_proxies`` are networks (``orgtrail.proxies``); by default nobody is trusted and the
-    address is that of whoever opened the connection.
+    ``trusted_proxies`` are networks (``orgtrail.request.proxies``); nobody is by default, and
+    the address is that of whoever opened the connection.
 
     Raises:
         SettingsError: ``trusted_proxies`` is not a list of networks.

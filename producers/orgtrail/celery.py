@@ -10,7 +10,7 @@ from typing import Any
 
 from celery import Celery, signals
 
-from orgtrail import carrier
+from orgtrail.request import carrier
 from orgtrail.scope import current, enter, leave
 
 _TOKEN = "orgtrail_token"  # noqa: S105 - where a context token is kept

@@ -5,7 +5,7 @@ Settings, all of them optional:
 - ``ORGTRAIL_ACTOR``: the dotted path of a function of the request that tells who acts; by default
   ``request.user`` when somebody is signed in.
 - ``ORGTRAIL_ORG_ID``: the dotted path of a function of the request that tells the organization.
-- ``ORGTRAIL_TRUSTED_PROXIES``: networks, as a text or a list (``orgtrail.proxies``).
+- ``ORGTRAIL_TRUSTED_PROXIES``: networks, as a text or a list (``orgtrail.request.proxies``).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from django.http import FileResponse
 from django.utils.functional import SimpleLazyObject, empty
 from django.utils.module_loading import import_string
 
-from orgtrail.request import Requests
+from orgtrail.request.reader import Requests
 from orgtrail.scope import Scope, enter, leave
 from orgtrail.wsgi import scope_of
 

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from orgtrail.typed import (
+from orgtrail.typed.calls import (
     REPLACED,
     UNCHANGED,
     Actor,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask import has_request_context, request
 
-from orgtrail.proxies import Networks
-from orgtrail.request import REQUEST_ID_HEADER, Ask
+from orgtrail.request.proxies import Networks
+from orgtrail.request.reader import REQUEST_ID_HEADER, Ask
 from orgtrail.wsgi import AuditMiddleware
 
 if TYPE_CHECKING:

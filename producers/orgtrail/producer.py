@@ -26,11 +26,11 @@ from orgtrail.errors import (
     UndeliveredError,
 )
 from orgtrail.event import Actor, Change, Context, Event, Target, make_event
+from orgtrail.request.traceparent import validated
 from orgtrail.scope import UNKNOWN, Scope, current
 from orgtrail.settings import PREFIX, ProducerSettings
 from orgtrail.text import Text
-from orgtrail.traceparent import validated
-from orgtrail.unlisted import UnlistedWarnings
+from orgtrail.typed.unlisted import UnlistedWarnings
 from orgtrail_schemas.catalogue import SHIPPED, Catalogue, catalogue, read_catalogue
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any
 
 from rq.job import Job
 
-from orgtrail import carrier
+from orgtrail.request import carrier
 from orgtrail.scope import current, enter, leave
 
 

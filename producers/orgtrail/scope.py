@@ -9,9 +9,9 @@ from contextvars import ContextVar, Token
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from orgtrail.asked import ask
 from orgtrail.event import Actor, Context
-from orgtrail.people import actor_of
+from orgtrail.request.asked import ask
+from orgtrail.request.people import actor_of
 from orgtrail.text import Text
 
 P = ParamSpec("P")
@@ -30,7 +30,7 @@ class Scope:
 
     ``actor``, ``impersonator`` and ``org_id`` may be functions: they are called at each ``emit``,
     when the request is authenticated. A person may be an ``Actor`` or a framework's user object
-    (``orgtrail.people.actor_of`` says which ones).
+    (``orgtrail.request.people.actor_of`` says which ones).
     """
 
     __slots__ = (

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from orgtrail.proxies import Networks
-from orgtrail.request import REQUEST_ID_HEADER, Ask, Requests
+from orgtrail.request.proxies import Networks
+from orgtrail.request.reader import REQUEST_ID_HEADER, Ask, Requests
 from orgtrail.scope import Scope, enter, leave
 
 Environ = dict[str, Any]
@@ -20,7 +20,7 @@ class AuditMiddleware:
     """Gives each request its scope, until the server has closed the response.
 
     ``actor`` and ``org_id`` get the WSGI environment at each ``emit``; an error in them is logged
-    once and stops nothing. ``trusted_proxies`` are networks (``orgtrail.proxies``).
+    once and stops nothing. ``trusted_proxies`` are networks (``orgtrail.request.proxies``).
 
     Raises:
         SettingsError: ``trusted_proxies`` is not a list of networks.

@@ -32,7 +32,7 @@ def test_typed_events():
 
 
 def test_the_catalogue_of_a_company(tmp_path, monkeypatch):
-    from orgtrail.events_cli import events
+    from orgtrail.typed.cli import events
 
     monkeypatch.chdir(tmp_path)
     (catalogue,) = blocks("typed-events.md", "toml")
@@ -75,7 +75,7 @@ async def test_emitting():
 
 
 def test_the_commands_of_emitting(tmp_path, monkeypatch, capsys):
-    from orgtrail.spool_cli import spool
+    from orgtrail.delivery.cli import spool
 
     monkeypatch.setenv("ORGTRAIL_SPOOL_DIR", str(tmp_path))
     (command,) = blocks("emitting.md", "sh")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from orgtrail import Actor, InvalidEventError, Target, events
-from orgtrail.generate import events_module
 from orgtrail.testing import Recorder
+from orgtrail.typed.generate import events_module
 from orgtrail_schemas.catalogue import catalogue
 
 BIN = Path(sys.executable).parent

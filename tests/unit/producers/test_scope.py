@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from orgtrail import Actor, Context, asked
+from orgtrail import Actor, Context
+from orgtrail.request import asked
 from orgtrail.scope import UNKNOWN, Scope, audit_scope, bind, current, enter, leave, update
 
 ALICE, BOB = Actor(id="u-1"), Actor(id="u-2")

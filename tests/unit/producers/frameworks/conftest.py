@@ -2,7 +2,8 @@
 
 import pytest
 
-from orgtrail import asked, producer, scope
+from orgtrail import producer, scope
+from orgtrail.request import asked
 
 
 @pytest.fixture(autouse=True)

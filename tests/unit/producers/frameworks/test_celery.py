@@ -5,7 +5,8 @@ from celery import Celery, chain, chord, group, signals
 from celery.contrib.testing.worker import start_worker
 
 import orgtrail.celery
-from orgtrail import Actor, carrier, emit
+from orgtrail import Actor, emit
+from orgtrail.request import carrier
 from orgtrail.scope import Scope, audit_scope, current
 
 ALICE = {

@@ -5,7 +5,8 @@ import pytest
 from rq import Queue, Retry, SimpleWorker
 from rq.serializers import JSONSerializer
 
-from orgtrail import Actor, carrier, emit
+from orgtrail import Actor, emit
+from orgtrail.request import carrier
 from orgtrail.rq import AuditJob
 from orgtrail.scope import audit_scope, current
 

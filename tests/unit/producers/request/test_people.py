@@ -8,7 +8,7 @@ from starlette.authentication import SimpleUser, UnauthenticatedUser
 from werkzeug.local import LocalProxy
 
 from orgtrail import Actor
-from orgtrail.people import actor_of
+from orgtrail.request.people import actor_of
 
 ALICE = Actor(id="u-1", email="alice@acme.example", name="Alice")
 NUMBER = uuid.UUID("0190b3b4-0000-7000-8000-000000000001")

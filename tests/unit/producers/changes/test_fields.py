@@ -7,7 +7,7 @@ import pytest
 
 from orgtrail import InvalidEventError
 from orgtrail.changes import diff, snapshot
-from orgtrail.fields import fields_of
+from orgtrail.changes.fields import fields_of
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_a_related_object_within_a_mapping_is_its_key(models):
 def test_no_library_is_imported():
     code = """
 import sys, dataclasses
-from orgtrail.fields import fields_of
+from orgtrail.changes.fields import fields_of
 print(fields_of("x", {"a": 1}).values)
 print([m for m in ("django", "pydantic", "attr", "attrs") if m in sys.modules])
 """

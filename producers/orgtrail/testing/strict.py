@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from orgtrail.event import Event
-from orgtrail.unlisted import UnlistedError, nearest
+from orgtrail.typed.unlisted import UnlistedError, nearest
 from orgtrail_schemas.catalogue import Catalogue
 from orgtrail_schemas.rules import ADDRESS_KEY, REPAIRED_KEY
 

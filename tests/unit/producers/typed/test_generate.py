@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from orgtrail.generate import events_module
 from orgtrail.testing import Recorder
+from orgtrail.typed.generate import events_module
 from orgtrail_schemas.catalogue import Catalogue, EventType, catalogue
 
 ROOT = Path(__file__).resolve().parents[3]

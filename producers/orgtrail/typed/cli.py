@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cyclopts import App
 
-from orgtrail.generate import events_module
+from orgtrail.typed.generate import events_module
 from orgtrail_schemas.catalogue import SHIPPED, read_catalogue
 
 events = App(name="events", help="Make typed Python functions from a catalogue of events.")

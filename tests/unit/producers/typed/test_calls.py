@@ -3,7 +3,7 @@ import pytest
 from orgtrail import Actor, Change, InvalidEventError, Target, events
 from orgtrail.changes import diff
 from orgtrail.testing import Recorder
-from orgtrail.typed import REPLACED, UNCHANGED
+from orgtrail.typed.calls import REPLACED, UNCHANGED
 from orgtrail_schemas.catalogue import REDACTED, catalogue
 
 ALICE = Actor(id="u-1", email="alice@acme.example")

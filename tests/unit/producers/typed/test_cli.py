@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from orgtrail.events_cli import events, events_generate
+from orgtrail.typed.cli import events, events_generate
 
 OURS = """
 [[event]]

@@ -2,8 +2,8 @@ import pytest
 
 from orgtrail import Actor, AuditError, Change, Target
 from orgtrail.event import make_event
-from orgtrail.strict import check_listed
-from orgtrail.unlisted import UnlistedError
+from orgtrail.testing.strict import check_listed
+from orgtrail.typed.unlisted import UnlistedError
 from orgtrail_schemas.catalogue import Catalogue, EventType, catalogue
 
 ALICE = Actor(id="u-1")

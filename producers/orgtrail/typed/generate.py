@@ -116,7 +116,7 @@ def events_module(
     exported = sorted({*_EXPORTED, *functions.values()} & {*used, *functions.values()}, key=_isort)
     return (
         _HEADING.format(made_by=made_by, module=module, example=next(iter(functions.values())))
-        + _block("from orgtrail.typed import (", sorted(used, key=_isort), ")")
+        + _block("from orgtrail.typed.calls import (", sorted(used, key=_isort), ")")
         + "\n"
         + _block("__all__ = [", [_literal(name) for name in exported], "]")
         + body

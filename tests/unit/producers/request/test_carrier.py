@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orgtrail import Actor
-from orgtrail.carrier import LONGEST, VERSION, dump, load
 from orgtrail.event import make_event
+from orgtrail.request.carrier import LONGEST, VERSION, dump, load
 from orgtrail.scope import Scope
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from orgtrail.asked import Asked
-from orgtrail.proxies import NOBODY, Networks, client_address
+from orgtrail.request.asked import Asked
+from orgtrail.request.proxies import NOBODY, Networks, client_address
+from orgtrail.request.traceparent import validated
 from orgtrail.scope import Scope
-from orgtrail.traceparent import validated
 
 Ask = Callable[[Any], Any]
 """A function of the service: it gets the request and tells who acts, or in which organization."""

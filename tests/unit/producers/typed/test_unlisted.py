@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from orgtrail.unlisted import _MOST, UnlistedWarnings, nearest
+from orgtrail.typed.unlisted import _MOST, UnlistedWarnings, nearest
 from orgtrail_schemas.catalogue import catalogue
 
 

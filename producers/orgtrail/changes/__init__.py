@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from orgtrail.changes.fields import Fields, fields_of, plain
 from orgtrail.errors import InvalidEventError
 from orgtrail.event import Change
-from orgtrail.fields import Fields, fields_of, plain
 from orgtrail.text import text
-from orgtrail.unlisted import nearest
+from orgtrail.typed.unlisted import nearest
 from orgtrail_schemas.catalogue import REDACTED, Catalogue, EventType, catalogue
 
 _NO_LIMIT = 1 << 62

@@ -8,7 +8,7 @@ from tests.support.mock_broker import MockBroker, ids
 
 from orgtrail import Actor, AuditProducer, ProducerSettings
 from orgtrail.delivery.aside import aside_folder, set_damage_aside
-from orgtrail.spool_cli import spool
+from orgtrail.delivery.cli import spool
 
 INVALID_RECORD = 87
 

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orgtrail import SettingsError
-from orgtrail.proxies import MOST_HOPS, Networks, client_address
+from orgtrail.request.proxies import MOST_HOPS, Networks, client_address
 
 TRUSTED = Networks("10.0.0.0/8, ::1, 2001:db8::/32, unix")
 FORWARDED = Networks("10.0.0.0/8, forwarded")

@@ -13,10 +13,10 @@ from typing import Self, Unpack
 
 from orgtrail import producer
 from orgtrail.event import Event
-from orgtrail.matching import Expected, Wanted, describe
 from orgtrail.settings import ProducerSettings
-from orgtrail.strict import check_listed
-from orgtrail.unlisted import UnlistedError
+from orgtrail.testing.matching import Expected, Wanted, describe
+from orgtrail.testing.strict import check_listed
+from orgtrail.typed.unlisted import UnlistedError
 from orgtrail_schemas.catalogue import SHIPPED, Catalogue, catalogue, read_catalogue
 
 __all__ = ["Recorder", "UnlistedError"]

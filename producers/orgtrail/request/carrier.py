@@ -7,9 +7,9 @@ from typing import Any
 
 from orgtrail.errors import InvalidEventError
 from orgtrail.event import Actor
+from orgtrail.request.traceparent import validated
 from orgtrail.scope import Scope
 from orgtrail.text import text
-from orgtrail.traceparent import validated
 from orgtrail_schemas.catalogue import ACTOR_TYPES
 from orgtrail_schemas.rules import ORG_ID
 
