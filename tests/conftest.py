@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from orgtrail_deploy.local.folders import make_private
@@ -26,6 +27,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """The SDK's default spool is the user's: tests, and what they start, leave nothing there."""
+    # Busy machines are slow: how long an example takes says nothing.
+    slow = [hypothesis.HealthCheck.too_slow]
+    hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=slow)
+    hypothesis.settings.load_profile("busy")
     os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="orgtrail-tests-")
 
 

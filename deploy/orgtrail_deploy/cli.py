@@ -17,6 +17,7 @@ COMMANDS = {
     "up": ("orgtrail_deploy.local.up:up", "Run the whole stack on this machine."),
     "emit": ("orgtrail.cli:emit", "Send audit events to Kafka."),
     "events": ("orgtrail.typed.cli:events", "Make typed functions from a catalogue."),
+    "relay": ("orgtrail.outbox.cli:relay", "Deliver what services committed to their outbox."),
     "spool": ("orgtrail.delivery.cli:spool", "List, show, retry and drop what waits on disk."),
     "query": ("orgtrail_query_service.client:query", "Show an organization's events."),
     "export": ("orgtrail_query_service.client:export", "Download an organization's events."),

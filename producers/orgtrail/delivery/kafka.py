@@ -46,6 +46,9 @@ class KafkaClient:
                 **settings.librdkafka(),
                 "client.id": f"orgtrail-{settings.service or 'sdk'}",
                 "enable.idempotence": True,
+                # Without it librdkafka carries on behind records that Kafka refused, and later
+                # events of an organization overtake earlier ones.
+                "enable.gapless.guarantee": True,
                 "acks": "all",
                 "compression.type": settings.compression,
                 "linger.ms": settings.linger_ms,

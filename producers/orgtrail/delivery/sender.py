@@ -44,6 +44,8 @@ _SILENT_AFTER_S = 5.0
 # While a backlog drains, the thread lets go of the interpreter between batches, so that a caller of
 # emit waits microseconds for it and not Python's switch interval of 5 ms.
 _BREATH_S = 0.0001
+_LAST_POLLS = 10
+_LAST_POLL_S = 0.05
 
 
 class Sender:
@@ -115,7 +117,7 @@ class Sender:
         if now < self._retry_at:
             return min(self._retry_at - now, _ADOPT_EVERY_S)
         sent = self._send()
-        self._client_poll(0.005 if self._in_flight else 0)
+        self._poll(0.005 if self._in_flight else 0)
         self._settle()
         self._say_silence()
         return 0 if sent or self._in_flight else _IDLE_S
@@ -213,7 +215,7 @@ class Sender:
                 break
             sent += 1
             if len(batch.envelopes) == _BATCH_EVENTS:
-                self._client_poll(0)
+                self._poll(0)
                 pause(_BREATH_S)
         return sent
 
@@ -226,9 +228,22 @@ class Sender:
             and len(self._in_flight) < _IN_FLIGHT_BATCHES
         )
 
-    def _client_poll(self, seconds: float) -> None:
-        if self._client is not None:
-            self._client.poll(seconds)
+    def _poll(self, seconds: float) -> None:
+        client = self._client
+        if client is None:
+            return
+        try:
+            client.poll(seconds)
+        except Exception as error:
+            # A client that has failed for good tells what became of each record, the one that made
+            # it fail among them.
+            self._trouble = reason(error)
+            self._failed = True
+            for _ in range(_LAST_POLLS):
+                if not self._in_flight or any(batch.refused for batch in self._in_flight):
+                    break
+                with suppress(Exception):
+                    client.poll(_LAST_POLL_S)
 
     def _next_batch(self) -> Batch | None:
         limit = 1 if self._one_by_one is not None else _BATCH_EVENTS
@@ -280,18 +295,27 @@ class Sender:
 
     def _settle(self) -> None:
         """Forget what was settled, in order; begin again after a failure."""
-        if self._failed:
-            self._fail(None)
-            return
         while self._in_flight and self._in_flight[0].unsettled == 0:
             batch = self._in_flight[0]
             if batch.refused and not self._set_refused_aside(batch):
                 return
             self._in_flight.popleft()
             self._forget(batch)
+        if self._failed:
+            self._begin_again()
         self.oldest = self._in_flight[0].oldest if self._in_flight else None
         if not self._in_flight:
             self._tidy()
+
+    def _begin_again(self) -> None:
+        suspect = next((batch for batch in self._in_flight if batch.refused), None)
+        if suspect is not None:
+            self._one_by_one = (suspect.queue, suspect.end)
+            self._drop_in_flight()
+        elif self._in_flight:
+            self._fail(None)
+        else:
+            self._drop_in_flight()
 
     def _forget(self, batch: Batch) -> None:
         batch.queue.acknowledge(batch.end)

@@ -234,9 +234,7 @@ def loop():
     return looped
 
 
-@pytest.mark.parametrize(
-    "value", [Plain(), object(), loop(), pytest.param(10**5000, id="huge"), print, iter([])]
-)
+@pytest.mark.parametrize("value", [Plain(), object(), loop(), print, iter([])])
 def test_a_value_without_a_text_is_refused_by_the_name_of_its_field(value):
     with pytest.raises(InvalidEventError, match=r"^x: ") as caught:
         diff({"x": 1}, {"x": value})

@@ -1,5 +1,7 @@
 """Celery: an in-memory broker and a real worker, and tasks that run at once."""
 
+import logging
+
 import pytest
 from celery import Celery, chain, chord, group, signals
 from celery.contrib.testing.worker import start_worker
@@ -55,7 +57,11 @@ def app():
 
 @pytest.fixture(scope="module")
 def worker(app):
+    root = logging.getLogger()
+    level = root.level
     with start_worker(app, perform_ping_check=False, shutdown_timeout=20) as started:
+        # It sets the level of the root logger, for this and all tests that follow.
+        root.setLevel(level)
         yield started
 
 

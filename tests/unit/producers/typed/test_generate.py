@@ -9,7 +9,7 @@ from orgtrail.testing import Recorder
 from orgtrail.typed.generate import events_module
 from orgtrail_schemas.catalogue import Catalogue, EventType, catalogue
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 def event(key="shop.order.paid", /, **fields):
