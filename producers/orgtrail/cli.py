@@ -78,7 +78,9 @@ def emit(
         tally[delivery.state] += 1
 
     # What the SDK logs for a service is told here in this command's own words.
-    logging.getLogger("orgtrail").setLevel(logging.CRITICAL)
+    log = logging.getLogger("orgtrail")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
     try:
         settings = ProducerSettings.load()
         producer = AuditProducer(settings, on_delivery=count)
@@ -103,6 +105,8 @@ def emit(
         producer.close(0)
     except AuditError as error:
         _fail(error)
+    finally:
+        log.setLevel(level)
     if event is None or waiting:
         print(
             f"{tally['acknowledged']} acknowledged, {waiting} spooled, {refused} refused",

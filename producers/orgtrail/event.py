@@ -181,7 +181,7 @@ def make_event(
     context: Context | None = None,
     outcome: str = "success",
     metadata: Mapping[str, Text] | None = None,
-    event_id: Any,
+    event_id: Any = None,
     occurred_at: datetime | None = None,
     service: str = "",
     now_ms: int,
@@ -232,7 +232,10 @@ def make_event(
     )
     if repairs:
         details[REPAIRED_KEY] = "; ".join(repairs)[:METADATA_VALUE_LENGTH]
-    return [made] if len(orgs) == 1 else [replace(made, org_id=org) for org in orgs]
+    if len(orgs) == 1:
+        return [made]
+    # Each has metadata of its own: a hook may write into them.
+    return [replace(made, org_id=org, metadata=dict(details)) for org in orgs]
 
 
 def _check_key(event: Any) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from msgspec.structs import replace
 
+from orgtrail.delivery.lane import close_inherited_locks, lane_folders
 from orgtrail.delivery.real_threads import Threads
 from orgtrail.delivery.report import Delivery, OnDelivery
 from orgtrail.errors import (
@@ -44,8 +45,13 @@ Sink = Callable[[list[Event]], None]
 
 _HEALTHY_AGE_S = 60.0
 
+_MISTAKES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+
 _sink: Sink | None = None
 _producers: weakref.WeakSet[AuditProducer] = weakref.WeakSet()
+# Those with a thread: what waits in the memory of one must not end with the last reference to it.
+_running: set[AuditProducer] = set()
+_exiting = False
 _log = logging.getLogger("orgtrail")
 
 
@@ -99,6 +105,7 @@ class AuditProducer:
         # handler can interrupt, so two that start at once agree on one engine.
         self._engines: dict[int, Engine] = {}
         self._engine: Engine | None = None
+        self._closed: Engine | None = None
         self._lost = 0
         self._failed_hooks = 0
         _producers.add(self)
@@ -137,6 +144,36 @@ class AuditProducer:
             SpoolFullError: so much waits on disk already that the bound is reached.
             BufferFullError: the same in memory, where there is no disk.
         """
+        identity, _taken = self._emit(
+            event,
+            org_id=org_id,
+            actor=actor,
+            impersonator=impersonator,
+            targets=targets,
+            changes=changes,
+            context=context,
+            outcome=outcome,
+            metadata=metadata,
+            event_id=event_id,
+            occurred_at=occurred_at,
+            traceparent=traceparent,
+            on_delivery=on_delivery,
+        )
+        return identity
+
+    def _emit(
+        self,
+        event: str,
+        *,
+        org_id: Any = None,
+        actor: Actor | None = None,
+        impersonator: Actor | None = None,
+        context: Context | None = None,
+        traceparent: str | None = None,
+        on_delivery: OnDelivery | None = None,
+        **details: Any,
+    ) -> tuple[str, bool]:
+        """``emit``: the event's id, and whether there is something to deliver."""
         try:
             scope = current()
             if scope is not None:
@@ -155,30 +192,25 @@ class AuditProducer:
                 org_id=org_id,
                 actor=actor,
                 impersonator=impersonator,
-                targets=targets,
-                changes=changes,
                 context=context,
-                outcome=outcome,
-                metadata=metadata,
-                event_id=event_id,
-                occurred_at=occurred_at,
                 service=self._settings.service,
                 now_ms=time.time_ns() // 1_000_000,
                 known=self._catalogue,
+                **details,
             )
             if event not in self._catalogue.events:
                 self._unlisted.warn_once(event)
             identity = events[0].event_id
             if self._before_send is not None:
                 events = [kept for one in events if (kept := self._filtered(one)) is not None]
-            if events:
-                self._take(events, trace, on_delivery)
+            taken = bool(events) and self._take(events, trace, on_delivery)
         except AuditError:
             raise
-        except Exception as error:
-            # A last line: nothing but AuditError leaves emit, whatever a caller passed.
+        except _MISTAKES as error:
+            # A last line: whatever a caller passed, it gets an AuditError. Exceptions of others,
+            # such as a task's time limit, are none of ours.
             raise InvalidEventError("event", f"cannot be taken ({type(error).__name__})") from error
-        return identity
+        return identity, taken
 
     async def emit_confirmed(self, event: str, *, seconds: float = 5, **details: Any) -> str:
         """``emit``, and wait until the event is on disk or acknowledged by Kafka.
@@ -205,11 +237,13 @@ class AuditProducer:
             if also is not None:
                 also(delivery)
 
-        identity = self.emit(event, on_delivery=tell, **details)
+        identity, taken = self._emit(event, on_delivery=tell, **details)
         engine = self._engine
-        if _sink is not None or self._settings.disabled:
+        if not taken:
             return identity
         if engine is not None and engine.on_disk:
+            if self._settings.spool_fsync_ms == 0:
+                return identity
             engine.tell_when_synced(lambda: settle("synced"))
         try:
             state = await asyncio.wait_for(confirmed, seconds)
@@ -236,7 +270,7 @@ class AuditProducer:
         """How many events this process accepted, and what became of them."""
         from orgtrail.delivery.status import Counters
 
-        engine = self._engine
+        engine = self._engine or self._closed
         if engine is None or engine.pid != os.getpid():
             return Counters(lost=self._lost)
         found = engine.counters()
@@ -280,9 +314,11 @@ class AuditProducer:
         engine = self._engine
         if engine is None or engine.pid != os.getpid():
             return
-        self._engine = None
-        lost = engine.close(self._settings.close_seconds if seconds is None else seconds)
+        self._engine, self._closed = None, engine
         self._engines.pop(engine.pid, None)
+        lost = engine.close(self._settings.close_seconds if seconds is None else seconds)
+        if self._engine is None:
+            _running.discard(self)
         self._lost += lost
         if lost:
             raise UndeliveredError(lost)
@@ -298,12 +334,13 @@ class AuditProducer:
     ) -> None:
         self.close()
 
-    def _take(self, events: list[Event], traceparent: str, tell: OnDelivery | None) -> None:
+    def _take(self, events: list[Event], traceparent: str, tell: OnDelivery | None) -> bool:
+        """Write the events down; whether there is something to deliver."""
         if _sink is not None:
             _sink(events)
-            return
+            return False
         if self._settings.disabled:
-            return
+            return False
         engine = self._engine
         if engine is None or engine.pid != os.getpid():
             engine = self._begin()
@@ -314,6 +351,11 @@ class AuditProducer:
         if engine.threads is Threads.AFTER_FORK:
             # No thread will come here: the lane is left to the workers.
             self.close(0)
+        elif _exiting and not engine.on_disk:
+            # Nobody closes it any more. What is lost is logged.
+            with suppress(AuditError):
+                self.close()
+        return True
 
     def _begin(self) -> Engine:
         from orgtrail.delivery.engine import Engine
@@ -321,9 +363,10 @@ class AuditProducer:
         pid = os.getpid()
         made = self._engines.get(pid)
         if made is None:
-            fresh = Engine(self._settings, self._on_delivery)
+            fresh = Engine(self._settings, self._on_delivery, self._closed)
             made = self._engines.setdefault(pid, fresh)
             if made is fresh:
+                _running.add(self)
                 made.start()
             else:
                 fresh.close(0)
@@ -334,10 +377,8 @@ class AuditProducer:
         """Whether ended processes may have left events: they are sent without waiting for one."""
         if _sink is not None or self._settings.disabled or self._settings.spool == "memory":
             return False
-        from orgtrail.delivery.lane import lane_folders
-
         with suppress(OSError):
-            return bool(lane_folders(self._settings.spool_folder()))
+            return bool(lane_folders(self._settings.spool_folder(), self._settings.topic))
         return False
 
     def _load(self) -> None:
@@ -354,17 +395,26 @@ class AuditProducer:
     def _after_fork(self) -> None:
         """In the child: what the parent's threads hold is not this process's."""
         engines, self._engines, self._engine = self._engines, {}, None
+        self._closed = None
         for engine in engines.values():
             engine.abandon()
 
     def _filtered(self, event: Event) -> Event | None:
+        from orgtrail.envelope import seal
+
         hook = self._before_send
         try:
-            return event if hook is None else hook(event)
-        except Exception:
+            found = event if hook is None else hook(event)
+            if found is not None:
+                seal(found, 0, 0)
+            return found
+        except Exception as error:
             self._failed_hooks += 1
             if self._failed_hooks == 1:
-                _log.exception("before_send failed: events are sent as they were (logged once)")
+                _log.error(
+                    "before_send failed with %s: events are sent as they were (logged once)",
+                    type(error).__name__,
+                )
             return event
 
 
@@ -410,15 +460,24 @@ def _set_result(future: asyncio.Future[str], state: str) -> None:
 
 
 def _after_fork_in_child() -> None:
+    global _exiting  # noqa: PLW0603 - a child of an ending process is a process of its own
+    _exiting = False
+    _running.clear()
+    close_inherited_locks()
     for producer in list(_producers):
         producer._after_fork()
 
 
 def _close_all() -> None:
-    for producer in list(_producers):
+    global _exiting  # noqa: PLW0603 - the process ends once
+    _exiting = True
+    deadline: float | None = None
+    for producer in list(_running):
+        if deadline is None:
+            deadline = time.monotonic() + producer._settings.close_seconds
         # What was lost was logged as an error.
         with suppress(AuditError):
-            producer.close()
+            producer.close(max(0.0, deadline - time.monotonic()))
 
 
 if hasattr(os, "register_at_fork"):

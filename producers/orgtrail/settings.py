@@ -249,7 +249,8 @@ def described() -> list[tuple[str, Any, str]]:
 
 def _path(kind: type, value: Any) -> Any:
     if kind is Path and isinstance(value, str) and value:
-        return Path(value)
+        # Absolute, since a service may change its working directory.
+        return Path(value).absolute()
     raise ValueError("must be a path")
 
 

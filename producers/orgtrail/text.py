@@ -4,9 +4,10 @@ Each function returns what is sent and adds to ``repairs`` what it did, such as
 ``context.user_agent: cut``. The rules:
 
 - ``None`` is the empty text; ``True`` and ``False`` are ``true`` and ``false``; an ``int``,
-  ``float``, ``Decimal`` or ``UUID`` is what ``str`` gives; a ``datetime``, ``date`` or ``time`` is
-  ISO 8601, a ``datetime`` with a zone in UTC; an ``Enum`` is its value; bytes are read as UTF-8;
-  a list or mapping is JSON.
+  ``float``, ``Decimal``, ``UUID``, ``timedelta``, path or IP address is what ``str`` gives;
+- a ``datetime``, ``date`` or ``time`` is ISO 8601, a ``datetime`` with a zone in UTC; an ``Enum``
+  is its value; bytes are read as UTF-8;
+- a list, set or mapping is JSON, in which the values of secret names are redacted.
 - What is too long is cut. A lone surrogate becomes U+FFFD.
 - An address loses its port, brackets and zone, and an IPv4 address mapped into IPv6 becomes IPv4.
 """
@@ -16,14 +17,16 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from orgtrail.errors import InvalidEventError
+from orgtrail_schemas.catalogue import REDACTED, catalogue
 
 if TYPE_CHECKING:
     Text = str | int | float | Decimal | UUID | datetime | date | time | Enum | bytes | None
@@ -86,7 +89,7 @@ def _from(value: Any, field: str) -> str:
     for kinds, convert in _CONVERSIONS:
         if isinstance(value, kinds):
             return convert(value)
-    if isinstance(value, Mapping | list | tuple):
+    if isinstance(value, Mapping | list | tuple | set | frozenset):
         return _json(value, field)
     kind = type(value)
     if kind.__module__ == "uuid_utils" and kind.__name__ == "UUID":
@@ -95,7 +98,11 @@ def _from(value: Any, field: str) -> str:
 
 
 def _moment(value: datetime) -> str:
-    return (value if value.utcoffset() is None else value.astimezone(UTC)).isoformat()
+    try:
+        return (value if value.utcoffset() is None else value.astimezone(UTC)).isoformat()
+    except OverflowError:
+        # Within a day of the year 1 or 9999.
+        return value.isoformat()
 
 
 def _number(value: Any) -> str:
@@ -114,15 +121,31 @@ _CONVERSIONS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
     (datetime, _moment),
     ((date, time), lambda value: value.isoformat()),
     ((int, float, Decimal, UUID), _number),
+    ((timedelta, PurePath, ipaddress.IPv4Address, ipaddress.IPv6Address), str),
     ((bytes, bytearray), lambda value: bytes(value).decode("utf-8", "replace")),
     (type(None), lambda _value: ""),
 )
+
+
+def _redacted(value: Any) -> Any:
+    """The value without the secrets that its mappings name."""
+    if isinstance(value, Mapping):
+        known = catalogue()
+        return {
+            str(key): REDACTED if known.is_secret_name(str(key)) else _redacted(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_redacted(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted(map(str, value))
+    return value
 
 
 def _json(value: Any, field: str) -> str:
     import json
 
     try:
-        return json.dumps(value, ensure_ascii=False, default=str)
+        return json.dumps(_redacted(value), ensure_ascii=False, default=str)
     except (TypeError, ValueError, RecursionError):
         raise InvalidEventError(field, "must be text, or something that JSON can hold") from None

@@ -79,6 +79,10 @@ class Catalogue:
         """Whether the key is in the catalogue."""
         return event in self.events
 
+    def is_secret_name(self, name: str) -> bool:
+        """Whether a name that nobody declared means a secret, under any spelling."""
+        return self._is_secret(name) or self._holds_secret(name)
+
     def name_of(self, event: str) -> str:
         """The display name; an unlisted event is shown by its key."""
         known = self.events.get(event)

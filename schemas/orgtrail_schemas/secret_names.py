@@ -7,6 +7,7 @@ question here, so that a value is redacted by both or by neither.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 # A word begins at a capital after a small letter or digit, and after anything that is no letter or
@@ -19,6 +20,7 @@ _JOINED_LENGTH = 6
 
 def words(name: str) -> tuple[str, ...]:
     """The words of a name in lower case: ``("new", "password")`` for ``newPassword``."""
+    name = unicodedata.normalize("NFKC", name)
     return tuple(w.casefold() for w in _WORDS.findall(_CAMEL.sub(" ", name)))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from orgtrail.delivery.lane import private
+from orgtrail.delivery.lane import own
 from orgtrail.envelope import Envelope
 
 
@@ -38,20 +38,17 @@ def set_refused_aside(spool: Path, refused: Refused, bound: int) -> Path:
     Raises:
         OSError: it cannot be written, or ``bound`` bytes were set aside already.
     """
-    used = sum(path.stat().st_size for path in aside_folder(spool).glob("*"))
-    if used + len(refused.envelope.value) > bound:
-        raise OSError(errno.ENOSPC, f"{used} bytes were set aside already")
     name = f"{refused.at:013d}-{refused.envelope.event_id}-{os.urandom(3).hex()}.refused"
-    return _write(spool, name, msgspec.msgpack.encode(refused))
+    return _write(spool, name, msgspec.msgpack.encode(refused), bound)
 
 
-def set_damage_aside(spool: Path, at: int, place: str, data: bytes) -> Path:
-    """Keep bytes that are no record, for somebody to look at.
+def set_damage_aside(spool: Path, place: str, data: bytes, bound: int) -> Path:
+    """Keep bytes that are no record, for somebody to look at; one file for each place.
 
     Raises:
-        OSError: they cannot be written.
+        OSError: they cannot be written, or ``bound`` bytes were set aside already.
     """
-    return _write(spool, f"{at:013d}-{place}.damaged", data)
+    return _write(spool, f"{place}.damaged", data, bound)
 
 
 def read_refused(path: Path) -> Refused:
@@ -64,10 +61,14 @@ def read_refused(path: Path) -> Refused:
     return _decode(path.read_bytes())
 
 
-def _write(spool: Path, name: str, data: bytes) -> Path:
-    path = private(aside_folder(spool)) / name
+def _write(spool: Path, name: str, data: bytes, bound: int) -> Path:
+    folder = own(aside_folder(spool))
+    path = folder / name
+    used = sum(file.lstat().st_size for file in folder.iterdir())
+    if used + len(data) > bound:
+        raise OSError(errno.ENOSPC, f"{used} bytes were set aside already")
     draft = path.with_name(f".{name}")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with open(fd, "wb") as file:
         file.write(data)
         file.flush()

@@ -20,8 +20,9 @@ from orgtrail.delivery.lane import Position
 from orgtrail.delivery.queue import Queue
 from orgtrail.delivery.real_threads import Threads, pause, threads
 from orgtrail.delivery.report import OnDelivery
+from orgtrail.delivery.segments import MemorySegment
 from orgtrail.delivery.sender import Sender
-from orgtrail.delivery.status import Counter, Counters, Notices
+from orgtrail.delivery.status import Counter, Counters, Notices, say
 from orgtrail.delivery.worker import Worker
 from orgtrail.envelope import seal
 from orgtrail.event import Event
@@ -29,12 +30,20 @@ from orgtrail.settings import ProducerSettings
 
 _IDLE_S = 1.0
 _LAST_WORDS_S = 0.05
+_LONGEST_WAIT_S = 1_000_000.0
+_WAIT_FOR_BEFORE_S = 0.01
 
 
 class Engine:
     """Takes events and delivers them. ``pid`` is the process that it belongs to."""
 
-    def __init__(self, settings: ProducerSettings, on_delivery: OnDelivery | None) -> None:
+    def __init__(
+        self,
+        settings: ProducerSettings,
+        on_delivery: OnDelivery | None,
+        before: Engine | None = None,
+    ) -> None:
+        """``before`` was closed in this process: its events are delivered first."""
         self.pid = os.getpid()
         self.threads = Threads.YES
         self._settings = settings
@@ -44,6 +53,7 @@ class Engine:
         spool = _usable_spool(settings, self._notices)
         self._journal = Journal(
             spool,
+            topic=settings.topic,
             max_bytes=settings.spool_megabytes * 1_000_000,
             memory_bytes=settings.buffer_kilobytes * 1_000,
             memory_events=settings.buffer_events,
@@ -53,6 +63,7 @@ class Engine:
         self._sender = Sender(
             self._own,
             spool=spool,
+            topic=settings.topic,
             # Of the folder's bound; what is set aside must not fill the disk.
             aside_bytes=settings.spool_megabytes * 1_000_000 // 10,
             connect=partial(KafkaClient, settings),
@@ -61,8 +72,7 @@ class Engine:
             notices=self._notices,
             destination=settings.kafka_brokers,
         )
-        # First what others left: their room counts, and their events are older.
-        self._sender.adopt()
+        self._before = before
         self._journal.attach(self._own)
         self._sync = settings.spool_fsync_ms == 0
         self._syncing = Worker(self._sync_step, self._to_sync, self._sync_failed)
@@ -70,10 +80,11 @@ class Engine:
             self._send_step, self._sender.ready, self._send_failed, at_end=self._end
         )
         self._lost_at_end = 0
+        self._ended = False
         self._synced_tells: list[Callable[[], None]] = []
 
     def start(self) -> None:
-        """Start the threads."""
+        """Start the threads, or try again."""
         self.threads = threads()
         if self.threads is Threads.AFTER_FORK:
             return
@@ -85,13 +96,11 @@ class Engine:
                 " Until then events wait in the spool",
             )
             return
-        started = self._sending.start() and (self._sync or self._syncing.start())
-        if not started:
+        if not self._sending.start() or not (self._sync or self._syncing.start()):
             self._notices.say(
                 logging.WARNING,
                 "no_threads",
-                "the interpreter is shutting down and starts no thread: events wait in the spool"
-                " for the next process",
+                "no thread can be started, so no event is sent: they wait",
             )
 
     def put(
@@ -108,7 +117,9 @@ class Engine:
         """
         journal = self._journal
         if not journal.on_disk:
-            journal.check_memory(self.waiting())
+            journal.check_memory(self._own_count())
+        if not self._sending.started and self.threads is Threads.YES:
+            self.start()
         now = time.time_ns() // 1_000_000
         if len(events) == 1:
             ticket = self._tickets()
@@ -152,10 +163,12 @@ class Engine:
 
     def waiting(self) -> int:
         """How many events wait: this process's, and those that it adopted."""
-        own = 0
-        if not self._own.settled():
-            own = max(1, self._accepted.value() - self._sender.own_settled)
-        return own + self._sender.adopted_waiting()
+        return self._own_count() + self._sender.adopted_waiting()
+
+    def _own_count(self) -> int:
+        if self._own.settled():
+            return 0
+        return max(1, self._accepted.value() - self._sender.own_settled)
 
     def own_waiting(self) -> bool:
         """Whether an event of this process waits."""
@@ -181,7 +194,7 @@ class Engine:
     @property
     def trouble(self) -> str | None:
         """What keeps events from being delivered, in one line; ``None``: nothing."""
-        return self._sender.trouble
+        return self._sender.trouble if self._sending.started else "no thread could be started"
 
     def flush(self, seconds: float) -> bool:
         """Wait until nothing of this process waits; whether it came to that."""
@@ -198,14 +211,22 @@ class Engine:
 
     def close(self, seconds: float) -> int:
         """Deliver what can be within so many seconds; how many events are lost with the memory."""
+        seconds = min(max(seconds, 0), _LONGEST_WAIT_S)
         deadline = time.monotonic() + seconds
         if self.threads is Threads.YES:
             self.flush(seconds)
         self._journal.seal(_LAST_WORDS_S)
         self._syncing.stop(0)
-        # Where a callback or a disk holds the thread, or this is it, it comes to its end later.
-        self._sending.stop(max(_LAST_WORDS_S, deadline - time.monotonic()))
+        if not self._sending.stop(max(_LAST_WORDS_S, deadline - time.monotonic())):
+            # A callback or a disk holds the thread, or this is it: it comes to its end later, and
+            # may still deliver some of what waits in memory.
+            self._say_lost(self._memory_waiting())
         return self._lost_at_end
+
+    @property
+    def ended(self) -> bool:
+        """Whether its thread has left everything to others."""
+        return self._ended
 
     def abandon(self) -> None:
         """In a child of a fork: let go of what belongs to the parent, without touching it."""
@@ -214,54 +235,63 @@ class Engine:
 
     def _end(self) -> None:
         """The last act of the sending thread: leave what waits to the next process."""
-        if not self._journal.sealed(_LAST_WORDS_S):
-            # A writer is still at it: the lane stays locked until the process ends.
+        try:
+            # Where a writer is still at it, the lane stays locked until the process ends.
+            if self._journal.sealed(_LAST_WORDS_S):
+                self._leave()
+        finally:
             self._sender.stop()
-            return
+            self._ended = True
+
+    def _leave(self) -> None:
         self._journal.finish()
-        empty = self._own.settled()
-        self._lost_at_end = 0 if empty else self._memory_waiting()
-        self._sender.stop()
-        if empty:
+        if self._own.settled():
             self._own.tidy()
-        elif self.threads is not Threads.AFTER_FORK:
-            self._say_what_waits(self._lost_at_end)
-        self._journal.leave(empty=empty)
+            self._journal.leave(empty=True)
+            self._own.close()
+            return
+        self._say_lost(self._memory_waiting())
+        self._journal.leave(empty=False)
         self._own.close()
-
-    def _memory_waiting(self) -> int:
-        if all(segment.on_disk for segment in self._own.segments):
-            return 0
-        return max(1, self._accepted.value() - self._sender.own_settled)
-
-    def _say_what_waits(self, lost: int) -> None:
-        log = logging.getLogger("orgtrail")
-        if lost:
-            log.error(
-                "%d events are lost: they waited in memory for Kafka at %s when the process ended",
-                lost,
-                self._settings.kafka_brokers,
-            )
-        else:
-            log.warning(
+        if self.threads is not Threads.AFTER_FORK and not self._lost_at_end:
+            say(
+                logging.WARNING,
                 "%d events wait in %s for Kafka at %s: the next process that uses it sends them",
-                max(1, self._accepted.value() - self._sender.own_settled),
+                self._own_count(),
                 self._settings.spool_folder(),
                 self._settings.kafka_brokers,
             )
 
+    def _say_lost(self, count: int) -> None:
+        if count and not self._lost_at_end:
+            self._lost_at_end = count
+            say(
+                logging.ERROR,
+                "%d events are lost: they waited in memory for Kafka at %s when the process ended",
+                count,
+                self._settings.kafka_brokers,
+            )
+
+    def _memory_waiting(self) -> int:
+        memory = [s for s in list(self._own.segments) if isinstance(s, MemorySegment) and s.frames]
+        return min(self._own_count(), sum(segment.frames for segment in memory))
+
     def _send_step(self) -> float:
         self._journal.finish()
+        if self._before is not None:
+            if not self._before.ended:
+                return _WAIT_FOR_BEFORE_S
+            self._before = None
         return self._sender.step()
 
     def _send_failed(self, error: BaseException) -> None:
+        self._sender.recover()
         self._notices.say(
             logging.ERROR,
             "step",
             "sending failed with %s: everything that waits is sent again",
             type(error).__name__,
         )
-        self._sender.recover()
 
     def _tend(self) -> None:
         self._journal.tend()

@@ -6,14 +6,21 @@ memory, and the one after it on disk again: events stay in order, and a full dis
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import time
 from contextlib import suppress
 from pathlib import Path
 
-from orgtrail.delivery.lane import Lane, Position, private, used_bytes
+from orgtrail.delivery.lane import (
+    Lane,
+    Position,
+    close_lock,
+    open_lock,
+    private,
+    try_lock,
+    used_bytes,
+)
 from orgtrail.delivery.queue import Queue
 from orgtrail.delivery.real_threads import original, pause
 from orgtrail.delivery.segments import SYNCING, MemorySegment, Segment
@@ -22,6 +29,7 @@ from orgtrail.errors import BufferFullError, SpoolFullError
 
 _LARGEST_SEGMENT = 4 * 1024 * 1024
 _SMALLEST_SEGMENT = 16 * 1024
+_FIRST_SEGMENT = 32 * 1024
 _SEGMENTS = 64
 _TRY_DISK_AGAIN_S = 5.0
 _WAIT_FOR_ROLL_S = 1.0
@@ -39,12 +47,14 @@ class Journal:
         self,
         spool: Path | None,
         *,
+        topic: str,
         max_bytes: int,
         memory_bytes: int,
         memory_events: int,
         notices: Notices,
     ) -> None:
         self._spool = spool
+        self._topic = topic
         self._max_bytes = max_bytes
         self._memory_bytes = memory_bytes
         self._memory_events = memory_events
@@ -59,19 +69,13 @@ class Journal:
         self._last: Segment | None = None
         self._tried_disk_at = 0.0
         self._queue: Queue | None = None
-        if spool is not None:
-            self._begin(spool)
-
-    def _begin(self, spool: Path) -> None:
-        try:
-            self._lane = self._new_lane(spool)
-        except OSError as error:
-            self._say_degraded(error)
 
     def attach(self, queue: Queue) -> None:
         """The queue that reads what is written here, before the first event."""
         self._queue = queue
-        self._current = self._next_segment(0, None)
+        # Without room: the first event makes the lane and a segment. A full spool must not keep a
+        # process from starting, since it delivers what fills it.
+        self._current = MemorySegment(0, 0)
         queue.segments.append(self._current)
 
     @property
@@ -197,14 +201,17 @@ class Journal:
     def abandon(self) -> None:
         """In a child of a fork: close the parent's files, whose lock would outlive the parent."""
         if self._lane is not None:
-            self._lane.close()
+            self._lane.forget()
         if self._queue is not None:
             self._queue.close()
 
     def _roll(self, full: Segment, size: int, failed: OSError | None) -> None:
         me = self._ident()
         if self._roller == me:
-            # A signal handler that interrupted this very function: it writes on where it was.
+            # A signal or log handler that interrupted this very function.
+            if failed is not None:
+                raise SpoolFullError(f"the spool cannot be written ({failed.strerror})")
+            # It writes on where it was.
             full.capacity = full.size + size
             return
         if not self._rolling.acquire(timeout=_WAIT_FOR_ROLL_S):
@@ -239,7 +246,8 @@ class Journal:
     def _disk_segment(self, spool: Path, size: int) -> Segment:
         if self._lane is None or not self._lane.path.exists():
             self._lane = self._new_lane(spool)
-        capacity = max(self._segment_bytes, size)
+        # Small at first: what a process reserves, others cannot have.
+        capacity = max(min(self._segment_bytes, _FIRST_SEGMENT << min(self._number, 10)), size)
         with _FolderLock(spool):
             self._lane.reserve(0)
             used = used_bytes(spool)
@@ -267,21 +275,23 @@ class Journal:
         return MemorySegment(self._number, max(capacity, size))
 
     def check_memory(self, waiting: int) -> None:
-        """Hold the bound in events of a journal in memory.
+        """Hold the bound in events of what is in memory; ``waiting`` of this process wait in all.
 
         Raises:
             BufferFullError: so many wait already.
         """
-        if waiting >= self._memory_events:
+        segments = list(self._queue.segments) if self._queue is not None else []
+        kept = sum(segment.frames for segment in segments if isinstance(segment, MemorySegment))
+        if min(kept, waiting) >= self._memory_events:
             raise BufferFullError(
-                f"{waiting} events wait in memory for Kafka already (ORGTRAIL_BUFFER_EVENTS), and"
-                " no spool is on disk"
+                f"{min(kept, waiting)} events wait in memory for Kafka already"
+                " (ORGTRAIL_BUFFER_EVENTS)"
             )
 
     def _new_lane(self, spool: Path) -> Lane:
         private(spool)
         name = f"{time.time_ns() // 1_000_000:013d}-{os.getpid()}-{os.urandom(3).hex()}"
-        return Lane.create(spool, name)
+        return Lane.create(spool, self._topic, name)
 
     def _say_degraded(self, error: OSError) -> None:
         self._notices.say(
@@ -307,17 +317,14 @@ class _FolderLock:
         self._fd = -1
 
     def __enter__(self) -> None:
-        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._fd = open_lock(self._path, 0)
         deadline = time.monotonic() + _WAIT_FOR_FOLDER_S
-        while True:
-            try:
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                if time.monotonic() > deadline:
-                    return
+        try:
+            while not try_lock(self._fd) and time.monotonic() < deadline:
                 pause(0.0005)
-            else:
-                return
+        except BaseException:
+            close_lock(self._fd)
+            raise
 
     def __exit__(self, *_error: object) -> None:
-        os.close(self._fd)
+        close_lock(self._fd)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 from collections.abc import Callable
 from enum import Enum
 from typing import Any
@@ -14,6 +15,8 @@ from orgtrail.errors import SettingsError, UnreachableError
 from orgtrail.settings import ProducerSettings
 
 OnDelivery = Callable[[KafkaError | None, Message], None]
+
+_log = logging.getLogger("orgtrail.kafka")
 
 # Records of children of a fork belong to the parent's threads, which a child does not have:
 # destroying the client there waits for them for ever. So it is kept.
@@ -156,6 +159,6 @@ def check(settings: ProducerSettings, seconds: float) -> None:
 
 def _producer(config: dict[str, Any]) -> Any:
     try:
-        return Producer(config)
+        return Producer(config, logger=_log)
     except KafkaException as error:
         raise SettingsError(reason(error)) from None

@@ -7,11 +7,14 @@ it gets its name, and a lock counts only while the locked file still is the fold
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import stat
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -24,6 +27,12 @@ except ImportError:  # pragma: no cover - Windows
 
 FORMAT = "v1"
 """Lanes of another format are left to the version that knows it."""
+
+_locks: set[int] = set()
+"""The descriptors of this process's locks, which a child of a fork must close at once.
+
+A lock is held as long as any copy of its descriptor is open.
+"""
 
 _POSITION = struct.Struct("<QQQ")
 _CHECKSUM = struct.Struct("<I")
@@ -47,22 +56,22 @@ class Lane:
         self._position = _read_position(fd)[0]
 
     @classmethod
-    def create(cls, spool: Path, name: str) -> Self:
-        """A new lane of this process.
+    def create(cls, spool: Path, topic: str, name: str) -> Self:
+        """A new lane of this process, for events of a topic.
 
         Raises:
             OSError: the spool cannot be written, or its file system knows no locks.
         """
-        lanes = private(spool / "lanes")
+        lanes = own(spool / "lanes")
         draft = lanes / f".{name}"
         draft.mkdir(mode=0o700)
-        fd = os.open(draft / "lane", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        fd = open_lock(draft / "lane", os.O_EXCL)
         try:
             _lock(fd)
-            path = lanes / f"{FORMAT}-{name}"
+            path = lanes / f"{_prefix(topic)}{name}"
             draft.rename(path)
-        except OSError:
-            os.close(fd)
+        except BaseException:
+            close_lock(fd)
             shutil.rmtree(draft, ignore_errors=True)
             raise
         return cls(path, fd)
@@ -71,7 +80,8 @@ class Lane:
     def adopt(cls, path: Path) -> Self | None:
         """The lane of a process that has died; ``None`` while somebody serves it."""
         try:
-            fd = os.open(path / "lane", os.O_RDWR)
+            # Made anew when it is missing: whoever removed the lane was killed in between.
+            fd = open_lock(path / "lane", 0)
         except OSError:
             return None
         try:
@@ -79,11 +89,15 @@ class Lane:
             # Another may have delivered and removed it in between.
             if os.stat(path / "lane").st_ino != os.fstat(fd).st_ino:
                 raise OSError
-        except OSError:
-            os.close(fd)
-            return None
+        except BaseException as error:
+            close_lock(fd)
+            if isinstance(error, OSError):
+                return None
+            raise
         lane = cls(path, fd)
-        lane.reserve(0)
+        # On a full disk the room that the dead process reserved counts on.
+        with suppress(OSError):
+            lane.reserve(0)
         return lane
 
     @property
@@ -128,8 +142,12 @@ class Lane:
     def close(self) -> None:
         """Let the lock go; what is left is for others to deliver."""
         if self._fd >= 0:
-            os.close(self._fd)
+            close_lock(self._fd)
             self._fd = -1
+
+    def forget(self) -> None:
+        """In a child of a fork, which has closed the lock already."""
+        self._fd = -1
 
 
 def private(folder: Path) -> Path:
@@ -142,14 +160,54 @@ def private(folder: Path) -> Path:
     return folder
 
 
-def lane_folders(spool: Path) -> list[Path]:
-    """The lanes of a spool, the oldest first."""
-    return sorted((spool / "lanes").glob(f"{FORMAT}-*"))
+def own(folder: Path) -> Path:
+    """A folder within the spool, which nobody else may write to.
+
+    Who could would make this process send, lose or overwrite what they like.
+
+    Raises:
+        OSError: it cannot be made, or is somebody else's.
+    """
+    found = private(folder).lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise OSError(errno.EPERM, f"{folder} belongs to another user, or others may write to it")
+    return folder
+
+
+def lane_folders(spool: Path, topic: str | None = None) -> list[Path]:
+    """The lanes of a spool, or those of a topic alone, the oldest first."""
+    prefix = f"{FORMAT}." if topic is None else _prefix(topic)
+    return sorted((spool / "lanes").glob(f"{prefix}*"))
 
 
 def segment_files(lane: Path) -> list[Path]:
     """The segments of a lane, the oldest first."""
-    return sorted(lane.glob("*.frames"))
+    named = (path for path in lane.glob("*.frames") if path.stem.isascii() and path.stem.isdigit())
+    return sorted(path for path in named if not path.is_symlink() and path.is_file())
+
+
+def close_inherited_locks() -> None:
+    """In a child of a fork: let go of the parent's locks, which would outlive the parent."""
+    for fd in list(_locks):
+        with suppress(OSError):
+            close_lock(fd)
+
+
+def open_lock(path: Path, flags: int) -> int:
+    """A descriptor to lock; it is never inherited.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | flags, 0o600)
+    _locks.add(fd)
+    return fd
+
+
+def close_lock(fd: int) -> None:
+    """Close it, which lets the lock go."""
+    _locks.discard(fd)
+    os.close(fd)
 
 
 def saved_position(lane: Path) -> Position:
@@ -199,6 +257,20 @@ def _read_position(fd: int) -> tuple[Position, int]:
         return Position(), 0  # New, or damaged: all of it is sent again, which is harmless.
     segment, offset, reserved = _POSITION.unpack(body)
     return Position(segment, offset), reserved
+
+
+def try_lock(fd: int) -> bool:
+    """Lock the file unless somebody else holds it; whether it is locked now."""
+    try:
+        _lock(fd)
+    except OSError:
+        return False
+    return True
+
+
+def _prefix(topic: str) -> str:
+    # By topic, since processes of several topics may share a folder.
+    return f"{FORMAT}.{zlib.crc32(topic.encode()):08x}-"
 
 
 def _lock(fd: int) -> None:

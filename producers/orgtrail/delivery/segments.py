@@ -33,13 +33,14 @@ class FileSegment:
         self.writing: set[int] = set()
         self.finished = not writable
         self.synced = 0
-        self._write_fd = -1
+        self._write_fd = self._read_fd = -1
         if writable:
             # O_APPEND: the kernel finds the end for each write, whoever else writes.
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
             self._write_fd = os.open(path, flags, 0o600)
-        self._read_fd = os.open(path, os.O_RDONLY)
-        self.size = os.fstat(self._read_fd).st_size
+            # Now, since somebody may remove the folder; others are opened when they are read.
+            self._read_fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        self.size = 0 if writable else path.stat().st_size
 
     def append(self, frame: bytes) -> None:
         """Append one frame; it survives the process, not yet a power cut.
@@ -56,11 +57,14 @@ class FileSegment:
 
     def read(self, offset: int, size: int) -> bytes:
         """At most ``size`` bytes from ``offset`` on."""
+        if self._read_fd < 0:
+            self._read_fd = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW)
         return os.pread(self._read_fd, size, offset)
 
     def measure(self) -> int:
         """The size of the file now, which several writers' own counting only approximates."""
-        self.size = os.fstat(self._read_fd).st_size
+        if self._write_fd >= 0:
+            self.size = os.fstat(self._write_fd).st_size
         return self.size
 
     def sync(self) -> None:
@@ -73,13 +77,14 @@ class FileSegment:
         if self._write_fd >= 0 and size > self.synced:
             # fsync(2): the entry in the folder needs a sync of its own, once.
             if self.synced == 0:
-                _sync_folder(self.path.parent)
+                for folder in (self.path.parent, self.path.parent.parent):
+                    _sync_folder(folder)
             os.fdatasync(self._write_fd)
             self.synced = size
 
     def unlinked(self) -> bool:
         """Whether somebody removed the file: what is in it ends with this process."""
-        return os.fstat(self._read_fd).st_nlink == 0
+        return self._write_fd >= 0 and os.fstat(self._write_fd).st_nlink == 0
 
     def close(self) -> None:
         """Close the file; what it holds stays."""
@@ -105,6 +110,7 @@ class MemorySegment:
         self.writing: set[int] = set()
         self.finished = False
         self.synced = 0
+        self.frames = 0
         # One growing buffer, so that a waiting event is no object for the garbage collector.
         self._data = bytearray()
 
@@ -116,6 +122,7 @@ class MemorySegment:
     def append(self, frame: bytes) -> None:
         """Append one frame."""
         self._data += frame
+        self.frames += 1
 
     def read(self, offset: int, size: int) -> bytes:
         """At most ``size`` bytes from ``offset`` on."""

@@ -24,7 +24,7 @@ from orgtrail.delivery.queue import Batch, Queue
 from orgtrail.delivery.real_threads import pause
 from orgtrail.delivery.report import Delivery, OnDelivery
 from orgtrail.delivery.segments import Segment
-from orgtrail.delivery.status import Counter, Notices
+from orgtrail.delivery.status import Counter, Notices, say
 from orgtrail.envelope import Envelope
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ _IN_FLIGHT_EVENTS = 5_000
 _IN_FLIGHT_BYTES = 8 * 1024 * 1024
 _IN_FLIGHT_BATCHES = 96
 _ADOPT_EVERY_S = 1.0
+# Each holds a few descriptors, which the service needs for itself.
+_ADOPTED_AT_ONCE = 4
 _IDLE_S = 1.0
 _FIRST_BACKOFF_S = 0.5
 _LONGEST_BACKOFF_S = 15.0
@@ -56,6 +58,7 @@ class Sender:
         own: Queue,
         *,
         spool: Path | None,
+        topic: str,
         aside_bytes: int,
         connect: Callable[[Callable[[str], None]], KafkaClient],
         tend: Callable[[], None],
@@ -69,6 +72,7 @@ class Sender:
         """
         self._own = own
         self._spool = spool
+        self._topic = topic
         self._aside_bytes = aside_bytes
         self._connect = connect
         self._tend = tend
@@ -77,10 +81,12 @@ class Sender:
         self._destination = destination
         self._adopted: dict[Queue, Lane] = {}
         self._counts: dict[Queue, int] = {}
+        self._damage: set[str] = set()
         self._client: KafkaClient | None = None
         self._in_flight: deque[Batch] = deque()
         self._one_by_one: tuple[Queue, Position] | None = None
         self._adopt_at = 0.0
+        self._more_to_adopt = False
         self._retry_at = 0.0
         self._failed = False
         self._flying_events = self._flying_bytes = 0
@@ -123,24 +129,42 @@ class Sender:
         return 0 if sent or self._in_flight else _IDLE_S
 
     def adopt(self) -> None:
-        """Take over the lanes of processes that have died."""
+        """Take over the lanes of processes that have died, a few at a time.
+
+        This process's own events wait until there is none left to take over: they are newer.
+        """
+        self._more_to_adopt = False
         if self._spool is None:
             return
-        for path in lane_folders(self._spool):
+        for path in lane_folders(self._spool, self._topic):
             lane = Lane.adopt(path)
             if lane is None:
                 continue
-            queue = Queue(
-                lane.segments(),
-                lane.position,
-                save=partial(_save, lane),
-                on_damage=self.keep_damage,
-            )
-            if queue.settled():
-                queue.close()
-                lane.remove()
-                continue
-            self._adopted[queue] = lane
+            if len(self._adopted) >= _ADOPTED_AT_ONCE:
+                self._more_to_adopt = True
+                lane.close()
+                return
+            try:
+                queue = Queue(
+                    lane.segments(),
+                    lane.position,
+                    save=partial(_save, lane),
+                    on_damage=self.keep_damage,
+                )
+                if queue.settled():
+                    queue.close()
+                    lane.remove()
+                else:
+                    self._adopted[queue] = lane
+            except OSError as error:
+                lane.close()
+                self._notices.say(
+                    logging.ERROR,
+                    "adopt",
+                    "what an ended process left in %s cannot be read (%s)",
+                    path,
+                    error.strerror,
+                )
 
     def adopted_waiting(self) -> int:
         """How many events of ended processes wait; one for each lane that was not counted yet."""
@@ -163,17 +187,19 @@ class Sender:
 
     def keep_damage(self, segment: Segment, offset: int, data: bytes) -> None:
         """Bytes that are no record are kept for somebody to look at, and counted."""
+        path = getattr(segment, "path", Path("memory"))
+        name = f"{path.parent.name}-{path.stem}-{offset}"
+        if name in self._damage:
+            return  # Read again after a failure.
+        self._damage.add(name)
         self.damaged.add()
         place: object = "memory"
         if self._spool is not None:
-            path = getattr(segment, "path", Path("memory"))
-            name = f"{path.parent.name}-{path.stem}-{offset}"
             try:
-                place = set_damage_aside(self._spool, _now_ms(), name, data)
+                place = set_damage_aside(self._spool, name, data, self._aside_bytes)
             except OSError as error:
                 place = error.strerror
-        log = logging.getLogger("orgtrail")
-        log.error("%d bytes of the spool are damaged and hold no event: %s", len(data), place)
+        say(logging.ERROR, "%d bytes of the spool are damaged: %s", len(data), place)
 
     def recover(self) -> None:
         """After an exception anywhere in a step: nothing that was begun counts."""
@@ -194,10 +220,11 @@ class Sender:
             self._client.abandon()
         for queue, lane in self._adopted.items():
             queue.close()
-            lane.close()
+            lane.forget()
 
     def _queues(self) -> list[Queue]:
-        return [*self._adopted, self._own]
+        """What to read from, in this order."""
+        return list(self._adopted) if self._more_to_adopt else [*self._adopted, self._own]
 
     def _send(self) -> int:
         sent = 0
@@ -205,7 +232,11 @@ class Sender:
             batch = self._next_batch()
             if batch is None:
                 break
+            # None of them counts as settled before Kafka has said so, whatever fails below.
+            batch.unsettled = len(batch.envelopes)
             self._in_flight.append(batch)
+            if self.oldest is None:
+                self.oldest = batch.oldest
             self._flying_events += len(batch.envelopes)
             self._flying_bytes += batch.bytes
             try:
@@ -259,19 +290,24 @@ class Sender:
         if not any(b is not batch for b in self._in_flight):
             self._last_heard = time.monotonic()
         settled = partial(self._one_settled, batch)
+        own = batch.queue is self._own
         for envelope in batch.envelopes:
             told = settled
-            if self._on_delivery is not None or envelope.ticket in self.callbacks:
+            # Tickets are numbers of one process: those of another say nothing here.
+            if self._on_delivery is not None or (own and envelope.ticket in self.callbacks):
                 told = partial(self._one_settled_and_told, batch, envelope)
-            batch.unsettled += 1
-            self._client.send(envelope, told)
+            try:
+                self._client.send(envelope, told)
+            except (ValueError, TypeError, LookupError, ArithmeticError) as error:
+                # Not Kafka refuses it, but this version cannot even send it.
+                batch.unsettled -= 1
+                batch.refused.append(f"{type(error).__name__}: {error}")
 
     def _one_settled(self, batch: Batch, error: KafkaError | None, _message: Message) -> None:
         if batch.dropped:
             return
         if error is None:
             batch.unsettled -= 1
-            self.acknowledged.add()
         else:
             self._hear_failure(batch, error)
 
@@ -280,7 +316,7 @@ class Sender:
     ) -> None:
         self._one_settled(batch, error, message)
         if error is None and not batch.dropped:
-            self._tell(envelope, "acknowledged")
+            self._tell(batch, envelope, "acknowledged")
 
     def _hear_failure(self, batch: Batch, error: KafkaError) -> None:
         if judge(error) is Verdict.REFUSED:
@@ -303,9 +339,13 @@ class Sender:
             self._forget(batch)
         if self._failed:
             self._begin_again()
-        self.oldest = self._in_flight[0].oldest if self._in_flight else None
-        if not self._in_flight:
+        if self._in_flight:
+            self.oldest = self._in_flight[0].oldest
+        else:
             self._tidy()
+            # What was dropped to be sent again waits on.
+            if all(queue.settled() for queue in (*self._adopted, self._own)):
+                self.oldest = None
 
     def _begin_again(self) -> None:
         suspect = next((batch for batch in self._in_flight if batch.refused), None)
@@ -320,6 +360,8 @@ class Sender:
     def _forget(self, batch: Batch) -> None:
         batch.queue.acknowledge(batch.end)
         count = len(batch.envelopes)
+        for _ in range(count - len(batch.refused)):
+            self.acknowledged.add()
         self._flying_events -= count
         self._flying_bytes -= batch.bytes
         if batch.queue is self._own:
@@ -330,9 +372,7 @@ class Sender:
         self._backoff = _FIRST_BACKOFF_S
         self._trouble = None
         if self._notices.clear("unreachable"):
-            logging.getLogger("orgtrail").warning(
-                "Kafka at %s takes events again", self._destination
-            )
+            say(logging.WARNING, "Kafka at %s takes events again", self._destination)
         if self._one_by_one is not None:
             queue, end = self._one_by_one
             if batch.queue is queue and batch.end >= end:
@@ -349,31 +389,32 @@ class Sender:
             self._drop_in_flight()
             return False
         envelope, why = batch.envelopes[0], batch.refused[0]
-        log = logging.getLogger("orgtrail")
         if self._spool is None:
             self.lost.add()
-            log.error("event %s is lost: Kafka refuses it (%s)", envelope.event_id, why)
-            self._tell(envelope, "lost", why)
+            say(logging.ERROR, "event %s is lost: Kafka refuses it (%s)", envelope.event_id, why)
+            self._tell(batch, envelope, "lost", why)
             return True
         try:
             set_refused_aside(self._spool, Refused(_now_ms(), why, envelope), self._aside_bytes)
         except OSError as error:
             self.lost.add()
-            log.error(
+            say(
+                logging.ERROR,
                 "event %s is lost: Kafka refuses it (%s), and it cannot be set aside (%s)",
                 envelope.event_id,
                 why,
                 error.strerror,
             )
-            self._tell(envelope, "lost", why)
+            self._tell(batch, envelope, "lost", why)
             return True
         self.set_aside.add()
-        log.error(
+        say(
+            logging.ERROR,
             "event %s was set aside: Kafka refuses it (%s); see: orgtrail spool list",
             envelope.event_id,
             why,
         )
-        self._tell(envelope, "set_aside", why)
+        self._tell(batch, envelope, "set_aside", why)
         return True
 
     def _fail(self, error: Exception | None) -> None:
@@ -390,10 +431,10 @@ class Sender:
             return
         if error is not None:
             self._trouble = reason(error)
-        self._say_unreachable()
         self._retry_at = time.monotonic() + self._backoff
         self._backoff = min(self._backoff * 2, _LONGEST_BACKOFF_S)
         self._drop_in_flight()
+        self._say_unreachable()
 
     def _drop_in_flight(self) -> None:
         """Give up what is on its way: it is read again.
@@ -406,7 +447,7 @@ class Sender:
         self._in_flight.clear()
         self._flying_events = self._flying_bytes = 0
         self._failed = False
-        for queue in self._queues():
+        for queue in (*self._adopted, self._own):
             queue.rewind()
         if client is not None:
             client.discard()
@@ -420,6 +461,7 @@ class Sender:
                 self._counts.pop(queue, None)
                 queue.close()
                 lane.remove()
+                self._adopt_at = 0
 
     def _say_silence(self) -> None:
         if self._in_flight and time.monotonic() - self._last_heard > _SILENT_AFTER_S:
@@ -435,9 +477,10 @@ class Sender:
             self._trouble or "no reason given",
         )
 
-    def _tell(self, envelope: Envelope, state: str, error: str | None = None) -> None:
+    def _tell(self, batch: Batch, envelope: Envelope, state: str, error: str | None = None) -> None:
         told = Delivery(envelope.event_id, envelope.key, state, error)
-        for tell in (self.callbacks.pop(envelope.ticket, None), self._on_delivery):
+        own = self.callbacks.pop(envelope.ticket, None) if batch.queue is self._own else None
+        for tell in (own, self._on_delivery):
             if tell is None:
                 continue
             try:

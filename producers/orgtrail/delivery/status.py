@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from typing import NamedTuple
-
-from orgtrail.delivery.real_threads import original
 
 log = logging.getLogger("orgtrail")
 
@@ -17,6 +16,7 @@ _REPEAT_AFTER_S = 60.0
 class Counters(NamedTuple):
     """How the events of this process fared since it began, in records.
 
+    ``acknowledged`` counts those that ended processes left and this one delivered as well.
     ``waiting`` are those that are neither acknowledged, set aside nor lost, with those that dead
     processes left and this one delivers. ``oldest_waiting_seconds`` is how long the oldest of them
     has waited. ``damaged`` counts the places in files that hold no record any more.
@@ -34,21 +34,24 @@ class Counters(NamedTuple):
 class Counter:
     """Counts from any number of threads and signal handlers without a lock.
 
-    ``add`` is one call into C, which nothing interrupts. Reading takes a number as well, so the
-    reads are counted and taken off.
+    ``add`` is one call into C, which nothing interrupts; reading looks at the next number by the
+    text of the counter, which takes none.
     """
 
     def __init__(self) -> None:
-        self._ups = count(1)
-        self._reads = count(1)
-        self._lock = original("allocate_lock")()
-        self.add: Callable[[], int] = self._ups.__next__
+        self._numbers = count(1)
+        self.add: Callable[[], int] = self._numbers.__next__
         """Count one more; the numbers that it returns are all different and never 0."""
 
     def value(self) -> int:
         """How often ``add`` was called."""
-        with self._lock:
-            return next(self._ups) - next(self._reads)
+        return int(repr(self._numbers).removeprefix("count(").removesuffix(")")) - 1
+
+
+def say(level: int, text: str, *values: object) -> None:
+    """Log a line; a handler of the service's that fails must not fail the delivery."""
+    with suppress(Exception):
+        log.log(level, text, *values)
 
 
 class Notices:
@@ -71,7 +74,7 @@ class Notices:
         if held_back:
             text += " (and %d more like this within a minute)"
             values += (held_back,)
-        log.log(level, text, *values, extra={"orgtrail_event": kind})
+        say(level, text, *values)
 
     def clear(self, kind: str) -> bool:
         """Whether a line of this kind was logged; the next one is logged at once."""

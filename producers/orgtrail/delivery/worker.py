@@ -37,18 +37,21 @@ class Worker:
         self._ended = original("allocate_lock")()
         self._ended.acquire()
         self._thread: int | None = None
-        self._started = False
+        self.started = False
+        """Whether the thread runs, or ran."""
         self._stopping = False
         self.idle = False
         """Whether it waits and must be woken for new work."""
 
     def start(self) -> bool:
         """Start the thread; ``False`` when the interpreter starts no more of them."""
+        if self.started:
+            return True
         try:
             self._start_thread(self._run, ())
         except RuntimeError:
             return False
-        self._started = True
+        self.started = True
         return True
 
     def wake(self) -> None:
@@ -66,7 +69,7 @@ class Worker:
         """Ask the thread to end and wait for it; whether it did in time."""
         self._stopping = True
         self.wake()
-        if not self._started:
+        if not self.started:
             self._at_end()
             return True
         if self.is_this_thread():

@@ -23,21 +23,6 @@ DATABASE = "ORGTRAIL_OUTBOX_DATABASE"
 _END_WITHIN_S = 10
 
 
-class RelaySettings(ProducerSettings, frozen=True, kw_only=True):
-    """The producer's settings, for a client that keeps the order whatever Kafka refuses."""
-
-    def librdkafka(self) -> dict[str, str | int | bool]:
-        """The connection settings in librdkafka's names.
-
-        Raises:
-            SettingsError: the password file cannot be read.
-        """
-        # Without it librdkafka goes on behind a set of records that failed, and those that are
-        # sent again come after their successors.
-        given = ProducerSettings.librdkafka(self)
-        return given | {"enable.gapless.guarantee": True}
-
-
 def relay(
     *,
     database: str | None = None,
@@ -72,7 +57,7 @@ def relay(
     try:
         if batch < 1 or lease_seconds < 1 or keep_days < 0:
             raise SettingsError("--batch and --lease-seconds are at least 1, --keep-days 0")
-        settings = RelaySettings.load()
+        settings = ProducerSettings.load()
         settings.librdkafka()
         store = Store(
             database_of(database or _database(dict(os.environ))),

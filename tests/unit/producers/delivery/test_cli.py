@@ -107,7 +107,7 @@ def test_a_name_that_is_not_there_is_one_line(folder, capsys, command):
 
 
 def test_damaged_bytes_are_listed_and_no_event(folder, capsys):
-    path = set_damage_aside(folder, 1, "x-1-0", b"garbage")
+    path = set_damage_aside(folder, "x-1-0", b"garbage", 1_000)
     assert "7 damaged bytes that hold no event" in run(capsys, "list")[1]
     assert run(capsys, "show", path.name)[0] == 1
     assert run(capsys, "drop", path.name)[0] == 0

@@ -7,9 +7,9 @@ from functools import partial
 import pytest
 from tests.support.mock_broker import MockBroker
 
+from orgtrail import ProducerSettings
 from orgtrail.delivery.kafka import KafkaClient
 from orgtrail.outbox import TABLE, Outbox, create_statements
-from orgtrail.outbox.cli import RelaySettings
 from orgtrail.outbox.connect import database
 from orgtrail.outbox.relay import Relay
 from orgtrail.outbox.store import Store
@@ -40,7 +40,7 @@ def broker():
 
 @pytest.fixture
 def settings(broker):
-    return RelaySettings(kafka_brokers=broker.address)
+    return ProducerSettings(kafka_brokers=broker.address)
 
 
 @pytest.fixture
