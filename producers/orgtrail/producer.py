@@ -26,9 +26,11 @@ from orgtrail.errors import (
     UnconfirmedError,
     UndeliveredError,
 )
-from orgtrail.event import Actor, Change, Context, Event, Target, make_event
+from orgtrail.event import Actor, Change, Context, Event, Target
+from orgtrail.make import make_event
+from orgtrail.request.given import completed
 from orgtrail.request.traceparent import validated
-from orgtrail.scope import UNKNOWN, Scope, current
+from orgtrail.scope import current
 from orgtrail.settings import PREFIX, ProducerSettings
 from orgtrail.text import Text
 from orgtrail.typed.unlisted import UnlistedWarnings
@@ -93,6 +95,7 @@ class AuditProducer:
             SettingsError: a setting cannot be used.
         """
         self._settings = settings or ProducerSettings.load()
+        self._by_default = settings is None and not os.environ.get(f"{PREFIX}KAFKA_BROKERS")
         self._settings.check()
         self._settings.check_files()
         self._settings.librdkafka()
@@ -177,7 +180,7 @@ class AuditProducer:
         try:
             scope = current()
             if scope is not None:
-                org_id, actor, impersonator, context, traceparent = _from_scope(
+                org_id, actor, impersonator, context, traceparent = completed(
                     scope, org_id, actor, impersonator, context, traceparent
                 )
             if actor is None:
@@ -367,6 +370,9 @@ class AuditProducer:
             made = self._engines.setdefault(pid, fresh)
             if made is fresh:
                 _running.add(self)
+                if self._by_default:
+                    brokers = self._settings.kafka_brokers
+                    _log.warning("%sKAFKA_BROKERS is not set: events go to %s", PREFIX, brokers)
                 made.start()
             else:
                 fresh.close(0)
@@ -416,33 +422,6 @@ class AuditProducer:
                     type(error).__name__,
                 )
             return event
-
-
-def _from_scope(
-    scope: Scope,
-    org_id: Any,
-    actor: Actor | None,
-    impersonator: Actor | None,
-    context: Context | None,
-    traceparent: str | None,
-) -> tuple[Any, Actor | None, Actor | None, Context, str | None]:
-    """What the caller gave, and the scope's for the rest."""
-    where = scope.where()
-    if context is not None and type(context) is not Context:
-        raise InvalidEventError("context", "must be a Context")
-    if context is not None:
-        given = {
-            name: value for name in Context.__struct_fields__ if (value := getattr(context, name))
-        }
-        where = replace(where, **given)
-    return (
-        scope.org_id if org_id is None else org_id,
-        # A request that nobody signed in to is recorded as well: its actor is unknown.
-        actor or scope.who() or UNKNOWN,
-        impersonator or scope.impersonator,
-        where,
-        traceparent or scope.traceparent,
-    )
 
 
 def _catalogue(settings: ProducerSettings) -> Catalogue:

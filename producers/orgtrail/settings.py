@@ -134,10 +134,6 @@ class ProducerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         for name, why in RETIRED.items():
             if name in given or found.get(PREFIX + name.upper()):
                 _log.warning("%s%s has no effect any more: %s", PREFIX, name.upper(), why)
-        if "kafka_brokers" not in values:
-            _log.warning(
-                "%sKAFKA_BROKERS is not set: events go to %s", PREFIX, settings.kafka_brokers
-            )
         return settings
 
     def check(self) -> None:

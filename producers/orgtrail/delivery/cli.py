@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -64,7 +63,9 @@ def retry(*names: _Name) -> int:
     folder = _folder()
     for path, record in _refused(names):
         lane = Lane.create(
-            folder, _settings().topic, f"{time.time_ns() // 1_000_000:013d}-retry-{path.stem[-6:]}"
+            folder,
+            ProducerSettings.load().topic,
+            f"{time.time_ns() // 1_000_000:013d}-retry-{path.stem[-6:]}",
         )
         segment = lane.new_segment(1, len(record.envelope.value) * 2)
         segment.append(frame(record.envelope))
@@ -86,15 +87,9 @@ def drop(*names: _Name) -> int:
     return 0
 
 
-def _settings() -> ProducerSettings:
-    # Named, so that nobody is warned of a default: nothing is sent here.
-    brokers = os.environ.get("ORGTRAIL_KAFKA_BROKERS") or ProducerSettings().kafka_brokers
-    return ProducerSettings.load(kafka_brokers=brokers)
-
-
 def _folder() -> Path:
     try:
-        return _settings().spool_folder()
+        return ProducerSettings.load().spool_folder()
     except (AuditError, OSError) as error:
         print(f"orgtrail spool: {error}", file=sys.stderr)
         raise SystemExit(1) from None

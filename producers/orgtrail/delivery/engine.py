@@ -81,6 +81,7 @@ class Engine:
         )
         self._lost_at_end = 0
         self._ended = False
+        self._left = 0
         self._synced_tells: list[Callable[[], None]] = []
 
     def start(self) -> None:
@@ -163,16 +164,18 @@ class Engine:
 
     def waiting(self) -> int:
         """How many events wait: this process's, and those that it adopted."""
-        return self._own_count() + self._sender.adopted_waiting()
+        return self._own_count() + self._sender.adopted.waiting()
 
     def _own_count(self) -> int:
+        if self._ended:
+            return self._left
         if self._own.settled():
             return 0
         return max(1, self._accepted.value() - self._sender.own_settled)
 
     def own_waiting(self) -> bool:
         """Whether an event of this process waits."""
-        return not self._own.settled()
+        return self._own_count() > 0
 
     def counters(self) -> Counters:
         """How the events fared since this process took the first."""
@@ -250,6 +253,7 @@ class Engine:
             self._journal.leave(empty=True)
             self._own.close()
             return
+        self._left = self._own_count()
         self._say_lost(self._memory_waiting())
         self._journal.leave(empty=False)
         self._own.close()
@@ -257,7 +261,7 @@ class Engine:
             say(
                 logging.WARNING,
                 "%d events wait in %s for Kafka at %s: the next process that uses it sends them",
-                self._own_count(),
+                self._left,
                 self._settings.spool_folder(),
                 self._settings.kafka_brokers,
             )

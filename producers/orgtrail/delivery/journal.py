@@ -67,6 +67,7 @@ class Journal:
         self._lane: Lane | None = None
         self._current: Segment | None = None
         self._last: Segment | None = None
+        self._sealed = False
         self._tried_disk_at = 0.0
         self._queue: Queue | None = None
 
@@ -169,16 +170,21 @@ class Journal:
 
     def seal(self, seconds: float) -> None:
         """Take no more frames; wait for those that are being written, at most this long."""
+        self._sealed = True
+        locked = self._roller != self._ident() and self._rolling.acquire(timeout=seconds)
         last, self._current = self._current, None
         if last is not None:
             self._last = last
+        if locked:
+            self._rolling.release()
         self.sealed(seconds)
 
     def sealed(self, seconds: float) -> bool:
         """Whether the journal was sealed and all writers left, waiting at most this long."""
         last = self._last
-        if last is None:
+        if last is None or not self._rolling.acquire(timeout=seconds):
             return False
+        self._rolling.release()
         deadline = time.monotonic() + seconds
         while last.writing - {SYNCING}:
             if time.monotonic() > deadline:
@@ -223,7 +229,7 @@ class Journal:
             return
         try:
             self._roller = me
-            if self._current is full and self._queue is not None:
+            if self._current is full and self._queue is not None and not self._sealed:
                 following = self._next_segment(size, failed)
                 self._queue.segments.append(following)
                 self._current = following

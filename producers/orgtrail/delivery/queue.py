@@ -123,8 +123,13 @@ class Queue:
 
     def close(self) -> None:
         """Close the files; what they hold stays."""
-        for segment in (*self.segments, *self._leaving):
-            segment.close()
+        closing = [*self.segments, *self._leaving]
+        # Whoever syncs a file looks for it here after it put its ticket in.
+        self.segments.clear()
+        self._leaving.clear()
+        for segment in closing:
+            if not segment.writing:
+                segment.close()
 
     def _segment(self) -> Segment | None:
         """The segment that is being read; the cursor steps over those that are gone."""

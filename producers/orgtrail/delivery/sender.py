@@ -17,9 +17,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orgtrail.delivery.adopted import Adopted
 from orgtrail.delivery.aside import Refused, set_damage_aside, set_refused_aside
 from orgtrail.delivery.kafka import KafkaClient, Verdict, judge, reason
-from orgtrail.delivery.lane import Lane, Position, lane_folders
+from orgtrail.delivery.lane import Position
 from orgtrail.delivery.queue import Batch, Queue
 from orgtrail.delivery.real_threads import pause
 from orgtrail.delivery.report import Delivery, OnDelivery
@@ -37,8 +38,6 @@ _IN_FLIGHT_EVENTS = 5_000
 _IN_FLIGHT_BYTES = 8 * 1024 * 1024
 _IN_FLIGHT_BATCHES = 96
 _ADOPT_EVERY_S = 1.0
-# Each holds a few descriptors, which the service needs for itself.
-_ADOPTED_AT_ONCE = 4
 _IDLE_S = 1.0
 _FIRST_BACKOFF_S = 0.5
 _LONGEST_BACKOFF_S = 15.0
@@ -79,14 +78,12 @@ class Sender:
         self._on_delivery = on_delivery
         self._notices = notices
         self._destination = destination
-        self._adopted: dict[Queue, Lane] = {}
-        self._counts: dict[Queue, int] = {}
+        self.adopted = Adopted(spool, topic, notices, self.keep_damage)
         self._damage: set[str] = set()
         self._client: KafkaClient | None = None
         self._in_flight: deque[Batch] = deque()
         self._one_by_one: tuple[Queue, Position] | None = None
         self._adopt_at = 0.0
-        self._more_to_adopt = False
         self._retry_at = 0.0
         self._failed = False
         self._flying_events = self._flying_bytes = 0
@@ -117,9 +114,9 @@ class Sender:
         now = time.monotonic()
         if now >= self._adopt_at:
             self._adopt_at = now + _ADOPT_EVERY_S
-            self.adopt()
+            self.adopted.take_over()
             self._tend()
-        self._count_adopted()
+        self.adopted.count_one()
         if now < self._retry_at:
             return min(self._retry_at - now, _ADOPT_EVERY_S)
         sent = self._send()
@@ -127,63 +124,6 @@ class Sender:
         self._settle()
         self._say_silence()
         return 0 if sent or self._in_flight else _IDLE_S
-
-    def adopt(self) -> None:
-        """Take over the lanes of processes that have died, a few at a time.
-
-        This process's own events wait until there is none left to take over: they are newer.
-        """
-        self._more_to_adopt = False
-        if self._spool is None:
-            return
-        for path in lane_folders(self._spool, self._topic):
-            lane = Lane.adopt(path)
-            if lane is None:
-                continue
-            if len(self._adopted) >= _ADOPTED_AT_ONCE:
-                self._more_to_adopt = True
-                lane.close()
-                return
-            try:
-                queue = Queue(
-                    lane.segments(),
-                    lane.position,
-                    save=partial(_save, lane),
-                    on_damage=self.keep_damage,
-                )
-                if queue.settled():
-                    queue.close()
-                    lane.remove()
-                else:
-                    self._adopted[queue] = lane
-            except OSError as error:
-                lane.close()
-                self._notices.say(
-                    logging.ERROR,
-                    "adopt",
-                    "what an ended process left in %s cannot be read (%s)",
-                    path,
-                    error.strerror,
-                )
-
-    def adopted_waiting(self) -> int:
-        """How many events of ended processes wait; one for each lane that was not counted yet."""
-        counts = self._counts
-        return sum(max(1, counts.get(queue, 1)) for queue in list(self._adopted))
-
-    def _count_adopted(self) -> None:
-        """Count one lane: reading it through takes a while, so the caller of emit does not."""
-        for queue, lane in self._adopted.items():
-            if queue not in self._counts:
-                waiting = self._counts[queue] = queue.count()
-                self._notices.say(
-                    logging.WARNING,
-                    "adopted",
-                    "delivering %d events that an ended process left in %s",
-                    waiting,
-                    lane.path,
-                )
-                return
 
     def keep_damage(self, segment: Segment, offset: int, data: bytes) -> None:
         """Bytes that are no record are kept for somebody to look at, and counted."""
@@ -208,23 +148,18 @@ class Sender:
     def stop(self) -> None:
         """Give up what is on its way and the lanes of others; all of it stays where it is."""
         self._drop_in_flight()
-        for queue, lane in self._adopted.items():
-            queue.close()
-            lane.close()
-        self._adopted.clear()
-        self._counts.clear()
+        self.adopted.leave()
 
     def abandon(self) -> None:
         """In a child of a fork: forget the client and the files, which are the parent's."""
         if self._client is not None:
             self._client.abandon()
-        for queue, lane in self._adopted.items():
-            queue.close()
-            lane.forget()
+        self.adopted.abandon()
 
     def _queues(self) -> list[Queue]:
         """What to read from, in this order."""
-        return list(self._adopted) if self._more_to_adopt else [*self._adopted, self._own]
+        found = self.adopted.queues()
+        return found if self.adopted.more else [*found, self._own]
 
     def _send(self) -> int:
         sent = 0
@@ -344,7 +279,7 @@ class Sender:
         else:
             self._tidy()
             # What was dropped to be sent again waits on.
-            if all(queue.settled() for queue in (*self._adopted, self._own)):
+            if all(queue.settled() for queue in (*self.adopted.queues(), self._own)):
                 self.oldest = None
 
     def _begin_again(self) -> None:
@@ -367,7 +302,7 @@ class Sender:
         if batch.queue is self._own:
             self.own_settled += count
         else:
-            self._counts[batch.queue] = self._counts.get(batch.queue, 0) - count
+            self.adopted.settled(batch.queue, count)
         self._last_heard = time.monotonic()
         self._backoff = _FIRST_BACKOFF_S
         self._trouble = None
@@ -447,21 +382,15 @@ class Sender:
         self._in_flight.clear()
         self._flying_events = self._flying_bytes = 0
         self._failed = False
-        for queue in (*self._adopted, self._own):
+        for queue in (*self.adopted.queues(), self._own):
             queue.rewind()
         if client is not None:
             client.discard()
 
     def _tidy(self) -> None:
         self._own.tidy()
-        for queue, lane in list(self._adopted.items()):
-            queue.tidy()
-            if queue.settled():
-                del self._adopted[queue]
-                self._counts.pop(queue, None)
-                queue.close()
-                lane.remove()
-                self._adopt_at = 0
+        if self.adopted.tidy():
+            self._adopt_at = 0
 
     def _say_silence(self) -> None:
         if self._in_flight and time.monotonic() - self._last_heard > _SILENT_AFTER_S:
@@ -492,12 +421,6 @@ class Sender:
                     "on_delivery raised %s: it is called again for the next event",
                     type(failure).__name__,
                 )
-
-
-def _save(lane: Lane, position: Position) -> None:
-    # Without it records are sent again by whoever comes next, which is harmless.
-    with suppress(OSError):
-        lane.save(position)
 
 
 def _now_ms() -> int:

@@ -1,7 +1,7 @@
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-from orgtrail.event import build_event
+from orgtrail.make import build_event
 from orgtrail_deploy.local.demo import demo_events
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from orgtrail import Actor, Change, Context, InvalidEventError, Target
-from orgtrail.event import build_event, new_event_id
+from orgtrail.make import build_event, new_event_id
 from orgtrail_schemas.catalogue import REDACTED
 from orgtrail_schemas.codec import decode_datum, encode
 from orgtrail_schemas.event_schema import current_schema

@@ -97,8 +97,13 @@ def test_a_setting_that_lost_its_effect_is_said(caplog):
     assert "ORGTRAIL_DELIVERY_TIMEOUT_S has no effect any more" in caplog.text
 
 
-def test_a_default_broker_is_said(caplog):
-    ProducerSettings.load({})
+def test_a_default_broker_is_said(caplog, monkeypatch, tmp_path):
+    from orgtrail import Actor, AuditProducer
+
+    monkeypatch.setenv("ORGTRAIL_SPOOL_DIR", str(tmp_path))
+    audit = AuditProducer()
+    audit.emit("user.login", org_id="acme", actor=Actor(id="u"))
+    audit.close(0)
     assert "ORGTRAIL_KAFKA_BROKERS is not set: events go to 127.0.0.1:9092" in caplog.text
 
 

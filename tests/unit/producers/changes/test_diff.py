@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from orgtrail import Actor, Change, InvalidEventError
 from orgtrail.changes import Changes, diff, snapshot
-from orgtrail.event import make_event
+from orgtrail.make import make_event
 from orgtrail.text import text
 from orgtrail_schemas.catalogue import REDACTED
 

@@ -1,5 +1,7 @@
 """Real frameworks in process; the events are kept in a list instead of being sent."""
 
+import logging
+
 import pytest
 
 from orgtrail import producer, scope
@@ -21,3 +23,13 @@ def _no_scope_is_left_behind(monkeypatch):
     assert scope.current() is None
     yield
     assert scope.current() is None
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _logging_as_it_was():
+    """Frameworks set up logging for the whole process."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers

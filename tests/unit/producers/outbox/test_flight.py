@@ -8,7 +8,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from orgtrail import Actor
 from orgtrail.envelope import seal
-from orgtrail.event import make_event
+from orgtrail.make import make_event
 from orgtrail.outbox.flight import Flight
 from orgtrail.outbox.store import Row
 
