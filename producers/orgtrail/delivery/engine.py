@@ -30,6 +30,7 @@ from orgtrail.settings import ProducerSettings
 
 _IDLE_S = 1.0
 _LAST_WORDS_S = 0.05
+_FORMER_SPOOL = "spool.sqlite3"
 _LONGEST_WAIT_S = 1_000_000.0
 _WAIT_FOR_BEFORE_S = 0.01
 
@@ -332,7 +333,16 @@ def _usable_spool(settings: ProducerSettings, notices: Notices) -> Path | None:
     if settings.spool == "memory":
         return None
     try:
-        return settings.spool_folder()
+        folder = settings.spool_folder()
+        if (folder / _FORMER_SPOOL).exists():
+            notices.say(
+                logging.ERROR,
+                "former_spool",
+                "%s may hold events of an earlier version, which this one does not read: send them"
+                " with the earlier version, and remove the file",
+                folder / _FORMER_SPOOL,
+            )
+        return folder
     except OSError as error:
         notices.say(
             logging.ERROR,

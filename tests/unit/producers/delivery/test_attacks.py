@@ -401,3 +401,10 @@ def test_times_at_the_ends_of_time_are_text(make):
 
     late = datetime.max.replace(tzinfo=timezone(-timedelta(hours=1)))
     assert make(disabled=True).emit("user.login", org_id="a", actor=Actor(id=late))
+
+
+def test_the_spool_of_an_earlier_version_is_named(make, tmp_path, caplog):
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / "spool.sqlite3").write_bytes(b"")
+    emit(make())
+    assert "spool.sqlite3 may hold events of an earlier version" in caplog.text
