@@ -408,3 +408,11 @@ def test_the_spool_of_an_earlier_version_is_named(make, tmp_path, caplog):
     (tmp_path / "spool" / "spool.sqlite3").write_bytes(b"")
     emit(make())
     assert "spool.sqlite3 may hold events of an earlier version" in caplog.text
+
+
+def test_what_others_left_waits_from_the_beginning(broker, make):
+    (left,) = leave(make)
+    audit = make(broker.address)
+    assert audit.spooled == 1
+    until(lambda: audit.spooled == 0)
+    assert ids(broker.records(1)) == [left]
