@@ -40,8 +40,9 @@ class Adopted:
         self._counts: dict[Queue, int] = {}
 
     def queues(self) -> list[Queue]:
-        """What is read of them, in order."""
-        return list(self._lanes)
+        """What is read of them, the oldest first, in whatever order they were taken over."""
+        lanes = dict(self._lanes)
+        return sorted(lanes, key=lambda queue: lanes[queue].path.name)
 
     def take_over(self) -> None:
         """Look for lanes whose process has died."""

@@ -231,8 +231,8 @@ class Engine:
 
     @property
     def ended(self) -> bool:
-        """Whether its thread has left everything to others."""
-        return self._ended
+        """Whether its thread, and those before it, have left everything to others."""
+        return self._ended and self._is_next()
 
     def abandon(self) -> None:
         """In a child of a fork: let go of what belongs to the parent, without touching it."""
@@ -285,11 +285,14 @@ class Engine:
 
     def _send_step(self) -> float:
         self._journal.finish()
-        if self._before is not None:
-            if not self._before.ended:
-                return _WAIT_FOR_BEFORE_S
-            self._before = None
+        if not self._is_next():
+            return _WAIT_FOR_BEFORE_S
         return self._sender.step()
+
+    def _is_next(self) -> bool:
+        if self._before is not None and self._before.ended:
+            self._before = None
+        return self._before is None
 
     def _send_failed(self, error: BaseException) -> None:
         self._sender.recover()
