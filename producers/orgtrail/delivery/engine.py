@@ -74,8 +74,10 @@ class Engine:
             destination=settings.kafka_brokers,
         )
         self._before = before
-        # Now, so that what others left counts as waiting from the beginning.
-        self._sender.adopted.take_over()
+        if before is None:
+            # Now, so that what others left counts as waiting from the beginning. Engines before
+            # this one may still hold lanes that are older.
+            self._sender.adopted.take_over()
         self._journal.attach(self._own)
         self._sync = settings.spool_fsync_ms == 0
         self._syncing = Worker(self._sync_step, self._to_sync, self._sync_failed)
