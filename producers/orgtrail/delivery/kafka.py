@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from typing import Any
 
@@ -93,8 +94,10 @@ class KafkaClient:
 
     def discard(self) -> None:
         """Give up on what is on its way; it is sent again by another client."""
-        self._producer.purge()
-        self._producer.poll(0)
+        # A client that is gapless calls being purged a failure for good.
+        with suppress(KafkaException):
+            self._producer.purge()
+            self._producer.poll(0)
 
     def abandon(self) -> None:
         """Forget the client in a child of a fork."""
