@@ -13,7 +13,6 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
-from uuid_utils import uuid7
 
 from orgtrail.errors import InvalidEventError
 from orgtrail.event import (
@@ -28,6 +27,7 @@ from orgtrail.event import (
     Target,
     as_record,
 )
+from orgtrail.event_id import new_event_id
 from orgtrail.text import Text, address, email, text
 from orgtrail_schemas.catalogue import ACTOR_TYPES, OUTCOMES, REDACTED, Catalogue, catalogue
 from orgtrail_schemas.rules import (
@@ -52,14 +52,6 @@ _AHEAD_MS, _BEHIND_MS = AHEAD // MILLISECOND, BEHIND // MILLISECOND
 _LAST_MS = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MILLISECOND
 _NOWHERE = Context()
 _join = "".join
-
-
-def new_event_id() -> uuid.UUID:
-    """A UUIDv7 (RFC 9562, section 5.7) of this moment."""
-    from uuid_utils.compat import uuid7
-
-    made: uuid.UUID = uuid7()
-    return made
 
 
 def build_event(
@@ -319,7 +311,7 @@ def _listed(field: str, items: Iterable[T] | T | None, kind: type[T]) -> Sequenc
 def _identity(event_id: Any, occurred_at: datetime | None, now_ms: int) -> tuple[str, int]:
     """The id as text, and when it happened in milliseconds; an id of now when none is given."""
     if event_id is None:
-        event_id = uuid7()
+        event_id = new_event_id()
         if occurred_at is None:
             made = str(event_id)
             return made, int(made[:8] + made[9:13], 16)

@@ -14,7 +14,7 @@ from confluent_kafka import Producer
 from tests.benchmarks.lab import Lab
 from tests.support.events import datum
 
-from orgtrail.make import new_event_id
+from orgtrail.event_id import new_event_id
 from orgtrail_deploy.local.issuer import make_token
 from orgtrail_deploy.local.ports import LOOPBACK
 from orgtrail_schemas.topics import EVENTS_TOPIC

@@ -21,7 +21,7 @@ from tests.support.running import eventually
 from tests.support.service import OwnService, service_over
 
 from orgtrail import Actor, AuditProducer, ProducerSettings
-from orgtrail.make import new_event_id
+from orgtrail.event_id import new_event_id
 from orgtrail_deploy.local.issuer import make_token
 from orgtrail_schemas.topics import EVENTS_TOPIC
 

@@ -14,7 +14,7 @@ from tests.support.registry import REGISTRY_ID, registry
 from tests.support.running import eventually
 from tests.support.up import orgtrail
 
-from orgtrail.make import new_event_id
+from orgtrail.event_id import new_event_id
 from orgtrail_query_service.filters import FILTERS
 from orgtrail_schemas.catalogue import REDACTED
 from orgtrail_schemas.codec import encode, encode_confluent

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import uuid
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
@@ -9,7 +11,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from orgtrail import Actor, Change, Context, InvalidEventError, Target
-from orgtrail.make import build_event, new_event_id
+from orgtrail.event_id import new_event_id
+from orgtrail.make import build_event
 from orgtrail_schemas.catalogue import REDACTED
 from orgtrail_schemas.codec import decode_datum, encode
 from orgtrail_schemas.event_schema import current_schema
@@ -141,6 +144,28 @@ def test_new_ids_are_of_version_7_and_of_now():
     made = new_event_id()
     assert made.version == 7
     assert abs((made.int >> 80) / 1000 - datetime.now(UTC).timestamp()) < 5
+
+
+FORKS_IN_C = """
+import ctypes, os
+from orgtrail.event_id import new_event_id
+
+new_event_id()
+child = ctypes.PyDLL(None).fork()
+made = [str(new_event_id())[14:] for _ in range(20)]
+if not child:
+    print(*made, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+print(*made)
+"""
+
+
+def test_processes_that_a_server_forks_in_c_make_different_ids():
+    printed = subprocess.run(
+        [sys.executable, "-c", FORKS_IN_C], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert len(printed) == len(set(printed)) == 40
 
 
 class Colour(Enum):

@@ -43,7 +43,7 @@ def start(relay):
 
     def start(**options):
         made = relay(**options)
-        thread = threading.Thread(target=made.run)
+        thread = made.thread = threading.Thread(target=made.run)
         thread.start()
         started.append((made, thread))
         return made
@@ -236,7 +236,8 @@ def test_stopping_ends_a_batch_that_kafka_does_not_take(start, emit, broker, mon
     time.sleep(0.5)
     before = time.monotonic()
     made.stop()
-    eventually(lambda: not any(t.name.startswith("Thread-") for t in threading.enumerate()), 5)
+    made.thread.join(5)
+    assert not made.thread.is_alive()
     assert time.monotonic() - before < 3
     assert left() == 1
 

@@ -7,7 +7,7 @@ import pytest
 from orgtrail import Actor, AuditProducer, Change, InvalidEventError, ProducerSettings, audit_scope
 from orgtrail import producer as producers
 from orgtrail.envelope import headers, seal
-from orgtrail.make import new_event_id
+from orgtrail.event_id import new_event_id
 from orgtrail.outbox import Outbox
 from orgtrail_schemas.codec import decode_datum, read_frame
 from orgtrail_schemas.event_schema import current_schema
