@@ -1,8 +1,10 @@
-"""The Faust application: it wires the steps, and nothing more."""
+"""The Faust application: wires the steps together, and does nothing else."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
@@ -14,79 +16,128 @@ from faust.web import Request, Response, View
 from yarl import URL
 
 from orgtrail_consumers import metrics
-from orgtrail_consumers.breaker import Breaker
-from orgtrail_consumers.clickhouse import Writer
-from orgtrail_consumers.country import countries
-from orgtrail_consumers.dead_letter import DeadLetters
-from orgtrail_consumers.enrich import Resolvers
-from orgtrail_consumers.failure import describe
-from orgtrail_consumers.header_names import take_any_header_name
+from orgtrail_consumers.dead_letters.breaker import Breaker
+from orgtrail_consumers.dead_letters.producer import DeadLetterProducer, DeadLetterSink
+from orgtrail_consumers.errors import StaleBatchError, describe
 from orgtrail_consumers.health import Health
-from orgtrail_consumers.people import Seen
-from orgtrail_consumers.pipeline import Pipeline, StaleBatchError, wall_clock_ms
-from orgtrail_consumers.registry import schema_finder
-from orgtrail_consumers.reporter import Reporter
+from orgtrail_consumers.kafka.batch import BatchLimits
+from orgtrail_consumers.kafka.credentials import credentials
+from orgtrail_consumers.kafka.patches import patch_header_decoding
+from orgtrail_consumers.kafka.transport import BatchConsumer, BatchTransport
+from orgtrail_consumers.pipeline import Pipeline, wall_clock_ms
 from orgtrail_consumers.settings import ConsumerSettings
-from orgtrail_consumers.traces import trace_batches, tracer
-from orgtrail_consumers.transport import BatchConsumer, BatchTransport
-from orgtrail_consumers.user_agent import client
+from orgtrail_consumers.steps.decode import FindSchema
+from orgtrail_consumers.steps.enrich import Resolvers
+from orgtrail_consumers.steps.lookups.country import countries
+from orgtrail_consumers.steps.lookups.user_agent import client
+from orgtrail_consumers.steps.people import PersonCache
+from orgtrail_consumers.steps.registry import schema_finder
+from orgtrail_consumers.storage.reporter import Reporter
+from orgtrail_consumers.storage.writer import Inserter, Writer
+from orgtrail_consumers.traces import TraceBatch, trace_batches, tracer
 
 log = structlog.get_logger("orgtrail.consumer")
 
 IN_FLIGHT = 2
-"""Batches under way at once: while one is inserted, the next is decoded."""
+"""Batches in progress at once: while one is inserted, the next is decoded."""
 
 
-def make_app(settings: ConsumerSettings, idle_margin_ms: int) -> faust.App:
-    """The application for one worker process; ``idle_margin_ms`` is what ``check_topic`` said."""
-    app = _new_app(settings)
-    executor = ThreadPoolExecutor(IN_FLIGHT + 1, "pipeline")
-    writer = Writer(settings)
-    health = Health()
-    pipeline = Pipeline(
+@dataclass(frozen=True)
+class Parts:
+    """What the application is made of besides Kafka. Tests hand in their own."""
+
+    find_schema: FindSchema
+    resolvers: Resolvers
+    writer: Inserter
+    dead_letters: DeadLetterSink
+    trace: TraceBatch
+    now_ms: Callable[[], int] = wall_clock_ms
+
+
+def real_parts(settings: ConsumerSettings) -> Parts:
+    """The parts that connect to the servers that the settings name.
+
+    Raises:
+        OSError, ValueError: a file of schemas or countries cannot be read.
+    """
+    return Parts(
         find_schema=schema_finder(settings),
         resolvers=Resolvers(countries(settings.country_file), client),
-        writer=writer,
-        dead_letters=DeadLetters(settings),
-        seen=Seen(),
+        writer=Writer(settings),
+        dead_letters=DeadLetterProducer(settings),
+        trace=trace_batches(tracer()),
+    )
+
+
+def make_app(
+    settings: ConsumerSettings, idle_margin_ms: int, parts: Parts | None = None
+) -> faust.App:
+    """The application of one worker process.
+
+    ``idle_margin_ms`` comes from ``validate_topic``; ``parts`` are the real ones by default.
+    """
+    parts = parts or real_parts(settings)
+    app = _new_app(settings)
+    executor = ThreadPoolExecutor(IN_FLIGHT + 1, "pipeline")
+    health = Health()
+    pipeline = Pipeline(
+        find_schema=parts.find_schema,
+        resolvers=parts.resolvers,
+        writer=parts.writer,
+        dead_letters=parts.dead_letters,
+        person_cache=PersonCache(),
         executor=executor,
         health=health,
         breaker=Breaker(settings.breaker_percent, settings.breaker_records),
-        trace=trace_batches(tracer()),
-        now_ms=wall_clock_ms,
+        trace=parts.trace,
+        now_ms=parts.now_ms,
     )
-    topic = app.topic(settings.topic, key_serializer="raw", value_serializer="raw")
+    reporter = Reporter(settings, idle_margin_ms, parts.writer, health, executor, parts.now_ms)
+    _wire_agent(app, settings.topic, pipeline)
+    _wire_timers(app, settings, reporter)
+    _wire_web(app, health)
+    return app
 
-    def consumer() -> BatchConsumer:
-        return cast("BatchConsumer", app.consumer)
 
-    @app.agent(topic, concurrency=IN_FLIGHT)
+def _wire_agent(app: faust.App, topic: str, pipeline: Pipeline) -> None:
+    channel = app.topic(topic, key_serializer="raw", value_serializer="raw")
+
+    @app.agent(channel, concurrency=IN_FLIGHT)
     async def store(stream: StreamT[Any]) -> None:
         async for event in stream.noack().events():
-            message = event.message
+            message, consumer = event.message, cast("BatchConsumer", app.consumer)
             try:
-                await pipeline.store(message.value, partial(consumer().current, message))
+                await pipeline.store(message.value, partial(consumer.is_current, message))
             except StaleBatchError:
                 metrics.STALE.inc()
                 log.info("stale_batch_dropped", partition=message.partition)
                 continue
             except Exception as error:
-                # A defect, or too much garbage: nothing is acknowledged, so nothing is lost.
+                # A bug, or too many bad records. Nothing is acknowledged, so nothing is lost.
                 log.error("consumer_stops", error=describe(error), partition=message.partition)
                 await app.crash(error)
                 raise
-            consumer().stored(message)
+            consumer.mark_stored(message)
             event.ack()
 
+
+def _wire_timers(app: faust.App, settings: ConsumerSettings, reporter: Reporter) -> None:
     @app.timer(interval=min(1.0, settings.max_poll_interval_s / 4))
     async def stay_in_group() -> None:
-        await consumer().stay_in_group()
-
-    reporter = Reporter(settings, idle_margin_ms, writer, health, executor)
+        await cast("BatchConsumer", app.consumer).stay_in_group()
 
     @app.timer(interval=1.0)
     async def report_progress() -> None:
-        await reporter.report(consumer())
+        await reporter.report(cast("BatchConsumer", app.consumer))
+
+    @app.on_partitions_revoked.connect
+    async def forget_progress(*_args: Any, **_kwargs: Any) -> None:
+        reporter.forget()
+
+
+def _wire_web(app: faust.App, health: Health) -> None:
+    # Faust's own metrics and ours, both at /metrics.
+    setup_prometheus_sensors(app, pattern="/metrics")
 
     @app.page("/livez")
     async def livez(web: View, _request: Request) -> Response:
@@ -97,28 +148,19 @@ def make_app(settings: ConsumerSettings, idle_margin_ms: int) -> faust.App:
         reasons = health.reasons
         return web.text("\n".join(reasons or ["ok"]) + "\n", status=503 if reasons else 200)
 
-    @app.on_partitions_revoked.connect
-    async def forget_progress(*_args: Any, **_kwargs: Any) -> None:
-        reporter.forget()
-
-    return app
-
 
 def _new_app(settings: ConsumerSettings) -> faust.App:
-    BatchConsumer.max_records = settings.batch_records
-    BatchConsumer.max_bytes = settings.batch_kilobytes * 1024
-    BatchConsumer.accept_lost_ranges = settings.lost_ranges == "accept"
     brokers = [URL(f"kafka://{address}") for address in settings.kafka_brokers.split(",")]
-    take_any_header_name()
+    patch_header_decoding()
     app = faust.App(
         settings.consumer_group,
         broker=brokers,
-        broker_credentials=_credentials(settings),
+        broker_credentials=credentials(settings),
         datadir=str(settings.data_dir),
         consumer_auto_offset_reset="earliest",
         topic_allow_declare=False,
         topic_disable_leader=True,
-        # An outage of ClickHouse must not hold a rebalance: what is not stored is dropped, and
+        # An outage of ClickHouse must not delay a rebalance: what is not stored is dropped, and
         # fetched again by its next owner.
         stream_wait_empty=False,
         stream_buffer_maxsize=IN_FLIGHT,
@@ -133,27 +175,10 @@ def _new_app(settings: ConsumerSettings) -> faust.App:
         web_port=settings.web_port,
         store="memory://",
     )
-    app.transport = BatchTransport(brokers, app)
-    # Faust's own metrics and ours, both at /metrics.
-    setup_prometheus_sensors(app, pattern="/metrics")
+    app.transport = BatchTransport(
+        brokers,
+        app,
+        BatchLimits(settings.batch_records, settings.batch_kilobytes * 1024),
+        accept_lost_ranges=settings.lost_ranges == "accept",
+    )
     return app
-
-
-def _credentials(settings: ConsumerSettings) -> Any:
-    import ssl
-
-    protocol = settings.kafka_security_protocol
-    if protocol == "PLAINTEXT":
-        return None
-    context = (
-        ssl.create_default_context(cafile=settings.kafka_ca_file) if "SSL" in protocol else None
-    )
-    if protocol == "SSL":
-        return faust.SSLCredentials(context)
-    password = settings.kafka_sasl_password
-    return faust.SASLCredentials(
-        username=settings.kafka_sasl_username,
-        password=None if password is None else password.get_secret_value(),
-        mechanism=settings.kafka_sasl_mechanism,
-        ssl_context=context,
-    )

@@ -1,4 +1,4 @@
-"""What happens to one batch, from its records to acknowledged rows and dead letters."""
+"""The pipeline: from the records of one batch to acknowledged rows and dead letters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
 import pyarrow as pa
@@ -16,38 +15,43 @@ import stamina
 import structlog
 
 from orgtrail_consumers import metrics
-from orgtrail_consumers.batch import Batch, Rejected
-from orgtrail_consumers.breaker import Breaker
-from orgtrail_consumers.clickhouse import WriteError, Writer
-from orgtrail_consumers.dead_letter import DeadLetterError, DeadLetters, dead_letter_rows
-from orgtrail_consumers.decode import FindSchema, decode
-from orgtrail_consumers.enrich import Resolvers, enrich
-from orgtrail_consumers.failure import describe
+from orgtrail_consumers.dead_letters.breaker import Breaker
+from orgtrail_consumers.dead_letters.producer import DeadLetterSink
+from orgtrail_consumers.dead_letters.rows import dead_letter_rows
+from orgtrail_consumers.errors import (
+    DeadLetterError,
+    DefectError,
+    RegistryUnavailableError,
+    StaleBatchError,
+    describe,
+)
 from orgtrail_consumers.health import Health
-from orgtrail_consumers.people import Seen, people
-from orgtrail_consumers.registry import RegistryAwayError
-from orgtrail_consumers.traces import TraceBatch
+from orgtrail_consumers.kafka.batch import Batch, Delivery, Rejected
+from orgtrail_consumers.steps.decode import FindSchema, decode
+from orgtrail_consumers.steps.enrich import Resolvers, enrich
+from orgtrail_consumers.steps.people import PersonCache, people
+from orgtrail_consumers.storage.writer import Inserter, WriteError
+from orgtrail_consumers.traces import EndTrace, TraceBatch
 
 T = TypeVar("T")
 
 log = structlog.get_logger("orgtrail.consumer")
 
-_MAY_PASS = (*WriteError, DeadLetterError, RegistryAwayError)
-
-
-class DefectError(Exception):
-    """A step failed for a reason that no retry mends: a defect of ours, named without its data."""
-
-
-class StaleBatchError(Exception):
-    """The batch's partition was taken away: its next owner stores it."""
+TRANSIENT_ERRORS = (*WriteError, DeadLetterError, RegistryUnavailableError)
 
 
 class Prepared(NamedTuple):
-    """A batch as rows to insert and records to set aside."""
+    """A batch as rows to insert and records to dead-letter."""
 
     rows: pa.Table
     rejected: Sequence[Rejected]
+
+
+class _Work(NamedTuple):
+    rows: pa.Table
+    records: int
+    oldest_ms: int
+    end_trace: EndTrace
 
 
 @dataclass(frozen=True)
@@ -56,9 +60,9 @@ class Pipeline:
 
     find_schema: FindSchema
     resolvers: Resolvers
-    writer: Writer
-    dead_letters: DeadLetters
-    seen: Seen
+    writer: Inserter
+    dead_letters: DeadLetterSink
+    person_cache: PersonCache
     executor: Executor
     health: Health
     breaker: Breaker
@@ -73,34 +77,44 @@ class Pipeline:
             enriched = enrich(decoded, batch, self.resolvers, self.now_ms())
         return Prepared(enriched.rows, [*decoded.rejected, *enriched.rejected])
 
-    async def store(self, batch: Batch, current: Callable[[], bool]) -> None:
+    async def store(self, delivery: Delivery, is_current: Callable[[], bool]) -> None:
         """Store a batch; on return every record of it is acknowledged somewhere.
 
-        What may pass is retried for as long as ``current`` says that the batch is still ours.
+        Transient errors are retried while ``is_current`` says that the batch is still assigned to
+        us. Two batches at a time are in progress, so each step of one must not rely on the other.
 
         Raises:
-            StaleBatchError: it is not.
-            StopError: too much of the topic is garbage.
-            DefectError: a step failed in a way that a retry cannot mend.
+            StaleBatchError: the batch's partition was revoked.
+            StopError: too large a share of the topic cannot be stored.
+            DefectError: a step failed in a way that a retry cannot fix.
+        """
+        work = await self._convert(delivery.take(), is_current)
+        if work.rows.num_rows:
+            await self._until_done("write", is_current, lambda: self._write(work.rows))
+            await self._until_done("people", is_current, lambda: self._write_people(work.rows))
+            metrics.FRESHNESS.observe(max(0, self.now_ms() - work.oldest_ms) / 1000)
+        work.end_trace(time.time_ns())
+        metrics.EVENTS.inc(work.rows.num_rows)
+        metrics.BATCH_RECORDS.observe(work.records)
+
+    async def _convert(self, batch: Batch, is_current: Callable[[], bool]) -> _Work:
+        """Records to rows, and dead letters away. Nothing refers to the records afterwards.
+
+        They would wait for ClickHouse beside the rows (docs/benchmarks.md, "Where memory goes").
         """
         began = time.time_ns()
-        prepared = await self._until_done("decode", current, lambda: self.prepare(batch))
-        self.breaker.note(len(batch.records), prepared.rejected)
+        prepared = await self._until_done("decode", is_current, lambda: self.prepare(batch))
+        self.breaker.check(len(batch.records), prepared.rejected)
         if prepared.rejected:
             await self._until_done(
-                "dead_letter", current, lambda: self._set_aside(batch, prepared.rejected)
+                "dead_letter", is_current, lambda: self._dead_letter(batch, prepared.rejected)
             )
-        count = len(batch.records)
-        oldest = min(map(attrgetter("timestamp"), batch.records))
-        end_trace = self.trace(batch, prepared.rejected, began)
-        batch.let_go()
-        if prepared.rows.num_rows:
-            await self._until_done("write", current, lambda: self._write(prepared.rows))
-            await self._until_done("people", current, lambda: self._write_people(prepared.rows))
-            metrics.FRESHNESS.observe(max(0, self.now_ms() - oldest) / 1000)
-        end_trace(time.time_ns())
-        metrics.EVENTS.inc(prepared.rows.num_rows)
-        metrics.BATCH_RECORDS.observe(count)
+        return _Work(
+            prepared.rows,
+            len(batch.records),
+            min(record.timestamp for record in batch.records),
+            self.trace(batch, prepared.rejected, began),
+        )
 
     def _write(self, rows: pa.Table) -> None:
         with metrics.STEP_SECONDS.labels("write").time():
@@ -108,12 +122,12 @@ class Pipeline:
 
     def _write_people(self, rows: pa.Table) -> None:
         with metrics.STEP_SECONDS.labels("people").time():
-            new = self.seen.new(people(rows))
+            new = self.person_cache.new(people(rows))
             if new.num_rows:
                 self.writer.insert("people", new)
-                self.seen.remember(new)
+                self.person_cache.remember(new)
 
-    def _set_aside(self, batch: Batch, rejected: Sequence[Rejected]) -> None:
+    def _dead_letter(self, batch: Batch, rejected: Sequence[Rejected]) -> None:
         with metrics.STEP_SECONDS.labels("dead_letter").time():
             now_ms = self.now_ms()
             self.dead_letters.send(batch, rejected, now_ms)
@@ -121,31 +135,33 @@ class Pipeline:
         for item in rejected:
             metrics.DEAD_LETTERS.labels(item.reason).inc()
 
-    async def _until_done(self, step: str, current: Callable[[], bool], work: Callable[[], T]) -> T:
+    async def _until_done(
+        self, step: str, is_current: Callable[[], bool], work: Callable[[], T]
+    ) -> T:
         async for attempt in stamina.retry_context(
-            on=_MAY_PASS,
+            on=TRANSIENT_ERRORS,
             attempts=None,
             timeout=None,
             wait_initial=0.2,
             wait_max=10,
         ):
-            if not current():
+            if not is_current():
                 raise StaleBatchError
             with attempt:
                 try:
-                    done = await asyncio.get_running_loop().run_in_executor(self.executor, work)
+                    result = await asyncio.get_running_loop().run_in_executor(self.executor, work)
                 except Exception as error:
                     metrics.FAILURES.labels(type(error).__name__).inc()
                     log.warning("step_failed", step=step, error=describe(error))
                     self.health.failed(step, describe(error))
-                    # The error and its frames hold each other, and with them the request's body;
-                    # left to the collector's rare turns (memory.py), an outage would pile them up.
+                    # The error and its frames refer to each other, and to the request's body.
+                    # The collector runs rarely (process.py), so an outage would pile them up.
                     gc.collect()
-                    if isinstance(error, _MAY_PASS):
+                    if isinstance(error, TRANSIENT_ERRORS):
                         raise
                     raise DefectError(describe(error)) from None
                 self.health.succeeded(step)
-                return done
+                return result
         raise AssertionError("unreachable: retries never end by themselves")
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from orgtrail_schemas.topics import DEAD_LETTER_TOPIC, EVENTS_TOPIC
@@ -106,3 +107,14 @@ class ConsumerSettings(BaseSettings):
             "sasl.password": None if password is None else password.get_secret_value(),
         }
         return {key: str(value) for key, value in wanted.items() if value is not None}
+
+
+def read_settings(command: str) -> ConsumerSettings | None:
+    """The settings, or ``None`` after a line on standard error that names what is wrong."""
+    try:
+        return ConsumerSettings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        print(f"orgtrail {command}: ORGTRAIL_{name}: {first['msg']}", file=sys.stderr)
+        return None

@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Tracer
 
-from orgtrail_consumers.batch import Batch, Rejected
+from orgtrail_consumers.kafka.batch import Batch, Rejected
 
 EndTrace = Callable[[int], None]
 """Called with when the work on a batch ended (ns)."""

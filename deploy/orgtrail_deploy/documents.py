@@ -11,8 +11,8 @@ from orgtrail import settings as sdk
 from orgtrail.typed.generate import events_module
 from orgtrail_consumers.settings import ConsumerSettings
 from orgtrail_deploy.local.settings import LocalSettings
-from orgtrail_query_service.filters import FILTERS
-from orgtrail_query_service.formats import FORMATS
+from orgtrail_query_service.reads.export_formats import FORMATS
+from orgtrail_query_service.reads.filters import FILTERS
 from orgtrail_query_service.settings import QuerySettings
 from orgtrail_schemas.catalogue import catalogue
 from orgtrail_schemas.reasons import EXPLAINED

@@ -20,27 +20,27 @@ from litestar.template.config import TemplateConfig
 from litestar.types import Message, Scope
 
 from orgtrail import AuditProducer, ProducerSettings
-from orgtrail_query_service.administrator import Tokens
-from orgtrail_query_service.api import Api
-from orgtrail_query_service.authentication import Authentication
-from orgtrail_query_service.clickhouse import Database
-from orgtrail_query_service.cursor import Cursors
-from orgtrail_query_service.docs_page import docs
+from orgtrail_query_service.api.docs import docs
+from orgtrail_query_service.api.export import Export
+from orgtrail_query_service.api.health import livez, readyz
+from orgtrail_query_service.api.openapi import DESCRIPTION
+from orgtrail_query_service.api.routes import Api
+from orgtrail_query_service.auth.administrator import Tokens
+from orgtrail_query_service.auth.authentication import Authentication
+from orgtrail_query_service.auth.issuer import Issuer
+from orgtrail_query_service.auth.limits import rate_limits
+from orgtrail_query_service.auth.session import csrf_config, session_config
+from orgtrail_query_service.auth.sign_in import sign_in_routes
 from orgtrail_query_service.errors import on_exception, on_http_exception, on_problem
-from orgtrail_query_service.export import Export
-from orgtrail_query_service.health import livez, readyz
-from orgtrail_query_service.issuer import Issuer
-from orgtrail_query_service.limits import rate_limits
-from orgtrail_query_service.openapi import DESCRIPTION
 from orgtrail_query_service.page.assets import asset
-from orgtrail_query_service.page.format import add_filters
 from orgtrail_query_service.page.routes import AuditLogPage
+from orgtrail_query_service.page.template_filters import add_filters
+from orgtrail_query_service.parts import Service
 from orgtrail_query_service.problems import Problem
-from orgtrail_query_service.recorder import Recorder
-from orgtrail_query_service.service import Service
-from orgtrail_query_service.session import csrf_config, session_config
+from orgtrail_query_service.reads.cursor import Cursors
+from orgtrail_query_service.reads.database import Database
+from orgtrail_query_service.self_audit import Recorder
 from orgtrail_query_service.settings import QuerySettings
-from orgtrail_query_service.sign_in import sign_in_routes
 from orgtrail_query_service.traces import trace_plugins
 
 _PAGE = Path(__file__).parent / "page"

@@ -32,7 +32,7 @@ def serve() -> int:
         port=settings.port,
         log_level="warning",
         server_header=False,
-        http="orgtrail_query_service.http_protocol:Protocol",
+        http="orgtrail_query_service.api.http_protocol:Protocol",
         # A request line may hold an email: no access log.
         access_log=False,
         proxy_headers=bool(settings.trusted_proxies),
@@ -53,7 +53,7 @@ def _checked() -> QuerySettings | None:
     """The settings when an application can be made with them; otherwise says why not."""
     from orgtrail.errors import AuditError
     from orgtrail.settings import ProducerSettings
-    from orgtrail_query_service.issuer import Issuer
+    from orgtrail_query_service.auth.issuer import Issuer
 
     try:
         settings = QuerySettings()

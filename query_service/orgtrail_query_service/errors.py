@@ -13,8 +13,8 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.response import Template
 
+from orgtrail_query_service.auth.sign_in import own_path
 from orgtrail_query_service.problems import Problem, not_found, too_many
-from orgtrail_query_service.sign_in import own_path
 
 log = structlog.get_logger("orgtrail.query")
 

@@ -14,7 +14,7 @@ from joserfc.jwk import ECKey
 from tests.attack.conftest import ATTACKER, TALLY, VICTIM
 from tests.support.service import own_service
 
-from orgtrail_query_service.filters import FILTERS
+from orgtrail_query_service.reads.filters import FILTERS
 
 SQL = (
     "'",

@@ -10,7 +10,7 @@ from joserfc.jwk import ECKey
 from tests.attack.conftest import ATTACKER, JOINED, VICTIM
 from tests.support.events import datum
 
-from orgtrail_query_service.filters import FILTERS
+from orgtrail_query_service.reads.filters import FILTERS
 
 EVENT = "01a208cf-14b6-738d-b743-9ff499ac1143"
 FORMATS = ("text/csv", "application/jsonl", "application/vnd.apache.parquet", "*/*")

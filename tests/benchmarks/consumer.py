@@ -29,11 +29,11 @@ from tests.support.batches import FakeRecord, find_current
 from tests.support.registry import registry
 from tests.support.service import service_environment
 
-from orgtrail_consumers.batch import Batch
-from orgtrail_consumers.country import countries
-from orgtrail_consumers.decode import decode
-from orgtrail_consumers.enrich import Resolvers, enrich
-from orgtrail_consumers.user_agent import client as user_agent
+from orgtrail_consumers.kafka.batch import Batch
+from orgtrail_consumers.steps.decode import decode
+from orgtrail_consumers.steps.enrich import Resolvers, enrich
+from orgtrail_consumers.steps.lookups.country import countries
+from orgtrail_consumers.steps.lookups.user_agent import client as user_agent
 from orgtrail_deploy.local.ports import free_ports
 from orgtrail_schemas.event_schema import current_schema
 

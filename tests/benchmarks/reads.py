@@ -33,13 +33,13 @@ from tests.support.service import OwnService, service_over
 
 from orgtrail_deploy.local.issuer import make_token
 from orgtrail_deploy.local.ports import LOOPBACK
-from orgtrail_query_service import statements
-from orgtrail_query_service.formats import CSV
-from orgtrail_query_service.people import read_people
-from orgtrail_query_service.read import read_page, read_settled
-from orgtrail_query_service.search import Place, Search, parse_search
-from orgtrail_query_service.statements import Statement, Window
-from orgtrail_query_service.summary import read_summary
+from orgtrail_query_service.reads import statements
+from orgtrail_query_service.reads.export_formats import CSV
+from orgtrail_query_service.reads.pages import read_page, read_settled
+from orgtrail_query_service.reads.people import read_people
+from orgtrail_query_service.reads.search import Place, Search, parse_search
+from orgtrail_query_service.reads.statements import Statement, Window
+from orgtrail_query_service.reads.summary import read_summary
 
 _ROUNDS = 200
 _WARMING = 5

@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from orgtrail_consumers import pipeline, transport
+from orgtrail_consumers import pipeline
 from orgtrail_consumers.cli import consume
-from orgtrail_consumers.clickhouse import Writer
-from orgtrail_consumers.ledger import Ledger
+from orgtrail_consumers.kafka import transport
+from orgtrail_consumers.kafka.offsets import OffsetTracker
+from orgtrail_consumers.storage.writer import Writer
 
 STEPS = ("fetched", "sending", "acknowledged", "before_commit", "committed")
 
@@ -79,9 +80,9 @@ def kill_at(step: str, due: Callable[[], bool]) -> None:
 
 
 def without(mechanism: str) -> None:
-    take, until_done = Ledger.take_committable, pipeline.Pipeline._until_done
+    take, until_done = OffsetTracker.pop_committable, pipeline.Pipeline._until_done
 
-    def take_handed_out(self: Any, partition: Any) -> int | None:
+    def pop_polled(self: Any, partition: Any) -> int | None:
         stored = take(self, partition)
         return None if stored is None else self._reached[partition] + 1
 
@@ -95,14 +96,14 @@ def without(mechanism: str) -> None:
         async def tried() -> Any:
             try:
                 return work()
-            except pipeline._MAY_PASS:
+            except pipeline.TRANSIENT_ERRORS:
                 return None
 
         return await until_done(self, step, current, work) if step == "decode" else await tried()
 
     match mechanism:
         case "commit_after_insert":
-            Ledger.take_committable = take_handed_out  # type: ignore[method-assign]
+            OffsetTracker.pop_committable = pop_polled  # type: ignore[method-assign]
             # Slower than the commit interval: an insert is under way whenever one is made.
             Writer.insert = slowly  # type: ignore[method-assign]
         case "retry":

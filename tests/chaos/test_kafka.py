@@ -10,8 +10,8 @@ from tests.chaos.conftest import TALLY
 from tests.chaos.load import Load
 from tests.support.running import eventually
 
+from orgtrail_consumers.kafka.topic import validate_topic
 from orgtrail_consumers.settings import ConsumerSettings
-from orgtrail_consumers.topic_check import check_topic
 from orgtrail_schemas.topics import EVENTS_TOPIC
 
 
@@ -68,7 +68,7 @@ def settings_of(arena):
 
 
 def test_without_copies_nothing_is_added_to_the_margin(arena):
-    assert check_topic(settings_of(arena)) == 5_000
+    assert validate_topic(settings_of(arena)) == 5_000
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_the_leading_broker_of_three_is_killed(three_brokers, prove):
     topic = admin.list_topics(EVENTS_TOPIC, timeout=20).topics[EVENTS_TOPIC]
     assert {len(p.isrs) for p in topic.partitions.values()} == {3}
     # Kafka's default of replica.lag.time.max.ms is 30 s.
-    assert check_topic(settings_of(three_brokers)) == 5_000 + 45_000
+    assert validate_topic(settings_of(three_brokers)) == 5_000 + 45_000
     leader = topic.partitions[0].leader
     with Load(three_brokers.brokers, rate=500) as load:
         three_brokers.start_consumer().wait_ready()

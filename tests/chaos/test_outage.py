@@ -12,7 +12,7 @@ from tests.support.proxy import Proxy
 from tests.support.registry import REGISTRY_ID, registry
 from tests.support.running import eventually
 
-from orgtrail_consumers.worker import STOP_WITHIN_S
+from orgtrail_consumers.process import STOP_WITHIN_S
 from orgtrail_deploy.local.ports import free_ports
 from orgtrail_schemas.codec import encode_confluent
 from orgtrail_schemas.event_schema import current_schema
@@ -106,7 +106,7 @@ def test_the_schema_registry_is_away(arena, minutes, rounds):
         eventually(lambda: worker.readiness()[0] == 503)
         rebalances = worker.metric("orgtrail_total_rebalances")
         time.sleep(minutes * 60 if rounds > 1 else 1)
-        assert "decode: RegistryAwayError" in worker.readiness()[1]
+        assert "decode: RegistryUnavailableError" in worker.readiness()[1]
         assert worker.metric("orgtrail_total_rebalances") == rebalances
         assert psutil.Process(worker.child.pid).memory_info().rss < 500 * MB
         proxy.mend()

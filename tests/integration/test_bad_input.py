@@ -15,7 +15,7 @@ from tests.support.running import eventually
 from tests.support.up import orgtrail
 
 from orgtrail.event_id import new_event_id
-from orgtrail_query_service.filters import FILTERS
+from orgtrail_query_service.reads.filters import FILTERS
 from orgtrail_schemas.catalogue import REDACTED
 from orgtrail_schemas.codec import encode, encode_confluent
 from orgtrail_schemas.event_schema import EventSchema, current_schema

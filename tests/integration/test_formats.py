@@ -12,7 +12,7 @@ from tests.support.events import emit_arguments
 from tests.support.parquet import parquet
 
 from orgtrail import Actor, Change, Context, Target
-from orgtrail_query_service.formats import FORMATS
+from orgtrail_query_service.reads.export_formats import FORMATS
 
 ORG = "formats"
 LINK = f"/v1/orgs/{ORG}/events/export"

@@ -7,10 +7,10 @@ import pytest
 from tests.support.events import emit_arguments
 
 from orgtrail import Actor, Context, Target
-from orgtrail_query_service import statements
-from orgtrail_query_service.filters import FILTERS
-from orgtrail_query_service.search import parse_search
-from orgtrail_query_service.statements import Window
+from orgtrail_query_service.reads import statements
+from orgtrail_query_service.reads.filters import FILTERS
+from orgtrail_query_service.reads.search import parse_search
+from orgtrail_query_service.reads.statements import Window
 
 ORG = "pairs"
 _BASE = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)

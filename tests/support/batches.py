@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from orgtrail_consumers.batch import Batch
-from orgtrail_consumers.enrich import Client, Resolvers
+from orgtrail_consumers.kafka.batch import Batch, Delivery
+from orgtrail_consumers.steps.enrich import Client, Resolvers
 from orgtrail_schemas.codec import Frame
 from orgtrail_schemas.event_schema import EventSchema, current_schema
 
 NOW_MS = int(time.time() * 1000)
 
 
-@dataclass
+@dataclass(eq=False)
 class FakeRecord:
     value: bytes | None
     key: bytes | None = b"acme"
@@ -25,6 +25,10 @@ class FakeRecord:
 def batch(*values: bytes | None, first_offset: int = 0) -> Batch:
     records = [FakeRecord(value, offset=first_offset + n) for n, value in enumerate(values)]
     return Batch("audit.events.v1", 0, records)
+
+
+def delivery(*values: bytes | None, first_offset: int = 0) -> Delivery:
+    return Delivery(batch(*values, first_offset=first_offset))
 
 
 def find_current(frame: Frame) -> EventSchema | None:

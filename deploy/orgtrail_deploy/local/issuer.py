@@ -13,7 +13,7 @@ from joserfc.jwk import ECKey
 
 from orgtrail_deploy.errors import StackError
 from orgtrail_deploy.local.secrets import write_private
-from orgtrail_query_service.tickets import Ticket, ticket_file
+from orgtrail_query_service.auth.tickets import Ticket, ticket_file
 
 ISSUER = "urn:orgtrail:local"
 AUDIENCE = "orgtrail"

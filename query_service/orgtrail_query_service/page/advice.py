@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from orgtrail_query_service.filters import FILTERS
-from orgtrail_query_service.page.view import View
-from orgtrail_query_service.read import Rows, read_page
-from orgtrail_query_service.search import Search
+from orgtrail_query_service.page.address import View
+from orgtrail_query_service.reads.filters import FILTERS
+from orgtrail_query_service.reads.pages import Rows, read_page
+from orgtrail_query_service.reads.search import Search
 from orgtrail_schemas.tables import RETENTION_DAYS
 
 

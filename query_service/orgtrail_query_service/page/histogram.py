@@ -8,7 +8,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from orgtrail_query_service.page.days import spell
-from orgtrail_query_service.summary import Bucket
+from orgtrail_query_service.reads.summary import Bucket
 from orgtrail_schemas.catalogue import LEVELS
 
 

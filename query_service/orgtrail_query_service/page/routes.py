@@ -8,16 +8,16 @@ from typing import Any
 from litestar import Controller, Request, get
 from litestar.response import Redirect, Template
 
-from orgtrail_query_service.api import find_event
-from orgtrail_query_service.authentication import administrator
-from orgtrail_query_service.filters import FILTERS
+from orgtrail_query_service.api.routes import find_event
+from orgtrail_query_service.auth.authentication import administrator
+from orgtrail_query_service.page.address import View, log_path, read_view
 from orgtrail_query_service.page.advice import advise
 from orgtrail_query_service.page.days import PRESETS
 from orgtrail_query_service.page.histogram import bars
-from orgtrail_query_service.page.view import View, log_path, read_view
-from orgtrail_query_service.read import read_page, read_settled
-from orgtrail_query_service.service import Service
-from orgtrail_query_service.summary import bucket_edges, read_summary
+from orgtrail_query_service.parts import Service
+from orgtrail_query_service.reads.filters import FILTERS
+from orgtrail_query_service.reads.pages import read_page, read_settled
+from orgtrail_query_service.reads.summary import bucket_edges, read_summary
 from orgtrail_schemas.catalogue import LEVELS, OUTCOMES, catalogue
 from orgtrail_schemas.tables import RETENTION_DAYS
 

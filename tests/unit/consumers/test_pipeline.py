@@ -3,16 +3,15 @@ import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.support.batches import NOW_MS, RESOLVERS, batch, find_current
+from tests.support.batches import NOW_MS, RESOLVERS, delivery, find_current
 from tests.support.events import datum
 
-from orgtrail_consumers.batch import Batch
-from orgtrail_consumers.breaker import Breaker
-from orgtrail_consumers.dead_letter import DeadLetterError
-from orgtrail_consumers.failure import StopError
+from orgtrail_consumers.dead_letters.breaker import Breaker
+from orgtrail_consumers.errors import DeadLetterError, DefectError, StaleBatchError, StopError
 from orgtrail_consumers.health import Health
-from orgtrail_consumers.people import Seen
-from orgtrail_consumers.pipeline import DefectError, Pipeline, StaleBatchError
+from orgtrail_consumers.kafka.batch import Batch
+from orgtrail_consumers.pipeline import Pipeline
+from orgtrail_consumers.steps.people import PersonCache
 from orgtrail_consumers.traces import trace_batches
 
 
@@ -46,7 +45,7 @@ def pipeline(writer, letters, health=None, breaker=None):
         resolvers=RESOLVERS,
         writer=writer,
         dead_letters=letters,
-        seen=Seen(),
+        person_cache=PersonCache(),
         executor=ThreadPoolExecutor(1),
         health=health or Health(),
         breaker=breaker or Breaker(100, 1000),
@@ -57,7 +56,7 @@ def pipeline(writer, letters, health=None, breaker=None):
 
 async def test_rows_people_and_dead_letters_each_go_their_way():
     writer, letters = Writer(), Letters()
-    await pipeline(writer, letters).store(batch(datum(), b"junk", datum()), lambda: True)
+    await pipeline(writer, letters).store(delivery(datum(), b"junk", datum()), lambda: True)
     assert [t.num_rows for t in writer.tables["events_store"]] == [2]
     assert [t.num_rows for t in writer.tables["people"]] == [1]
     assert letters.sent == [(b"junk", "unknown_framing")]
@@ -71,7 +70,7 @@ async def test_rows_people_and_dead_letters_each_go_their_way():
 
 async def test_an_outage_is_waited_for(capsys):
     writer, letters = Writer(failures=2), Letters(failures=1)
-    await pipeline(writer, letters).store(batch(datum(), b"junk"), lambda: True)
+    await pipeline(writer, letters).store(delivery(datum(), b"junk"), lambda: True)
     assert [t.num_rows for t in writer.tables["events_store"]] == [1]
     assert len(letters.sent) >= 1
 
@@ -96,19 +95,20 @@ async def test_failed_attempts_do_not_pile_up_in_memory():
 
     gc.disable()
     try:
-        await pipeline(Refusing(failures=4), Letters()).store(batch(datum()), lambda: True)
+        await pipeline(Refusing(failures=4), Letters()).store(delivery(datum()), lambda: True)
     finally:
         gc.enable()
     assert max(alive) == 1
 
 
-async def test_records_are_let_go_before_the_rows_made_of_them_wait_for_clickhouse():
-    """Two batches of them, kept until the insert was acknowledged, were 45 MB of the worker's."""
-    given, kept = batch(datum(), b"junk"), []
+async def test_records_are_freed_before_their_rows_wait_for_clickhouse():
+    """Two batches of records, kept until the insert was acknowledged, took 45 MB."""
+    given, kept = delivery(datum(), b"junk"), []
+    records = weakref.WeakSet(given._batch.records)
 
     class Watching(Writer):
         def insert(self, table, rows):
-            kept.append((table, len(given.records)))
+            kept.append((table, len(records)))
             super().insert(table, rows)
 
     letters = Letters()
@@ -125,7 +125,7 @@ async def test_while_an_outage_lasts_the_worker_is_not_ready():
             seen.append(list(health.reasons))
             super().insert(table, rows)
 
-    await pipeline(Watching(failures=1), Letters(), health).store(batch(datum()), lambda: True)
+    await pipeline(Watching(failures=1), Letters(), health).store(delivery(datum()), lambda: True)
     assert [len(reasons) for reasons in seen] == [0, 1, 0]
     assert seen[1][0].startswith("write: OSError at ")
     assert health.reasons == []
@@ -134,7 +134,7 @@ async def test_while_an_outage_lasts_the_worker_is_not_ready():
 async def test_a_batch_that_was_taken_away_is_not_written():
     writer = Writer()
     with pytest.raises(StaleBatchError):
-        await pipeline(writer, Letters()).store(batch(datum()), lambda: False)
+        await pipeline(writer, Letters()).store(delivery(datum()), lambda: False)
     assert writer.tables == {}
 
 
@@ -142,7 +142,7 @@ async def test_a_batch_taken_away_during_an_outage_is_given_up():
     writer = Writer(failures=1_000_000)
     answers = iter([True, True, True])
     with pytest.raises(StaleBatchError):
-        await pipeline(writer, Letters()).store(batch(datum()), lambda: next(answers, False))
+        await pipeline(writer, Letters()).store(delivery(datum()), lambda: next(answers, False))
 
 
 async def test_a_defect_is_named_without_its_data():
@@ -151,7 +151,7 @@ async def test_a_defect_is_named_without_its_data():
             raise KeyError("hunter2")
 
     with pytest.raises(DefectError) as defect:
-        await pipeline(Broken(), Letters()).store(batch(datum()), lambda: True)
+        await pipeline(Broken(), Letters()).store(delivery(datum()), lambda: True)
     assert "KeyError" in str(defect.value)
     assert "hunter2" not in str(defect.value)
     assert defect.value.__cause__ is None
@@ -159,7 +159,7 @@ async def test_a_defect_is_named_without_its_data():
 
 async def test_a_tripped_breaker_sets_nothing_aside():
     writer, letters = Writer(), Letters()
-    half = batch(datum(), b"junk", b"junk")
+    half = delivery(datum(), b"junk", b"junk")
     with pytest.raises(StopError, match="ORGTRAIL_BREAKER_PERCENT"):
         await pipeline(writer, letters, breaker=Breaker(50, 3)).store(half, lambda: True)
     assert letters.sent == []
@@ -177,7 +177,7 @@ async def test_events_are_not_inserted_again_because_people_were_refused():
             super().insert(table, rows)
 
     writer = NoPeople()
-    await pipeline(writer, Letters()).store(batch(datum()), lambda: True)
+    await pipeline(writer, Letters()).store(delivery(datum()), lambda: True)
     assert {table: len(rows) for table, rows in writer.tables.items()} == {
         "events_store": 1,
         "people": 1,

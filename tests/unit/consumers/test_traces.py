@@ -5,7 +5,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from tests.support.batches import FakeRecord
 
-from orgtrail_consumers.batch import Batch, Rejected
+from orgtrail_consumers.kafka.batch import Batch, Rejected
 from orgtrail_consumers.traces import trace_batches, tracer
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"

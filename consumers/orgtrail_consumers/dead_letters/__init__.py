@@ -1,0 +1,1 @@
+"""Records that cannot be stored: sent to their topic, listed and replayed."""

@@ -1,0 +1,147 @@
+"""Sends records that cannot be stored to the dead-letter topic, whole and with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from orgtrail_consumers import metrics
+from orgtrail_consumers.dead_letters.folder import KeptLetter, keep
+from orgtrail_consumers.errors import DeadLetterError
+from orgtrail_consumers.kafka.batch import Batch, Rejected
+from orgtrail_consumers.settings import ConsumerSettings
+
+HEADER_REASON = "orgtrail-reason"
+HEADER_DETAIL = "orgtrail-detail"
+HEADER_SOURCE = "orgtrail-source"
+"""``topic/partition/offset/received``: the record's position, and when Kafka received it (ms)."""
+
+MAX_LETTER_BYTES = 100_000_000
+"""Before compression. The topic's own limit counts after it, and the broker enforces that."""
+
+_UNDELIVERABLE = {
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.INVALID_MSG_SIZE,
+    KafkaError.INVALID_RECORD,
+    KafkaError.POLICY_VIOLATION,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+}
+"""Answers that a retry does not change: the record goes to the local folder."""
+
+log = structlog.get_logger("orgtrail.consumer")
+
+
+class DeadLetterSink(Protocol):
+    """Where dead letters go. ``DeadLetterProducer`` is the real one."""
+
+    def send(self, batch: Batch, rejected: Sequence[Rejected], now_ms: int) -> None:
+        """Send the rejected records; on return they are acknowledged."""
+        ...
+
+
+class DeadLetterProducer:
+    """The producer of the dead-letter topic."""
+
+    def __init__(self, settings: ConsumerSettings) -> None:
+        self._topic = settings.dead_letter_topic
+        self._folder = settings.local_dead_letters
+        self._producer = Producer(
+            {
+                **settings.librdkafka(),
+                "enable.idempotence": True,
+                "compression.type": "lz4",
+                "message.max.bytes": MAX_LETTER_BYTES,
+                "delivery.timeout.ms": 30_000,
+                "allow.auto.create.topics": False,
+                "log_level": 2,
+            }
+        )
+
+    def send(self, batch: Batch, rejected: Sequence[Rejected], now_ms: int) -> None:
+        """Send the rejected records; on return each is acknowledged, or is in the local folder.
+
+        ``now_ms`` is the time, in milliseconds since 1970, UTC.
+
+        Raises:
+            DeadLetterError: one is neither. Sending all again is safe: replay is idempotent.
+        """
+        failures: list[str] = []
+        undeliverable: list[tuple[Rejected, str]] = []
+
+        def note(item: Rejected, error: KafkaError) -> None:
+            if error.code() in _UNDELIVERABLE:
+                undeliverable.append((item, error.name()))
+            else:
+                failures.append(error.str())
+
+        try:
+            for item in rejected:
+                record = batch.records[item.position]
+                headers = [
+                    *record.headers,
+                    (HEADER_REASON, item.reason.encode()),
+                    (HEADER_DETAIL, item.detail.encode()),
+                    (HEADER_SOURCE, _source(batch, item).encode()),
+                ]
+
+                def delivered(
+                    error: KafkaError | None, _message: Message, item: Rejected = item
+                ) -> None:
+                    if error is not None:
+                        note(item, error)
+
+                try:
+                    self._producer.produce(
+                        self._topic,
+                        record.value,
+                        record.key,
+                        headers=headers,
+                        on_delivery=delivered,
+                    )
+                except KafkaException as error:
+                    note(item, error.args[0])
+                self._producer.poll(0)
+        except BufferError as error:
+            self._producer.flush(30)
+            raise DeadLetterError("the buffer is full") from error
+        if self._producer.flush(35) or failures:
+            raise DeadLetterError(failures[0] if failures else "no acknowledgement in time")
+        self._keep(batch, undeliverable, now_ms)
+
+    def _keep(
+        self, batch: Batch, undeliverable: Sequence[tuple[Rejected, str]], now_ms: int
+    ) -> None:
+        for item, why in undeliverable:
+            record = batch.records[item.position]
+            letter = KeptLetter(
+                set_aside_at=now_ms,
+                reason=item.reason,
+                detail=item.detail,
+                source=_source(batch, item),
+                key=record.key,
+                value=record.value,
+                headers=list(record.headers),
+            )
+            try:
+                keep(self._folder, letter)
+            except OSError as error:
+                raise DeadLetterError("the local folder cannot be written") from error
+            metrics.REFUSED_DEAD_LETTERS.inc()
+            log.error(
+                "dead_letter_kept_locally",
+                folder=str(self._folder),
+                error=why,
+                partition=batch.partition,
+                offset=record.offset,
+            )
+
+
+def _source(batch: Batch, item: Rejected) -> str:
+    record = batch.records[item.position]
+    return f"{batch.topic}/{batch.partition}/{record.offset}/{record.timestamp}"

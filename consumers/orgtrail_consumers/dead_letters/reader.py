@@ -1,0 +1,114 @@
+"""Read dead letters back from their topic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from orgtrail_consumers.dead_letters.folder import kept
+from orgtrail_consumers.dead_letters.producer import HEADER_DETAIL, HEADER_REASON, HEADER_SOURCE
+from orgtrail_consumers.settings import ConsumerSettings
+
+_OURS = (HEADER_REASON, HEADER_DETAIL, HEADER_SOURCE)
+
+
+class DeadLetter(NamedTuple):
+    """One record that was set aside.
+
+    ``location`` is ``partition/offset`` of the dead-letter topic, or ``local/`` and a
+    file's name in the folder of those that the topic refused. ``key``, ``value`` and ``headers``
+    are the original's; the key names the organization, when there was one. ``source`` is
+    ``topic/partition/offset/received``.
+    """
+
+    location: str
+    set_aside_at: datetime
+    reason: str
+    detail: str
+    source: str
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes | None]]
+
+
+def read_dead_letters(settings: ConsumerSettings) -> Iterator[DeadLetter]:
+    """Every dead letter that the topic holds at this moment, in the order of each partition.
+
+    Those in this machine's folder follow.
+
+    Raises:
+        KafkaException: Kafka does not answer, or the topic does not exist.
+    """
+    consumer = Consumer(
+        {
+            **settings.librdkafka(),
+            "group.id": f"{settings.consumer_group}-dlq-list",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "log_level": 0,
+        }
+    )
+    try:
+        topic = consumer.list_topics(settings.dead_letter_topic, timeout=15).topics[
+            settings.dead_letter_topic
+        ]
+        if topic.error is not None:
+            raise KafkaException(topic.error)
+        yield from _read(consumer, settings.dead_letter_topic, sorted(topic.partitions))
+    finally:
+        consumer.close()
+    for name, letter in kept(settings.local_dead_letters):
+        when = datetime.fromtimestamp(letter.set_aside_at / 1000, UTC)
+        yield DeadLetter(
+            f"local/{name}",
+            when,
+            letter.reason,
+            letter.detail,
+            letter.source,
+            letter.key,
+            letter.value,
+            letter.headers,
+        )
+
+
+def _read(consumer: Consumer, topic: str, partitions: list[int]) -> Iterator[DeadLetter]:
+    left: dict[int, int] = {}
+    places = []
+    for number in partitions:
+        low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=15)
+        if low < high:
+            left[number] = high
+            places.append(TopicPartition(topic, number, low))
+    consumer.assign(places)
+    while left:
+        message = consumer.poll(30)
+        if message is None:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        if message.error() is not None:
+            raise KafkaException(message.error())
+        number, offset = message.partition(), message.offset()
+        if number not in left:
+            continue
+        if offset >= left[number] - 1:
+            del left[number]
+        yield _letter(message)
+
+
+def _letter(message: Message) -> DeadLetter:
+    headers = list(message.headers() or [])
+    # Ours are the last; before them stand the original's, which may have any name and value.
+    original, added = headers[: -len(_OURS)], headers[-len(_OURS) :]
+    ours = {name: (value or b"").decode("utf-8", errors="replace") for name, value in added}
+    return DeadLetter(
+        f"{message.partition()}/{message.offset()}",
+        datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC),
+        ours.get(HEADER_REASON, ""),
+        ours.get(HEADER_DETAIL, ""),
+        ours.get(HEADER_SOURCE, ""),
+        message.key(),
+        message.value(),
+        original,
+    )

@@ -1,0 +1,76 @@
+"""Send dead letters to the topic again, as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from orgtrail_consumers.dead_letters.producer import MAX_LETTER_BYTES
+from orgtrail_consumers.dead_letters.reader import DeadLetter
+from orgtrail_consumers.settings import ConsumerSettings
+
+_AT_ONCE = 10_000
+
+
+def replay(
+    settings: ConsumerSettings, letters: Iterable[DeadLetter], progress: Callable[[int], None]
+) -> int:
+    """Send each with its original key, value and headers; how many Kafka acknowledged.
+
+    Replaying twice is harmless: a record that is stored already is the same row again. What still
+    cannot be stored is set aside again.
+
+    Raises:
+        KafkaException: Kafka refused some, or did not answer; all others are sent.
+    """
+    producer = Producer(
+        {
+            **settings.librdkafka(),
+            "enable.idempotence": True,
+            "partitioner": "murmur2_random",
+            # What came compressed must fit the topic again.
+            "compression.type": "zstd",
+            "message.max.bytes": MAX_LETTER_BYTES,
+            "allow.auto.create.topics": False,
+            "log_level": 2,
+        }
+    )
+    sent = 0
+    failures: list[KafkaError] = []
+
+    def delivered(error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            failures.append(error)
+
+    def produce(letter: DeadLetter) -> None:
+        producer.produce(
+            settings.topic,
+            letter.value,
+            letter.key,
+            headers=letter.headers,
+            on_delivery=delivered,
+        )
+
+    def flush() -> None:
+        if producer.flush(60):
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+
+    for letter in letters:
+        try:
+            produce(letter)
+        except BufferError:
+            flush()
+            produce(letter)
+        except KafkaException as error:
+            failures.append(error.args[0])
+        producer.poll(0)
+        sent += 1
+        if sent % _AT_ONCE == 0:
+            flush()
+            progress(sent - len(failures))
+    flush()
+    if failures:
+        raise KafkaException(failures[0])
+    progress(sent)
+    return sent

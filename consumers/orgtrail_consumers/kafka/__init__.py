@@ -1,0 +1,1 @@
+"""Batches of records out of Kafka, and the offsets committed to it."""

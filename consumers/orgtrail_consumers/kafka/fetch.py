@@ -1,0 +1,163 @@
+"""Fetching: the thread that Kafka's client lives in, and what is asked of it there."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import structlog
+from aiokafka.errors import IllegalStateError, KafkaError
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from orgtrail_consumers.kafka.batch import BatchLimits, size
+from orgtrail_consumers.kafka.positions import Partitions, Position
+
+log = structlog.get_logger("orgtrail.consumer")
+
+FEW_RECORDS = 1_000
+"""After fewer records than this it pays to wait for more: inserting one costs what these cost."""
+
+_END_OFFSETS_EVERY_S = 5
+_FIRST_FETCH = 64
+"""How many records are taken before their size is known."""
+
+
+class FetchThread(driver.AIOKafkaConsumerThread):
+    """Faust's client thread, which polls at most a batch at a time.
+
+    ``limits`` is set by the consumer that makes the thread.
+    """
+
+    limits: BatchLimits
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.last_polled: dict[TP, int] = {}
+        self._partitions: Partitions | None = None
+        self._partitions_request: asyncio.Task[None] | None = None
+        self._end_offsets: dict[TP, int] = {}
+        self._end_offsets_request: asyncio.Task[None] | None = None
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> Any:
+        # Faust reads uncommitted records unless it runs transactions of its own. The flag that it
+        # checks has no other effect at this place.
+        self.consumer.in_transaction = True
+        try:
+            return super()._create_worker_consumer(transport)
+        finally:
+            self.consumer.in_transaction = False
+
+    async def positions(self, partitions: Iterable[TP]) -> dict[TP, Position]:
+        """Where partitions stand; those without an answer yet are missing."""
+        return await self.call_thread(self._get_positions, list(partitions))
+
+    async def _get_positions(self, partitions: list[TP]) -> dict[TP, Position]:
+        consumer = self._ensure_consumer()
+        positions = {}
+        # A rebalance may have happened since the caller looked.
+        for tp in consumer.assignment() & set(partitions):
+            end, stable = consumer.highwater(tp), consumer.last_stable_offset(tp)
+            asked_at = consumer.last_poll_timestamp(tp)
+            if end is not None and stable is not None and asked_at is not None:
+                try:
+                    position = await consumer.position(tp)
+                except IllegalStateError:
+                    continue
+                last_polled = self.last_polled.get(tp)
+                positions[tp] = Position(position, stable, end, asked_at, last_polled)
+        return positions
+
+    async def end_offsets(self, partitions: Iterable[TP]) -> dict[TP, int]:
+        """The end offsets at the last answer. Starts a request, and does not wait for it."""
+        return await self.call_thread(self._get_end_offsets, list(partitions))
+
+    async def _get_end_offsets(self, partitions: list[TP]) -> dict[TP, int]:
+        if self._end_offsets_request is None or self._end_offsets_request.done():
+            self._end_offsets_request = asyncio.create_task(self._request_end_offsets(partitions))
+        return self._end_offsets
+
+    async def _request_end_offsets(self, partitions: list[TP]) -> None:
+        try:
+            self._end_offsets = await self._ensure_consumer().end_offsets(partitions)
+        except KafkaError as error:
+            log.debug("end_offsets_unavailable", error=type(error).__name__)
+        await asyncio.sleep(_END_OFFSETS_EVERY_S)
+
+    async def partitions(self, topic: str) -> Partitions | None:
+        """The number of partitions at the last answer. Starts a request, does not wait for it."""
+        return await self.call_thread(self._get_partitions, topic)
+
+    async def _get_partitions(self, topic: str) -> Partitions | None:
+        if self._partitions_request is None or self._partitions_request.done():
+            self._partitions_request = asyncio.create_task(self._request_partitions(topic))
+        return self._partitions
+
+    async def _request_partitions(self, topic: str) -> None:
+        client = self._ensure_consumer()._client
+        asked_at = int(time.time() * 1000)
+        # Unlike force_metadata_update(), which may join a request that was sent before, this one
+        # is sent now: the answer cannot be older than asked_at.
+        if await client._metadata_update(client.cluster, set(client._topics)):
+            partitions = client.cluster.partitions_for_topic(topic)
+            if partitions:
+                self._partitions = Partitions(len(partitions), asked_at)
+
+    async def stay_in_group(self) -> None:
+        """Count as a poll, although nothing is fetched during an outage."""
+        await self.call_thread(self._touch)
+
+    async def _touch(self) -> None:
+        with self._ensure_consumer()._subscription.fetch_context():
+            pass
+
+    async def _fetch_records(
+        self,
+        consumer: Any,
+        active_partitions: set[TP],
+        timeout: float | None = None,  # noqa: ASYNC109
+        max_records: int | None = None,  # noqa: ARG002
+    ) -> dict[TP, list[Any]]:
+        """At most a batch, by records and by bytes: the rest stays compressed in the client.
+
+        Without a bound Faust takes everything that was fetched, and a few small answers may hold
+        many highly compressible records.
+
+        Invariants:
+        - ``last_polled`` covers every record that is returned: the offset tracker relies on it to
+          know that records are waiting although no delivery holds them yet.
+        - All records are from one assignment: once some are taken, a rebalance ends the loop.
+        - No record that was taken is dropped: an error after the first records ends the loop, and
+          the client raises it again at the next call.
+        """
+        taken: dict[TP, list[Any]] = {}
+        count, taken_bytes, want, patience = 0, 0, _FIRST_FETCH, timeout
+        partitions = active_partitions
+        while want > 0:
+            if count and consumer._fetcher._subscriptions.reassignment_in_progress:
+                break
+            try:
+                more = await super()._fetch_records(consumer, partitions, patience, want)
+            except KafkaError:
+                if not count:
+                    raise
+                break
+            if not more and partitions is not active_partitions and count < FEW_RECORDS:
+                # The first partition is empty and gave little: fill up from the others.
+                partitions = active_partitions
+                continue
+            if not more:
+                break
+            for tp, records in more.items():
+                taken.setdefault(tp, []).extend(records)
+                self.last_polled[tp] = records[-1].offset
+                count += len(records)
+                taken_bytes += size(records)
+            # A batch belongs to one partition. The others' records come with the next batch, if
+            # this partition has many.
+            partitions = set(taken)
+            room = (self.limits.bytes - taken_bytes) * count // max(taken_bytes, 1)
+            want, patience = min(self.limits.records - count, room), 0
+        return taken

@@ -1,0 +1,222 @@
+"""A Faust transport that hands batches to the agent instead of single records.
+
+Faust spends 50 µs on each message, whatever it holds; here a message is a batch
+(docs/decisions.md, "Batches, not events"). Worker, assignment, rebalancing and sensors stay
+Faust's. tests/contract/test_faust.py fails when a method that is overridden here changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+import structlog
+from aiokafka.errors import KafkaError
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+
+from orgtrail_consumers import metrics
+from orgtrail_consumers.errors import StopError
+from orgtrail_consumers.kafka.batch import Batch, BatchLimits, Delivery, cut
+from orgtrail_consumers.kafka.fetch import FEW_RECORDS, FetchThread
+from orgtrail_consumers.kafka.lost_ranges import lost_range
+from orgtrail_consumers.kafka.offsets import OffsetTracker
+from orgtrail_consumers.kafka.positions import Partitions, Position
+
+log = structlog.get_logger("orgtrail.consumer")
+
+_LINGER_S = 0.2
+
+
+class BatchConsumer(driver.Consumer):
+    """Faust's consumer; the value of each message is a ``Delivery``."""
+
+    def __init__(self, transport: BatchTransport, *args: Any, **kwargs: Any) -> None:
+        self._limits = transport.limits
+        self._accept_lost_ranges = transport.accept_lost_ranges
+        super().__init__(transport, *args, **kwargs)
+        self.offsets = OffsetTracker()
+        self._checked_start: dict[TP, int] = {}
+
+    @property
+    def _client(self) -> FetchThread:
+        return cast("FetchThread", self._thread)
+
+    async def positions(self) -> dict[TP, Position]:
+        """Where the assigned partitions stand; those without an answer yet are missing."""
+        return await self._client.positions(self.assignment())
+
+    async def partitions(self, topic: str) -> Partitions | None:
+        """How many partitions a topic had a moment ago; ``None`` before the first answer.
+
+        Call regularly: each call asks Kafka, so that a partition that is added is soon assigned.
+        """
+        return await self._client.partitions(topic)
+
+    async def end_offsets(self) -> dict[TP, int]:
+        """The end offsets of the assigned partitions a few seconds ago, committed records only.
+
+        Unlike ``positions`` they advance while nothing is fetched.
+        """
+        return await self._client.end_offsets(self.assignment())
+
+    def first_unstored(self, tp: TP, position: Position) -> int:
+        """The offset of the first record that is not stored, or of the next one to come."""
+        first = self.offsets.first_unstored(tp)
+        if first is not None:
+            return first
+        delivered = self._read_offset[tp]
+        if delivered is not None and self.offsets.waiting(tp, position.last_polled):
+            return int(delivered)
+        return position.position
+
+    async def check_start(self, tp: TP, position: Position) -> None:
+        """Report what a partition lost before it was assigned, although no record came yet.
+
+        Raises:
+            StopError: something was lost, and lost ranges are not accepted.
+        """
+        expected = self._read_offset[tp]
+        if (
+            self.flow_active
+            and position.last_polled is None
+            and expected is not None
+            and position.position > expected
+            and self._checked_start.get(tp) != position.position
+        ):
+            try:
+                await self._check_gap(tp, expected, position.position)
+            except KafkaError as error:
+                # Kafka is unreachable at the moment; the next check asks again.
+                log.debug("start_offset_unavailable", error=type(error).__name__)
+            else:
+                self._checked_start[tp] = position.position
+
+    async def stay_in_group(self) -> None:
+        """Stay a member of the group while nothing is fetched; call this regularly.
+
+        aiokafka leaves the group after ``broker_max_poll_interval`` without a fetch, and nothing is
+        fetched while ClickHouse is unreachable.
+        """
+        await self._client.stay_in_group()
+
+    def mark_stored(self, message: ConsumerMessage) -> None:
+        """The message's delivery is stored; call this before acknowledging the message."""
+        self.offsets.mark_stored(message.tp, message.value)
+
+    def is_current(self, message: ConsumerMessage) -> bool:
+        """Whether the delivery belongs to the present assignment."""
+        return self.offsets.holds(message.tp, message.value)
+
+    def _new_consumer_thread(self) -> FetchThread:
+        thread = FetchThread(self, loop=self.loop, beacon=self.beacon)
+        thread.limits = self._limits
+        return thread
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Drop deliveries first, so that none is inserted or committed after the revocation."""
+        for tp in revoked:
+            self.offsets.forget(tp)
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Forget what was polled before: it is fetched again."""
+        for tp in assigned:
+            self._client.last_polled.pop(tp, None)
+            self._checked_start.pop(tp, None)
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    def _new_offset(self, tp: TP) -> int | None:
+        self._acked[tp].clear()
+        self._acked_index[tp].clear()
+        return self.offsets.pop_committable(tp)
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        stopped: list[Callable[[], bool]] = [self._stopped.is_set, fetcher._stopped.is_set]
+        try:
+            while not any(is_set() for is_set in stopped):
+                await asyncio.sleep(0)
+                records, active = await self._wait_next_records(timeout=1.0)
+                if records is None or self.should_stop:
+                    continue
+                if not self.flow_active:
+                    try:
+                        await self.perform_seek()
+                    except KafkaError as error:
+                        # Another rebalance happened meanwhile; its partitions are sought next.
+                        log.warning("seek_failed", error=type(error).__name__)
+                    continue
+                few = 0 < sum(map(len, records.values())) < FEW_RECORDS
+                for tp in list(records):
+                    # Popped: this loop must not keep the records alive.
+                    fetched = self._to_deliveries(tp, records.pop(tp))
+                    if active is None or tp in active or tp in self._buffered_partitions:
+                        await self._deliver(tp, fetched)
+                if few:
+                    await self.sleep(_LINGER_S)
+        except self.consumer_stopped_errors:
+            if not self.transport.app.should_stop:
+                raise
+        except asyncio.CancelledError:
+            if not self.transport.app.should_stop:
+                raise
+
+    def _to_deliveries(self, tp: TP, fetched: list[Any]) -> list[Delivery]:
+        return [
+            Delivery(Batch(tp.topic, tp.partition, records))
+            for records in cut(fetched, self._limits)
+        ]
+
+    async def _deliver(self, tp: TP, deliveries: list[Delivery]) -> None:
+        generation = self.app.consumer_generation_id
+        expected = self._read_offset[tp]
+        if expected is not None and deliveries[0].first_offset != expected:
+            await self._check_gap(tp, expected, deliveries[0].first_offset)
+        for delivery in deliveries:
+            if not self.flow_active or self.app.consumer_generation_id != generation:
+                return
+            self.offsets.add(tp, delivery)
+            self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+            message = self._message(tp, delivery)
+            await self.wait_first(self.callback(message), self.suspend_flow.wait())
+            self._read_offset[tp] = delivery.last_offset + 1
+
+    async def _check_gap(self, tp: TP, expected: int, found: int) -> None:
+        start = (await self.earliest_offsets(tp))[tp] if found > expected else found
+        lost = lost_range(expected, found, start)
+        if lost is None:
+            return
+        metrics.LOST.labels(str(tp.partition)).inc(lost.offsets)
+        log.error("lost_range", partition=tp.partition, lost=lost.text)
+        if not self._accept_lost_ranges:
+            error = StopError(
+                f"partition {tp.partition} of {tp.topic}: {lost.text}."
+                " To continue with the remaining records, set ORGTRAIL_LOST_RANGES=accept"
+            )
+            log.error("consumer_stops", error=str(error), partition=tp.partition)
+            await self.app.crash(error)
+            raise error
+        # Report each lost range only once.
+        self._read_offset[tp] = found
+
+    def _message(self, tp: TP, delivery: Delivery) -> ConsumerMessage:
+        return ConsumerMessage(
+            tp.topic, tp.partition, delivery.last_offset, delivery.last_timestamp / 1000, 1,
+            None, None, delivery, None, 0, 0, tp, time_in=time.monotonic(),
+            generation_id=self.app.consumer_generation_id,
+        )  # fmt: skip
+
+
+class BatchTransport(driver.Transport):
+    """Faust's Kafka transport with ``BatchConsumer``."""
+
+    Consumer = BatchConsumer
+
+    def __init__(
+        self, url: Any, app: Any, limits: BatchLimits, *, accept_lost_ranges: bool
+    ) -> None:
+        self.limits = limits
+        self.accept_lost_ranges = accept_lost_ranges
+        super().__init__(url, app)

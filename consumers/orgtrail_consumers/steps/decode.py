@@ -1,0 +1,178 @@
+"""Decode: from the values of a batch to Arrow columns in the current schema."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyruhvro
+
+from orgtrail_consumers.kafka.batch import Rejected
+from orgtrail_consumers.steps.columns import fill
+from orgtrail_schemas.codec import Frame, UnknownFramingError, decode_datum, read_frame
+from orgtrail_schemas.event_schema import EventSchema, current_schema
+
+FindSchema = Callable[[Frame], EventSchema | None]
+"""The schema that a frame names; ``None`` when it is definitely unknown."""
+
+
+class Decoded(NamedTuple):
+    """``columns`` has a row for each good record, in no promised order.
+
+    ``positions`` (int64) are the rows' places in the batch; ``fingerprints`` the schemas that they
+    were written with. Every place of the batch is in ``positions`` or in ``rejected``, once.
+    """
+
+    columns: pa.RecordBatch
+    positions: pa.Int64Array
+    fingerprints: pa.StringArray
+    rejected: list[Rejected]
+
+
+def decode(values: Sequence[bytes | None], find_schema: FindSchema) -> Decoded:
+    """Decode the values of a batch, those of one schema together.
+
+    Raises:
+        Exception: what ``find_schema`` raises when it cannot know now (a registry that is away);
+            nothing of the batch may be taken as decoded then.
+    """
+    rejected: list[Rejected] = []
+    parts: list[tuple[pa.RecordBatch, list[int], str]] = []
+    for frame, positions in _by_frame(values, rejected).items():
+        schema = find_schema(frame)
+        if schema is None:
+            name = frame.fingerprint or f"registry id {frame.registry_id}"
+            rejected += [Rejected(p, "unknown_schema", f"schema {name}") for p in positions]
+            continue
+        data = [(values[p] or b"")[frame.size :] for p in positions]
+        columns = _decode_together(data, schema)
+        good = positions
+        if columns is None:
+            columns, good = _decode_good_ones(positions, data, schema, rejected)
+        aligned = _align(columns)
+        if aligned is None:
+            detail = f"schema {schema.fingerprint} is not that of an audit event"
+            rejected += [Rejected(p, "malformed", detail) for p in good]
+            continue
+        parts.append((aligned, good, schema.fingerprint))
+    return Decoded(
+        pa.concat_batches([part[0] for part in parts]) if parts else _EMPTY,
+        _joined([pa.array(good, pa.int64()) for _, good, _ in parts], pa.int64()),
+        _joined([fill(name, len(good), pa.string()) for _, good, name in parts], pa.string()),
+        rejected,
+    )
+
+
+def _joined(arrays: list[pa.Array], kind: pa.DataType) -> pa.Array:
+    return pa.concat_arrays([pa.array([], kind), *arrays])
+
+
+def _by_frame(values: Sequence[bytes | None], rejected: list[Rejected]) -> dict[Frame, list[int]]:
+    by_header: defaultdict[bytes, list[int]] = defaultdict(list)
+    for position, value in enumerate(values):
+        if not value:
+            rejected.append(Rejected(position, "empty_value", "the record has no value"))
+        else:
+            by_header[value[:10] if value[0] == 0xC3 else value[:5]].append(position)
+    by_frame: dict[Frame, list[int]] = {}
+    for header, positions in by_header.items():
+        try:
+            by_frame[read_frame(header)] = positions
+        except UnknownFramingError as error:
+            rejected += [Rejected(p, "unknown_framing", str(error)) for p in positions]
+    return by_frame
+
+
+def _decode_together(data: list[bytes], schema: EventSchema) -> pa.RecordBatch | None:
+    try:
+        return pyruhvro.deserialize_array(data, schema.plain_json)
+    except (ValueError, OverflowError):
+        return None
+    except BaseException as error:
+        # A panic in the Rust code derives from BaseException.
+        if type(error).__name__ != "PanicException":
+            raise
+        return None
+
+
+def _decode_good_ones(
+    positions: list[int], data: list[bytes], schema: EventSchema, rejected: list[Rejected]
+) -> tuple[pa.RecordBatch, list[int]]:
+    """Leave the bad ones out: where a slice does not decode, fastavro says which they are."""
+    items = list(zip(positions, data, strict=True))
+    good: list[tuple[int, bytes]] = []
+    for start in range(0, len(items), _SLICE):
+        part = items[start : start + _SLICE]
+        if _decode_together([datum for _, datum in part], schema) is not None:
+            good += part
+            continue
+        for position, datum in part:
+            try:
+                decode_datum(schema, schema, datum)
+            # fastavro raises whatever the bytes led it to; all of it means "no such datum".
+            except Exception as error:
+                rejected.append(Rejected(position, "malformed", type(error).__name__))
+            else:
+                good.append((position, datum))
+    columns = _decode_together([datum for _, datum in good], schema)
+    if columns is not None:
+        return columns, [position for position, _ in good]
+    return _decode_one_by_one(good, schema, rejected)
+
+
+def _decode_one_by_one(
+    items: list[tuple[int, bytes]], schema: EventSchema, rejected: list[Rejected]
+) -> tuple[pa.RecordBatch, list[int]]:
+    """What fastavro makes of them: the readers disagree on one, and fastavro has the last word."""
+    decoded: list[pa.RecordBatch] = []
+    good: list[int] = []
+    for position, datum in items:
+        try:
+            decoded.append(_decode_alone(datum, schema))
+            good.append(position)
+        # Arrow may refuse what Avro took (a number out of range): that is bad too.
+        except Exception as error:
+            rejected.append(Rejected(position, "malformed", type(error).__name__))
+    return (pa.concat_batches(decoded) if decoded else _EMPTY), good
+
+
+def _decode_alone(datum: bytes, schema: EventSchema) -> pa.RecordBatch:
+    record = decode_datum(schema, schema, datum)
+    nothing = _decode_together([], schema)
+    if nothing is None:
+        raise TypeError("no columns can be made of this schema")
+    for field in nothing.schema:
+        if pa.types.is_map(field.type):
+            record[field.name] = list(record[field.name].items())
+    return pa.RecordBatch.from_pylist([record], schema=nothing.schema)
+
+
+def _align(columns: pa.RecordBatch) -> pa.RecordBatch | None:
+    """The columns of the current schema; ``None`` when they cannot be made of the writer's.
+
+    A field that an older writer did not know has its default.
+    """
+    if columns.schema == _CURRENT:
+        return columns
+    fields = {field["name"]: field for field in current_schema().plain["fields"]}
+    made = []
+    try:
+        for name in _CURRENT.names:
+            kind = _CURRENT.field(name).type
+            if name in columns.schema.names:
+                made.append(columns[name].cast(kind))
+            else:
+                default = fields[name]["default"]
+                value = list(default.items()) if pa.types.is_map(kind) else default
+                made.append(pa.array([value] * columns.num_rows, kind))
+        return pa.record_batch(made, schema=_CURRENT)
+    except (KeyError, pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
+        return None
+
+
+_SLICE = 32
+"""A call of the Arrow decoder costs as much as fastavro does for about so many records."""
+_EMPTY = pyruhvro.deserialize_array([], current_schema().plain_json)
+_CURRENT = _EMPTY.schema

@@ -1,0 +1,1 @@
+"""What a user agent or an IP address tells."""

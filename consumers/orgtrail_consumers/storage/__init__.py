@@ -1,0 +1,1 @@
+"""Rows written to ClickHouse, and how far ingestion has come."""

@@ -1,0 +1,94 @@
+"""What a worker reports every second: lag, progress, and whether Kafka answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+import structlog
+
+from orgtrail_consumers import metrics
+from orgtrail_consumers.errors import describe
+from orgtrail_consumers.health import Health
+from orgtrail_consumers.kafka.transport import BatchConsumer
+from orgtrail_consumers.settings import ConsumerSettings
+from orgtrail_consumers.storage.progress import progress_rows, settled_through
+from orgtrail_consumers.storage.writer import Inserter, WriteError
+
+KAFKA_SILENT_MS = 5_000
+"""Kafka counts as unreachable after this long: it answers each fetch within 1.5 s."""
+
+log = structlog.get_logger("orgtrail.consumer")
+
+
+class Reporter:
+    """Knows, and writes, up to when each assigned partition is settled."""
+
+    def __init__(
+        self,
+        settings: ConsumerSettings,
+        idle_margin_ms: int,
+        writer: Inserter,
+        health: Health,
+        executor: Executor,
+        now_ms: Callable[[], int],
+    ) -> None:
+        """``idle_margin_ms`` is the safety margin of idle partitions (``validate_topic``)."""
+        self._idle_margin_ms = idle_margin_ms
+        self._settings = settings
+        self._writer = writer
+        self._health = health
+        self._executor = executor
+        self._now_ms = now_ms
+        self._settled: dict[int, int] = {}
+
+    def forget(self) -> None:
+        """Partitions were revoked: their progress must not be written any more."""
+        self._settled.clear()
+        metrics.LAG.clear()
+
+    async def report(self, consumer: BatchConsumer) -> None:
+        """Measure once, and write the rows of ``audit.ingest_progress``."""
+        topic, offsets = self._settings.topic, consumer.offsets
+        positions = await consumer.positions()
+        partitions = await consumer.partitions(topic)
+        end_offsets = await consumer.end_offsets()
+        silence: list[int] = []
+        for tp in consumer.assignment():
+            if tp.topic != topic:
+                continue
+            position = positions.get(tp)
+            if position is not None:
+                # While records wait for ClickHouse, nothing is fetched and Kafka is not asked.
+                if not offsets.waiting(tp, position.last_polled):
+                    silence.append(self._now_ms() - position.asked_at)
+                await consumer.check_start(tp, position)
+                end = max(position.high_watermark, end_offsets.get(tp, 0))
+                lag = end - consumer.first_unstored(tp, position)
+                metrics.LAG.labels(str(tp.partition)).set(max(0, lag))
+            reached = settled_through(
+                self._settled.get(tp.partition),
+                offsets.stored_through(tp),
+                offsets.in_progress(tp, position.last_polled if position else None),
+                position,
+                partitions.asked_at if partitions else None,
+                self._idle_margin_ms,
+            )
+            if reached is not None:
+                self._settled[tp.partition] = reached
+        if silence and min(silence) > KAFKA_SILENT_MS:
+            self._health.failed("Kafka", f"no answer for {min(silence) // 1000} s")
+        else:
+            self._health.succeeded("Kafka")
+        if self._settled and partitions:
+            await self._write(partitions.number)
+
+    async def _write(self, partitions: int) -> None:
+        rows = progress_rows(self._settings.topic, partitions, self._settled)
+        try:
+            await asyncio.get_running_loop().run_in_executor(
+                self._executor, self._writer.insert, "ingest_progress", rows
+            )
+        except WriteError as error:
+            log.warning("progress_not_written", error=describe(error))

@@ -1,0 +1,25 @@
+"""Health: ``/livez`` touches nothing else, ``/readyz`` asks ClickHouse."""
+
+from __future__ import annotations
+
+from litestar import MediaType, Response, get
+
+from orgtrail_query_service.parts import Service
+from orgtrail_query_service.problems import Problem
+from orgtrail_query_service.reads.statements import settled_through
+
+
+@get("/livez", media_type=MediaType.TEXT, include_in_schema=False)
+async def livez() -> str:
+    """The process answers."""
+    return "ok\n"
+
+
+@get("/readyz", media_type=MediaType.TEXT, include_in_schema=False)
+async def readyz(service: Service) -> Response[str]:
+    """ClickHouse can be read."""
+    try:
+        await service.reader.rows(settled_through())
+    except Problem:
+        return Response("ClickHouse does not answer\n", status_code=503)
+    return Response("ok\n")

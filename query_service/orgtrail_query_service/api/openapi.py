@@ -1,0 +1,182 @@
+"""What the generated description of the API cannot know: parameters that are data, and problems."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from litestar.openapi import OpenAPIConfig, ResponseSpec
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import (
+    Components,
+    OpenAPIHeader,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    OpenAPIType,
+    Operation,
+    Parameter,
+    Schema,
+    SecurityScheme,
+)
+from litestar.openapi.spec.enums import OpenAPIFormat
+
+from orgtrail_query_service.problems import ProblemBody
+from orgtrail_query_service.reads.export_formats import FORMATS
+from orgtrail_query_service.reads.filters import FILTERS, Filter
+from orgtrail_query_service.reads.people import MAX_PREFIX
+from orgtrail_query_service.reads.search import MAX_LENGTH, MAX_LIMIT, MAX_VALUES
+
+_TEXT = OpenAPIType.STRING
+
+
+def _problem(description: str) -> ResponseSpec:
+    return ResponseSpec(
+        ProblemBody,
+        generate_examples=False,
+        description=description,
+        media_type="application/problem+json",
+    )
+
+
+PROBLEMS = {
+    400: _problem("A parameter is unknown, or its value cannot be used."),
+    401: _problem("No token, or none that is valid."),
+    404: _problem("There is no such thing, or it is not yours to administer."),
+    422: _problem("The request was stopped at its limit of time or memory."),
+    429: _problem("Too many requests; Retry-After says when to try again."),
+    503: _problem("The storage, Kafka or the issuer of tokens does not answer; see Retry-After."),
+}
+
+PROBLEMS_OF_EXPORT = PROBLEMS | {406: _problem("No format of the Accept header is made.")}
+
+DESCRIPTION = OpenAPIConfig(
+    title="Orgtrail",
+    version="1",
+    description="The audit log of an organization, for its administrators.",
+    path="/schema",
+    render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+    components=Components(
+        security_schemes={
+            "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
+        }
+    ),
+    security=[{"bearer": []}],
+)
+
+
+def _query(name: str, sentence: str, schema: Schema, example: object = None) -> Parameter:
+    # An empty value counts as not given, as an HTML form sends it.
+    return Parameter(
+        name=name,
+        param_in="query",
+        description=sentence,
+        schema=schema,
+        allow_empty_value=True,
+        example=example,
+    )
+
+
+def _of_filter(filter_: Filter) -> Parameter:
+    value = Schema(type=_TEXT, max_length=MAX_LENGTH)
+    if filter_.choices:
+        # One of several values may be empty too.
+        value = Schema(type=_TEXT, enum=["", *filter_.choices])
+    if filter_.repeatable:
+        schema = Schema(type=OpenAPIType.ARRAY, items=value, max_items=MAX_VALUES)
+        return _query(filter_.name, filter_.sentence, schema, [filter_.example])
+    return _query(filter_.name, filter_.sentence, value, filter_.example)
+
+
+def _instant(name: str, sentence: str, example: str) -> Parameter:
+    return _query(name, sentence, Schema(type=_TEXT, max_length=MAX_LENGTH), example)
+
+
+SEARCH = [
+    *map(_of_filter, FILTERS),
+    _instant("since", "from this time on (RFC 3339 with offset); 90 days ago at the earliest",
+             "2026-11-22T09:00:00Z"),
+    _instant("until", "before this time (RFC 3339 with offset)", "2026-11-23T09:00:00Z"),
+]  # fmt: skip
+PAGING = [
+    _query("order", "newest (the default) or oldest first",
+           Schema(type=_TEXT, enum=["newest", "oldest"]), "newest"),
+    _query("limit", "how many events a page has",
+           Schema(type=OpenAPIType.INTEGER, minimum=1, maximum=MAX_LIMIT, default=50), 50),
+    _query("cursor", "next_cursor of the page before, with all other parameters as they were",
+           Schema(type=_TEXT, max_length=MAX_LENGTH)),
+]  # fmt: skip
+BOM = _query(
+    "bom", "whether a CSV begins with a byte order mark, as Excel likes it",
+    Schema(type=_TEXT, enum=["true", "false"]), "true",
+)  # fmt: skip
+PREFIX = _query(
+    "prefix", "the beginning of an email, an id, or a word of a name",
+    Schema(type=_TEXT, max_length=MAX_PREFIX), "bob",
+)  # fmt: skip
+
+
+@dataclass
+class _Described(Operation):
+    """An operation with parameters beside those of its path."""
+
+    def _add(self, *parameters: Sequence[Parameter]) -> None:
+        self.parameters = [*(self.parameters or []), *(p for some in parameters for p in some)]
+
+
+@dataclass
+class ListOperation(_Described):
+    """A list of events."""
+
+    def __post_init__(self) -> None:
+        self._add(SEARCH, PAGING)
+
+
+@dataclass
+class SummaryOperation(_Described):
+    """Counts of a search."""
+
+    def __post_init__(self) -> None:
+        self._add(SEARCH)
+
+
+@dataclass
+class PeopleOperation(_Described):
+    """People by the beginning of a name."""
+
+    def __post_init__(self) -> None:
+        self._add([PREFIX])
+
+
+@dataclass
+class ExportOperation(_Described):
+    """A file: its formats, and the headers that say what it holds."""
+
+    def __post_init__(self) -> None:
+        files = [f for f in FORMATS.values() if self.operation_id == f"export_{f.suffix}"]
+        other = files and files[0].suffix != "csv"
+        self._add(SEARCH, [] if other else [BOM])
+        text, binary = Schema(type=_TEXT), Schema(type=_TEXT, format=OpenAPIFormat.BINARY)
+        self.responses = {
+            **(self.responses or {}),
+            "200": OpenAPIResponse(
+                description="The file, streamed.",
+                headers={
+                    "Content-Disposition": OpenAPIHeader(schema=text, required=True),
+                    "Orgtrail-Settled-Through": OpenAPIHeader(
+                        schema=text,
+                        required=True,
+                        description="Everything received before is in the file or set aside.",
+                    ),
+                    "Orgtrail-Set-Aside": OpenAPIHeader(
+                        schema=Schema(type=OpenAPIType.INTEGER),
+                        required=True,
+                        description="Records received since the range began that could not be"
+                        " stored.",
+                    ),
+                },
+                content={
+                    f.media_type: OpenAPIMediaType(schema=binary if f.binary else text)
+                    for f in files or FORMATS.values()
+                },
+            ),
+        }

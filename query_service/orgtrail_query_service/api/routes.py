@@ -1,0 +1,138 @@
+"""The API's routes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, Request, Response, get
+from litestar.params import Parameter
+
+from orgtrail_query_service.api.openapi import (
+    PROBLEMS,
+    ListOperation,
+    PeopleOperation,
+    SummaryOperation,
+)
+from orgtrail_query_service.auth.authentication import administrator
+from orgtrail_query_service.parts import Service
+from orgtrail_query_service.problems import not_found
+from orgtrail_query_service.reads.event import Event
+from orgtrail_query_service.reads.pages import read_event, read_page, read_settled
+from orgtrail_query_service.reads.people import Person, read_people
+from orgtrail_query_service.reads.search import parse_search
+from orgtrail_query_service.reads.summary import Summary, read_summary
+from orgtrail_schemas.catalogue import Level, catalogue
+
+AnyRequest = Request[Any, Any, Any]
+Org = Annotated[str, Parameter(description="The organization.", max_length=128)]
+
+
+class EventList(msgspec.Struct, frozen=True):
+    """One page of events.
+
+    ``since`` and ``until`` are the range that was read (half-open, UTC); ``clamped`` says that an
+    earlier ``since`` was moved to the start of the retention. Everything received before
+    ``settled_through`` is here or counted in ``set_aside``: the records received since the range
+    began, 5 minutes before it included, that could not be stored, whenever they occurred.
+    """
+
+    events: list[Event]
+    next_cursor: str | None
+    since: datetime
+    until: datetime
+    clamped: bool
+    settled_through: datetime | None
+    set_aside: int
+
+
+class EventTypeItem(msgspec.Struct, frozen=True):
+    """One type of the catalogue. ``own`` types are recorded by Orgtrail itself."""
+
+    event: str
+    name: str
+    level: Level
+    description: str
+    own: bool
+
+
+class Api(Controller):
+    """``/v1``: every route but the catalogue needs an administrator of the organization."""
+
+    path = "/v1"
+
+    @get("/event-types", responses=PROBLEMS)
+    async def event_types(self, request: AnyRequest) -> list[EventTypeItem]:
+        """The catalogue of event types."""
+        administrator(request)
+        return [
+            EventTypeItem(e.key, e.name, e.level, e.description, e.own)
+            for e in catalogue().events.values()
+        ]
+
+    @get("/orgs/{org:str}/events", operation_class=ListOperation, responses=PROBLEMS)
+    async def events(self, request: AnyRequest, service: Service, org: Org) -> Response[EventList]:
+        """A page of an organization's events."""
+        service.open(request, org)
+        asked = parse_search(request.query_params.multi_items(), service.now())
+        search, after = service.cursors.read(org, asked)
+        settled = await read_settled(service.reader, org, search)
+        page = await read_page(service.reader, org, search, after)
+        cursor = None if page.last is None else service.cursors.make(org, search, page.last)
+        answer = EventList(
+            events=page.events,
+            next_cursor=cursor,
+            since=search.since,
+            until=search.until,
+            clamped=search.clamped,
+            settled_through=settled.settled_through,
+            set_aside=settled.set_aside,
+        )
+        return Response(answer, headers=_next_link(request, cursor))
+
+    @get("/orgs/{org:str}/summary", operation_class=SummaryOperation, responses=PROBLEMS)
+    async def summary(self, request: AnyRequest, service: Service, org: Org) -> Summary:
+        """Counts of a search: over time by level, by event, and the most active actors."""
+        service.open(request, org)
+        search = parse_search(request.query_params.multi_items(), service.now(), paged=False)
+        settled = await read_settled(service.reader, org, search)
+        return await read_summary(service.reader, org, search, settled)
+
+    @get("/orgs/{org:str}/people", operation_class=PeopleOperation, responses=PROBLEMS)
+    async def people(self, request: AnyRequest, service: Service, org: Org) -> list[Person]:
+        """Who acted or was acted upon, for the user filter; the last seen come first."""
+        service.open(request, org)
+        return await read_people(service.reader, org, request.query_params.multi_items())
+
+    @get("/orgs/{org:str}/events/{event_id:str}", responses=PROBLEMS)
+    async def event(self, request: AnyRequest, service: Service, org: Org, event_id: str) -> Event:
+        """One event, whole."""
+        service.open(request, org)
+        return await find_event(service, org, event_id)
+
+
+async def find_event(service: Service, org: str, event_id: str) -> Event:
+    """One event of an organization that the caller may read.
+
+    Raises:
+        Problem: there is none with this id.
+    """
+    try:
+        identity = UUID(event_id)
+    except ValueError:
+        raise not_found() from None
+    event = await read_event(service.reader, org, identity, service.now())
+    if event is None:
+        raise not_found()
+    return event
+
+
+def _next_link(request: AnyRequest, cursor: str | None) -> dict[str, str]:
+    if cursor is None:
+        return {}
+    kept = [(k, v) for k, v in request.query_params.multi_items() if k != "cursor"]
+    query = urlencode([*kept, ("cursor", cursor)])
+    return {"Link": f'<{request.url.path}?{query}>; rel="next"'}

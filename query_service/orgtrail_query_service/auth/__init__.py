@@ -1,0 +1,1 @@
+"""Who is asking, and which organizations they may read."""

@@ -1,0 +1,72 @@
+"""The browser session: an encrypted cookie that says who signed in, and until when."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from litestar import Request
+from litestar.config.csrf import CSRFConfig
+from litestar.connection import ASGIConnection
+from litestar.middleware.session.client_side import CookieBackendConfig
+
+from orgtrail_query_service.auth.administrator import Administrator
+from orgtrail_query_service.settings import QuerySettings
+
+AnyRequest = Request[Any, Any, Any]
+
+_KEY = "administrator"
+
+
+def session_config(settings: QuerySettings) -> CookieBackendConfig:
+    """The cookie: encrypted (AES-GCM), for this host only, sent to no other site's requests."""
+    secret = settings.secret.get_secret_value().encode()
+    return CookieBackendConfig(
+        secret=hashlib.sha256(b"session:" + secret).digest(),
+        # __Host-: set by this host over HTTPS, for all its paths (RFC 6265bis, section 4.1.3.2).
+        key="__Host-orgtrail" if settings.secure_cookies else "orgtrail",
+        max_age=settings.session_hours * 3600,
+        httponly=True,
+        secure=settings.secure_cookies,
+        samesite="lax",
+    )
+
+
+def csrf_config(settings: QuerySettings) -> CSRFConfig:
+    """A token in every form that changes something; the API, which changes nothing, has none."""
+    secret = settings.secret.get_secret_value().encode()
+    return CSRFConfig(
+        secret=hashlib.sha256(b"csrf:" + secret).hexdigest(),
+        cookie_name="__Host-orgtrail-csrf" if settings.secure_cookies else "orgtrail-csrf",
+        cookie_secure=settings.secure_cookies,
+        cookie_httponly=True,
+        cookie_samesite="lax",
+        exclude=["^/v1/", "^/static/", "^/livez$", "^/readyz$", "^/metrics$", "^/schema"],
+    )
+
+
+def begin_session(
+    request: AnyRequest, administrator: Administrator, now: datetime, hours: int
+) -> None:
+    """Sign in: the session ends after so many hours, however much it is used."""
+    request.set_session(
+        {
+            _KEY: msgspec.to_builtins(administrator),
+            "expires_at": (now + timedelta(hours=hours)).isoformat(),
+        }
+    )
+
+
+def session_administrator(
+    connection: ASGIConnection[Any, Any, Any, Any], now: datetime
+) -> Administrator | None:
+    """Who is signed in; ``None`` when nobody is, or no longer."""
+    stored = connection.session
+    if not stored or _KEY not in stored:
+        return None
+    if datetime.fromisoformat(stored["expires_at"]) <= now:
+        connection.clear_session()
+        return None
+    return msgspec.convert(stored[_KEY], Administrator)

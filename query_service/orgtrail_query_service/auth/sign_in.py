@@ -1,0 +1,128 @@
+"""Signing in and out in a browser, by OpenID Connect: authorization code with PKCE."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+from typing import Any
+
+from litestar import Request, get, post
+from litestar.response import Redirect, Template
+from litestar.types import ControllerRouterHandler
+
+from orgtrail_query_service.auth.session import begin_session
+from orgtrail_query_service.auth.tickets import consume
+from orgtrail_query_service.parts import Service
+from orgtrail_query_service.problems import Problem, not_found, unauthenticated
+from orgtrail_query_service.settings import QuerySettings
+
+AnyRequest = Request[Any, Any, Any]
+
+_KEY = "sign_in"
+_WITHIN = timedelta(minutes=15)
+
+
+def sign_in_routes(settings: QuerySettings) -> list[ControllerRouterHandler]:
+    """Those that are configured; without any, only tokens are let in."""
+    return [
+        sign_out,
+        *([begin, finish] if settings.oidc_client_id is not None else []),
+        *([with_ticket] if settings.sign_in_dir is not None else []),
+    ]
+
+
+@get("/sign-in", include_in_schema=False)
+async def begin(request: AnyRequest, service: Service) -> Redirect:
+    """Send the browser to the issuer; ``next`` is where it comes back to."""
+    attempt = {name: secrets.token_urlsafe(32) for name in ("state", "nonce", "verifier")}
+    address = await service.issuer.sign_in_address(**attempt)
+    request.set_session(
+        {
+            _KEY: {
+                **attempt,
+                "next": own_path(request.query_params.get("next", "/")),
+                "until": (service.now() + _WITHIN).isoformat(),
+            }
+        }
+    )
+    return Redirect(address, status_code=303)
+
+
+@get("/sign-in/callback", include_in_schema=False)
+async def finish(request: AnyRequest, service: Service) -> Redirect:
+    """What the issuer sends the browser back with."""
+    given = request.query_params
+    attempt = _attempt(request, service.now())
+    # The attempt is over, however it ends: a code or a state is good for once.
+    request.clear_session()
+    state, issuer = given.get("state", ""), given.get("iss")
+    if attempt is None or not secrets.compare_digest(
+        state.encode(), str(attempt["state"]).encode()
+    ):
+        raise unauthenticated("This sign-in was not begun in this browser, or took too long.")
+    # RFC 9207: an answer that names another issuer is somebody else's.
+    promised = (await service.issuer.metadata()).get(
+        "authorization_response_iss_parameter_supported"
+    )
+    if issuer != service.settings.jwt_issuer and (issuer is not None or promised):
+        raise unauthenticated("The answer is not from the issuer that was asked.")
+    if "code" not in given:
+        raise unauthenticated("The issuer did not sign you in.")
+    id_token, user_info = await service.issuer.claims(given["code"], attempt["verifier"])
+    claims = await service.tokens.claims(
+        id_token, service.settings.oidc_client_id or "", service.now()
+    )
+    if claims.get("nonce") != attempt["nonce"]:
+        raise unauthenticated("The sign-in could not be completed; try again.")
+    if service.settings.claim_org_roles not in claims:
+        more = await user_info()
+        # OpenID Connect Core 1.0, section 5.3.2: its subject must be the token's.
+        if more.get("sub") == claims["sub"]:
+            claims = more | claims
+    administrator = service.tokens.from_claims(claims)
+    begin_session(request, administrator, service.now(), service.settings.session_hours)
+    return Redirect(attempt["next"], status_code=303)
+
+
+@get("/sign-in/{code:str}", include_in_schema=False)
+async def with_ticket(request: AnyRequest, service: Service, code: str) -> Redirect:
+    """Sign in once, with the link that the local stack printed; from this machine only."""
+    folder = service.settings.sign_in_dir
+    client = request.client.host if request.client else ""
+    if (
+        folder is None
+        or client not in ("127.0.0.1", "::1")
+        or "forwarded" in request.headers
+        or ("x-forwarded-for" in request.headers)
+    ):
+        raise not_found()
+    administrator = consume(folder, code, service.now())
+    if administrator is None:
+        raise Problem(
+            "unauthenticated",
+            401,
+            "This sign-in link no longer works",
+            "It can be used once, and for an hour. Run orgtrail sign-in for a new one.",
+        )
+    begin_session(request, administrator, service.now(), service.settings.session_hours)
+    return Redirect("/", status_code=303)
+
+
+@post("/sign-out", status_code=200, include_in_schema=False)
+async def sign_out(request: AnyRequest) -> Template:
+    """End the browser's session; the form carries a token against forged requests."""
+    request.clear_session()
+    return Template("signed_out.html", context={"signed_out": True})
+
+
+def own_path(path: str) -> str:
+    """The path when it is one of this service, else ``/``: nobody is sent elsewhere."""
+    inside = path.startswith("/") and not path.startswith("//")
+    return path if inside and "\\" not in path and path.isprintable() else "/"
+
+
+def _attempt(request: AnyRequest, now: datetime) -> dict[str, str] | None:
+    attempt = (request.session or {}).get(_KEY)
+    if attempt is None or datetime.fromisoformat(attempt["until"]) <= now:
+        return None
+    return dict(attempt)

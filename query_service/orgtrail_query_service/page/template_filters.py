@@ -1,0 +1,50 @@
+"""How values read on the page; times in the zone that the page is in."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment
+
+from orgtrail_query_service.page.address import log_path
+from orgtrail_query_service.page.assets import address_of
+from orgtrail_query_service.reads.display import from_where, plain, who, whom
+from orgtrail_query_service.reads.search import rfc3339
+
+_STEPS = ((60, "s"), (60, "min"), (24, "h"))
+
+
+def add_filters(environment: Environment) -> None:
+    """Make the formats below available in templates."""
+    environment.filters |= {
+        "plain": plain,
+        "day": lambda moment, zone: f"{moment.astimezone(zone):%A, %d %B %Y}",
+        "clock": lambda moment, zone: f"{moment.astimezone(zone):%H:%M:%S}",
+        "minute": lambda moment, zone: f"{moment.astimezone(zone):%Y-%m-%d %H:%M}",
+        "exact": exact,
+        "ago": ago,
+        "iso": rfc3339,
+        "local_date": lambda moment, zone: moment.astimezone(zone).date(),
+        "who": who,
+        "whom": whom,
+        "from_where": from_where,
+        "log_path": log_path,
+    }
+    environment.globals["asset"] = address_of
+
+
+def exact(moment: datetime, zone: ZoneInfo) -> str:
+    """A time to the millisecond, with its zone."""
+    local = moment.astimezone(zone)
+    return f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03d} {local:%Z}"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """How long ago a time was, in its largest whole unit."""
+    count = max(0, int((now - moment).total_seconds()))
+    for size, unit in _STEPS:
+        if count < size:
+            return f"{count} {unit} ago"
+        count //= size
+    return f"{count} d ago"

@@ -1,0 +1,1 @@
+"""From filters and pages to SQL and back."""

@@ -1,0 +1,130 @@
+"""One event as the API gives it, from a row of ``audit.events``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from orgtrail_query_service.reads.search import Place
+from orgtrail_schemas.tables import event_columns
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """Whose account acted, or who impersonated them."""
+
+    type: str
+    id: str
+    email: str
+    name: str
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Who or what was acted upon."""
+
+    type: str
+    id: str
+    email: str
+    name: str
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One changed field; ``[redacted]`` stands for a secret value."""
+
+    field: str
+    old: str | None
+    new: str | None
+
+
+class Context(msgspec.Struct, frozen=True):
+    """From where it came."""
+
+    ip: str
+    country: str
+    user_agent: str
+    browser: str
+    os: str
+    device: str
+    service: str
+    request_id: str
+    session_id: str
+    trace_id: str
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where the record stands in Kafka."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One audit event. Times are in UTC."""
+
+    event_id: UUID
+    occurred_at: datetime
+    org_id: str
+    event: str
+    event_name: str
+    level: str
+    listed: bool
+    outcome: str
+    actor: Actor
+    impersonator: Actor | None
+    targets: list[Target]
+    changes: list[Change]
+    context: Context
+    metadata: dict[str, str]
+    received_at: datetime
+    ingested_at: datetime
+    source: Source
+    schema_fingerprint: str
+
+    @property
+    def place(self) -> Place:
+        """Where it stands in a list."""
+        return Place(self.occurred_at, self.event_id)
+
+
+_NAMES = tuple(column.name for column in event_columns())
+
+
+def event_from_row(row: Sequence[Any]) -> Event:
+    """The event of a row with all columns of ``audit.events``, in their order."""
+    r = dict(zip(_NAMES, row, strict=True))
+    impersonator = Actor(**{n: r[f"impersonator_{n}"] for n in _PERSON})
+    return Event(
+        event_id=r["event_id"],
+        occurred_at=utc(r["occurred_at"]),
+        org_id=r["org_id"],
+        event=r["event"],
+        event_name=r["event_name"],
+        level=r["level"],
+        listed=r["listed"],
+        outcome=r["outcome"],
+        actor=Actor(**{n: r[f"actor_{n}"] for n in _PERSON}),
+        impersonator=impersonator if impersonator.type else None,
+        targets=[Target(*t) for t in zip(*(r[f"targets.{n}"] for n in _PERSON), strict=True)],
+        changes=[
+            Change(*c)
+            for c in zip(*(r[f"changes.{n}"] for n in ("field", "old", "new")), strict=True)
+        ],
+        context=Context(**{n: r[n] for n in Context.__struct_fields__}),
+        metadata=r["metadata"],
+        received_at=utc(r["received_at"]),
+        ingested_at=utc(r["ingested_at"]),
+        source=Source(r["kafka_topic"], r["kafka_partition"], r["kafka_offset"]),
+        schema_fingerprint=r["schema_fingerprint"],
+    )
+
+
+_PERSON = ("type", "id", "email", "name")
+
+
+def utc(moment: datetime) -> datetime:
+    """A time as the driver gives it (naive, UTC) with its zone."""
+    return moment.replace(tzinfo=UTC)

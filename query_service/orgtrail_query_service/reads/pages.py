@@ -1,0 +1,120 @@
+"""Reads: pages found in widening windows, exact under every filter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+
+from orgtrail_query_service.reads import statements
+from orgtrail_query_service.reads.event import Event, event_from_row, utc
+from orgtrail_query_service.reads.search import Place, Search
+from orgtrail_query_service.reads.statements import Statement, Window
+
+_WIDTHS = (timedelta(days=1), timedelta(days=7), timedelta(days=30))
+_UUID7_MARGIN = timedelta(hours=1)
+_ANY_EVENT = timedelta(days=92)
+
+
+class Rows(Protocol):
+    """What reads need of a database."""
+
+    async def rows(self, statement: Statement) -> Sequence[Sequence[Any]]:
+        """The rows of a statement."""
+        ...
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Events in order; ``last`` is where the next page continues, ``None`` at the end."""
+
+    events: list[Event]
+    last: Place | None
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """What a reader may rely on.
+
+    Everything received before ``settled_through`` (UTC) is in the answer or counted in
+    ``set_aside``, which may count more than the range holds; ``None`` while the consumer has not
+    reported on every partition.
+    """
+
+    settled_through: datetime | None
+    set_aside: int
+
+
+async def read_page(db: Rows, org: str, search: Search, after: Place | None) -> Page:
+    """One page of a search."""
+    found: list[Event] = []
+    wanted = search.limit + 1
+    for window in windows(search, after):
+        place, exhausted = after, False
+        while not exhausted and len(found) < wanted:
+            missing = wanted - len(found)
+            if search.values:
+                step = statements.candidates(org, search, window, place, missing)
+                keys = [Place(utc(row[0]), row[1]) for row in await db.rows(step)]
+                exhausted = len(keys) < missing
+                place = keys[-1] if keys else place
+                rows = await db.rows(statements.events_of(org, search, keys)) if keys else []
+            else:
+                rows = await db.rows(statements.page(org, search, window, place, missing))
+                exhausted = True
+            found += [event_from_row(row) for row in rows]
+        if len(found) >= wanted:
+            page = found[: search.limit]
+            return Page(page, page[-1].place)
+    return Page(found, None)
+
+
+async def read_event(db: Rows, org: str, event_id: UUID, now: datetime) -> Event | None:
+    """One event: looked for around the time in its UUIDv7 first, then in the whole retention."""
+    whole = Window(now - timedelta(days=91), now + timedelta(days=1))
+    tries = [whole]
+    if event_id.version == 7:
+        milliseconds = event_id.int >> 80
+        if abs(milliseconds - now.timestamp() * 1000) < _ANY_EVENT / timedelta(milliseconds=1):
+            moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+            tries.insert(0, Window(moment - _UUID7_MARGIN, moment + _UUID7_MARGIN))
+    for window in tries:
+        keys = await db.rows(statements.keys_of_event(org, event_id, window))
+        if keys:
+            place = Place(utc(keys[0][0]), keys[0][1])
+            search = Search(since=window.since, until=window.until)
+            rows = await db.rows(statements.events_of(org, search, [place]))
+            if rows:
+                return event_from_row(rows[0])
+    return None
+
+
+async def read_settled(db: Rows, org: str, search: Search) -> Settled:
+    """What may be relied on; ask it before the data."""
+    through = (await db.rows(statements.settled_through()))[0][0]
+    aside = (await db.rows(statements.set_aside(org, search.since)))[0][0]
+    return Settled(None if through is None else utc(through), int(aside))
+
+
+def windows(search: Search, after: Place | None) -> Iterator[Window]:
+    """Windows that do not overlap, from the place where the page begins, ever wider."""
+    newest = search.order == "newest"
+    since, until = search.since, search.until
+    if after is not None:
+        # The place's own millisecond stays in: other events may share it.
+        if newest:
+            until = min(until, after.occurred_at + timedelta(milliseconds=1))
+        else:
+            since = max(since, after.occurred_at)
+    for width in (*_WIDTHS, None):
+        if since >= until:
+            return
+        if newest:
+            edge = since if width is None else max(since, until - width)
+            yield Window(edge, until)
+            until = edge
+        else:
+            edge = until if width is None else min(until, since + width)
+            yield Window(since, edge)
+            since = edge

@@ -1,0 +1,147 @@
+"""What is searched for: from query parameters to a checked, frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal, NamedTuple
+from uuid import UUID
+
+from orgtrail_query_service.problems import bad_parameter
+from orgtrail_query_service.reads.filters import FILTERS, Filter
+from orgtrail_schemas.tables import RETENTION_DAYS
+
+Order = Literal["newest", "oldest"]
+
+MAX_LIMIT = 1000
+MAX_VALUES = 100
+MAX_LENGTH = 512
+
+_RANGE = ("since", "until")
+_PAGING = ("order", "limit", "cursor")
+
+
+class Place(NamedTuple):
+    """Where one event stands in the order of a list."""
+
+    occurred_at: datetime
+    event_id: UUID
+
+
+@dataclass(frozen=True)
+class Search:
+    """A read of one organization's events.
+
+    The range is half-open: ``since`` is in it, ``until`` is not; both are in UTC. ``clamped`` says
+    that ``since`` was moved to the start of the retention. ``values`` holds the filters that are
+    set, in the order of ``FILTERS``, each with its values.
+    """
+
+    since: datetime
+    until: datetime
+    clamped: bool = False
+    values: tuple[tuple[Filter, tuple[str, ...]], ...] = ()
+    order: Order = "newest"
+    limit: int = 50
+    cursor: str | None = None
+
+    def parameters(self) -> list[tuple[str, str]]:
+        """The filters and the range as query parameters."""
+        values = [(filter_.name, value) for filter_, found in self.values for value in found]
+        return [*values, ("since", rfc3339(self.since)), ("until", rfc3339(self.until))]
+
+
+def parse_search(
+    parameters: Iterable[tuple[str, str]], now: datetime, *, paged: bool = True
+) -> Search:
+    """The search that the query parameters describe.
+
+    An empty value counts as not given, as an HTML form sends it. ``paged`` allows the parameters
+    of a list beside those of the filters.
+
+    Raises:
+        Problem: a parameter is unknown, given twice, or has a value that cannot be used.
+    """
+    allowed = {f.name for f in FILTERS} | set(_RANGE) | (set(_PAGING) if paged else set())
+    given: dict[str, list[str]] = {}
+    for name, value in parameters:
+        if name not in allowed:
+            raise bad_parameter(name[:64], f"is unknown; known are {', '.join(sorted(allowed))}")
+        if len(value) > MAX_LENGTH or "\x00" in value:
+            raise bad_parameter(name, f"must be at most {MAX_LENGTH} characters, without NUL")
+        if value:
+            given.setdefault(name, []).append(value)
+    since, until, clamped = _range(given, now)
+    return Search(
+        since=since,
+        until=until,
+        clamped=clamped,
+        values=tuple((f, _values(f, given[f.name])) for f in FILTERS if f.name in given),
+        order=_order(_single(given, "order")),
+        limit=_limit(_single(given, "limit")),
+        cursor=_single(given, "cursor"),
+    )
+
+
+def rfc3339(moment: datetime) -> str:
+    """A time in UTC, to the millisecond."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _values(filter_: Filter, values: list[str]) -> tuple[str, ...]:
+    if not filter_.repeatable and len(values) > 1:
+        raise bad_parameter(filter_.name, "may be given once")
+    if len(values) > MAX_VALUES:
+        raise bad_parameter(filter_.name, f"may be given {MAX_VALUES} times at most")
+    for value in values:
+        if filter_.choices and value not in filter_.choices:
+            raise bad_parameter(filter_.name, f"must be one of {', '.join(filter_.choices)}")
+    return tuple(dict.fromkeys(values))
+
+
+def _single(given: dict[str, list[str]], name: str) -> str | None:
+    values = given.get(name, [])
+    if len(values) > 1:
+        raise bad_parameter(name, "may be given once")
+    return values[0] if values else None
+
+
+def _range(given: dict[str, list[str]], now: datetime) -> tuple[datetime, datetime, bool]:
+    start = now - timedelta(days=RETENTION_DAYS)
+    since = _instant(_single(given, "since"), "since") or start
+    # A little ahead of the clock: an event may have occurred up to 5 minutes after its receipt.
+    until = _instant(_single(given, "until"), "until") or now + timedelta(minutes=6)
+    if until <= since:
+        raise bad_parameter("until", "must be later than since")
+    return max(since, start), max(until, start), since < start
+
+
+def _instant(text: str | None, name: str) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        # In a query string an unescaped + arrives as a space.
+        parsed = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
+        if parsed.tzinfo is None or "T" not in text:
+            raise ValueError
+        return parsed.astimezone(UTC)
+    except (ValueError, OverflowError):
+        example = "2026-11-23T09:00:00Z"
+        raise bad_parameter(name, f"must be RFC 3339 with an offset, such as {example}") from None
+
+
+def _order(text: str | None) -> Order:
+    if text in (None, "newest"):
+        return "newest"
+    if text == "oldest":
+        return "oldest"
+    raise bad_parameter("order", "must be newest or oldest")
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return 50
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_LIMIT:
+        raise bad_parameter("limit", f"must be a number from 1 to {MAX_LIMIT}")
+    return int(text)

@@ -1,0 +1,254 @@
+"""From a search to SQL: the only module that composes clauses.
+
+Every read, count and export begins at ``_scope``, which adds the organization's predicate. All
+values are parameters; none is ever part of the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from orgtrail_query_service.reads.export_formats import Format
+from orgtrail_query_service.reads.filters import Filter
+from orgtrail_query_service.reads.search import Place, Search
+from orgtrail_schemas.tables import event_columns
+
+
+class Statement(NamedTuple):
+    """SQL with ``{name:Type}`` parameters, and their values."""
+
+    sql: str
+    parameters: dict[str, Any]
+
+
+class Window(NamedTuple):
+    """A half-open range of ``occurred_at``, in UTC."""
+
+    since: datetime
+    until: datetime
+
+
+_AHEAD = timedelta(minutes=5)
+"""How long before its occurrence a record may be received (clocks differ)."""
+
+_COLUMNS = ", ".join(f"`{column.name}`" for column in event_columns())
+
+
+def page(org: str, search: Search, window: Window, after: Place | None, limit: int) -> Statement:
+    """Whole events of a window, in order, after a place."""
+    where, parameters = _filtered(org, search, window, after)
+    return Statement(
+        f"SELECT {_COLUMNS} FROM audit.events WHERE {where} {_order(search)} LIMIT {limit:d}",
+        parameters,
+    )
+
+
+def candidates(
+    org: str, search: Search, window: Window, after: Place | None, limit: int
+) -> Statement:
+    """The keys that a filter may match: the first of two steps. A key may come twice."""
+    where, parameters = _filtered(org, search, window, after)
+    where = " AND ".join([where, *_pairs(search)])
+    return Statement(
+        f"SELECT occurred_at, event_id FROM audit.event_keys WHERE {where} {_order(search)}"
+        f" LIMIT {limit:d}",
+        parameters,
+    )
+
+
+def events_of(org: str, search: Search, keys: Sequence[Place]) -> Statement:
+    """Those of the candidates that the filter matches in their first copy: the second step."""
+    where, parameters = _scope(org)
+    conditions, more = _conditions(search)
+    conditions = [
+        "(occurred_at, event_id) IN {keys:Array(Tuple(DateTime64(3, 'UTC'), UUID))}",
+        *conditions,
+    ]
+    parameters |= more | {"keys": [(_instant(key.occurred_at), str(key.event_id)) for key in keys]}
+    where = " AND ".join([where, *conditions])
+    return Statement(
+        f"SELECT {_COLUMNS} FROM audit.events WHERE {where} {_order(search)}", parameters
+    )
+
+
+def keys_of_event(org: str, event_id: UUID, window: Window) -> Statement:
+    """The key of an event id in a window: of several, that of the first to be received.
+
+    Whoever sends an id again with another time makes another key, and must not take its place.
+    """
+    where, parameters = _scope(org)
+    condition, more = _within(window)
+    parameters |= more | {"event_id": str(event_id)}
+    return Statement(
+        "SELECT occurred_at, event_id FROM audit.event_keys"
+        f" WHERE {where} AND {condition} AND event_id = {{event_id:UUID}}"
+        " ORDER BY received_at LIMIT 1",
+        parameters,
+    )
+
+
+def export(org: str, search: Search, file: Format) -> Statement:
+    """Every event of the search, in a file's format."""
+    where, parameters = _filtered(org, search, Window(search.since, search.until), None)
+    select = files(__package__).joinpath(file.select).read_text("utf-8")
+    return Statement(
+        f"{select} WHERE {where} {_order(search)} FORMAT {file.clickhouse}", parameters
+    )
+
+
+def summary(org: str, search: Search, edges: Sequence[datetime], most: int) -> Statement:
+    """Counts of a search in one read: by time and level, by event, and by actor.
+
+    ``edges`` are where buckets begin. Each row has its ``part``; of each part come the ``most``
+    largest.
+    """
+    where, parameters = _filtered(org, search, Window(search.since, search.until), None)
+    return Statement(
+        "SELECT multiIf(grouping(actor_id) = 0, 'actor', grouping(event) = 0, 'event', 'time') AS"
+        " part, roundDown(toUnixTimestamp(occurred_at), {edges:Array(UInt32)}) AS at, level,"
+        " event, actor_type, actor_id, actor_email, count() AS events"
+        f" FROM audit.events WHERE {where}"
+        " GROUP BY GROUPING SETS ((at, level), (event), (actor_type, actor_id, actor_email))"
+        " ORDER BY part, events DESC, at, level, event, actor_type, actor_id, actor_email"
+        " LIMIT {most:UInt32} BY part",
+        parameters | {"edges": [int(edge.timestamp()) for edge in edges], "most": most},
+    )
+
+
+def people(org: str, prefix: str, most: int) -> Statement:
+    """Who acted or was acted upon, by the beginning of their email, id, or a word of their name."""
+    where, parameters = _scope(org)
+    return Statement(
+        f"SELECT type, id, email, name, last_seen FROM audit.people FINAL WHERE {where}"
+        " AND (startsWith(lowerUTF8(email), {prefix:String})"
+        " OR startsWith(lowerUTF8(id), {prefix:String})"
+        " OR arrayExists(word -> startsWith(word, {prefix:String}),"
+        " splitByChar(' ', lowerUTF8(name))) OR startsWith(lowerUTF8(name), {prefix:String}))"
+        " ORDER BY last_seen DESC, email, id, type LIMIT {most:UInt32}",
+        parameters | {"prefix": prefix.lower(), "most": most},
+    )
+
+
+def set_aside(org: str, since: datetime) -> Statement:
+    """How many of the organization's records may have occurred since then, and were not storable.
+
+    When a record occurred cannot always be read; but it was received at most 5 minutes before, and
+    possibly much later (a spool).
+    """
+    where, parameters = _scope(org)
+    parameters |= {"since": _instant(since - _AHEAD)}
+    return Statement(
+        f"SELECT count() FROM audit.dead_letters FINAL WHERE {where}"
+        " AND received_at >= {since:DateTime64(3, 'UTC')}",
+        parameters,
+    )
+
+
+def settled_through() -> Statement:
+    """The time before which everything received is settled; null while a partition is unknown."""
+    return Statement(
+        "SELECT if(count() = max(partitions) AND count() > 0, min(through), NULL) FROM"
+        " (SELECT max(settled_through) AS through, max(partitions) AS partitions"
+        " FROM audit.ingest_progress GROUP BY kafka_topic, kafka_partition)",
+        {},
+    )
+
+
+def _scope(org: str) -> tuple[str, dict[str, Any]]:
+    return "org_id = {org:String}", {"org": org}
+
+
+def _filtered(
+    org: str, search: Search, window: Window, after: Place | None
+) -> tuple[str, dict[str, Any]]:
+    scope, parameters = _scope(org)
+    within, of_window = _within(window)
+    conditions, of_filters = _conditions(search)
+    clauses = [scope, within, *conditions]
+    parameters |= of_window | of_filters
+    if after is not None:
+        # Never as a tuple comparison: that reads from the start of the window (docs/decisions.md).
+        sign = "<" if search.order == "newest" else ">"
+        clauses.append(
+            f"occurred_at {sign}= {{after:DateTime64(3, 'UTC')}} AND"
+            f" (occurred_at {sign} {{after:DateTime64(3, 'UTC')}} OR"
+            f" event_id {sign} {{after_id:UUID}})"
+        )
+        parameters |= {"after": _instant(after.occurred_at), "after_id": str(after.event_id)}
+    return " AND ".join(clauses), parameters
+
+
+def _within(window: Window) -> tuple[str, dict[str, Any]]:
+    return (
+        "occurred_at >= {since:DateTime64(3, 'UTC')}"
+        " AND occurred_at < {until:DateTime64(3, 'UTC')}",
+        {"since": _instant(window.since), "until": _instant(window.until)},
+    )
+
+
+def _conditions(search: Search) -> tuple[list[str], dict[str, Any]]:
+    conditions: list[str] = []
+    parameters: dict[str, Any] = {}
+    for filter_, values in search.values:
+        condition, more = _condition(filter_, values)
+        conditions.append(condition)
+        parameters |= more
+    return conditions, parameters
+
+
+def _condition(filter_: Filter, values: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
+    if not filter_.repeatable:
+        return filter_.sql, {filter_.name: values[0]}
+    begins = {v: v[:-1] for v in values if _is_prefix(filter_, v)}
+    exact, prefixes = [v for v in values if v not in begins], list(begins.values())
+    clauses: list[str] = []
+    parameters: dict[str, Any] = {}
+    if exact:
+        clauses.append(filter_.sql)
+        parameters[filter_.name] = exact
+    if prefixes:
+        clauses.append(filter_.prefix_sql)
+        parameters[f"{filter_.name}_prefixes"] = prefixes
+    either = "(" + " OR ".join(clauses) + ")"
+    return (f"(NOT {either})" if filter_.negated else either), parameters
+
+
+def _is_prefix(filter_: Filter, value: str) -> bool:
+    return bool(filter_.prefix_sql) and value.endswith(".*")
+
+
+def _pairs(search: Search) -> list[str]:
+    """What is true of every row that two of the filters match, and has an index of its own.
+
+    So granules that hold the one and the other, but never in one row, are not read.
+    """
+    given = {f.name: (f, values) for f, values in search.values}
+    clauses = []
+    for filter_, _ in search.values:
+        for name in filter_.pairs_with:
+            if name not in given:
+                continue
+            other, values = given[name]
+            if any(_is_prefix(other, value) for value in values):
+                continue
+            what = f"{{{name}:Array(String)}}" if other.repeatable else f"[{{{name}:String}}]"
+            clauses.append(
+                f"hasAny(pairs, arrayMap(w -> cityHash64({{{filter_.name}:String}}, w), {what}))"
+            )
+    return clauses
+
+
+def _order(search: Search) -> str:
+    direction = "DESC" if search.order == "newest" else "ASC"
+    return f"ORDER BY occurred_at {direction}, event_id {direction}"
+
+
+def _instant(moment: datetime) -> str:
+    # ClickHouse counts milliseconds: a bound between two of them moves up, so that < and >= hold.
+    if moment.microsecond % 1000:
+        moment += timedelta(microseconds=1000 - moment.microsecond % 1000)
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]

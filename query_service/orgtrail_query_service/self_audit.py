@@ -1,0 +1,99 @@
+"""Reading is itself recorded: the query service's one use of the SDK."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+from uuid import UUID
+
+import structlog
+
+from orgtrail import Actor, AuditProducer, Context, Target
+from orgtrail.errors import AuditError
+from orgtrail_query_service.auth.administrator import Administrator
+from orgtrail_query_service.problems import not_recorded
+from orgtrail_query_service.reads.search import Search
+
+log = structlog.get_logger("orgtrail.query")
+
+_ANSWER_WITHIN_S = 15
+_REMEMBERED = 100_000
+
+
+class Recorder:
+    """Emits ``org.audit-log.viewed`` and ``org.audit-log.exported``."""
+
+    def __init__(self, producer: AuditProducer, *, required: bool) -> None:
+        """``required`` refuses an export whose record is neither acknowledged nor spooled."""
+        self._producer = producer
+        self._required = required
+        self._seen: set[UUID] = set()
+
+    def viewed(self, org: str, who: Administrator, where: Context, now: datetime) -> None:
+        """Record the first view of a person or token in an organization in an hour.
+
+        Id and time follow from these three, so that several workers record one event.
+        """
+        hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        event_id = view_id(org, who.subject, hour)
+        if event_id in self._seen:
+            return
+        if len(self._seen) >= _REMEMBERED:
+            self._seen.clear()
+        try:
+            self._producer.emit(
+                "org.audit-log.viewed",
+                org_id=org,
+                actor=_actor(who),
+                targets=[Target(type="organization", id=org)],
+                metadata={"view": "events"},
+                context=where,
+                event_id=event_id,
+                occurred_at=hour,
+            )
+            self._seen.add(event_id)
+        except AuditError as error:
+            log.error("view_not_recorded", error=type(error).__name__)
+
+    async def exported(
+        self, org: str, who: Administrator, where: Context, search: Search, suffix: str
+    ) -> None:
+        """Record an export; on return Kafka has the record, or it is on disk here.
+
+        Raises:
+            Problem: neither, and exports are recorded or refused.
+        """
+        try:
+            await self._producer.emit_confirmed(
+                "org.audit-log.exported",
+                seconds=_ANSWER_WITHIN_S,
+                org_id=org,
+                actor=_actor(who),
+                targets=[Target(type="organization", id=org)],
+                metadata={"format": suffix, "filters": urlencode(search.parameters())},
+                context=where,
+            )
+        except AuditError:
+            log.error("export_not_recorded", refused=self._required)
+            if self._required:
+                raise not_recorded() from None
+
+    def close(self) -> None:
+        """Deliver what was recorded, or spool it."""
+        try:
+            self._producer.close(5)
+        except AuditError as error:
+            log.error("views_not_recorded", error=str(error))
+
+
+def view_id(org: str, subject: str, hour: datetime) -> UUID:
+    """A UUIDv7 (RFC 9562, section 5.7) of the hour, whose random part is a digest instead."""
+    digest = hashlib.sha256(f"{org}\0{subject}".encode()).digest()
+    value = int(hour.timestamp() * 1000) << 80 | int.from_bytes(digest[:10])
+    value = value & ~(0xF << 76) | 0x7 << 76
+    return UUID(int=value & ~(0x3 << 62) | 0x2 << 62)
+
+
+def _actor(who: Administrator) -> Actor:
+    return Actor(type=who.type, id=who.subject, email=who.email, name=who.name)

@@ -1,0 +1,1 @@
+"""The API from a terminal: orgtrail query and orgtrail export."""

@@ -1,0 +1,29 @@
+import pytest
+from tests.support.batches import batch, delivery
+
+from orgtrail_consumers.kafka.batch import BatchLimits, cut
+
+
+@pytest.mark.parametrize(
+    ("sizes", "max_records", "max_bytes", "expected"),
+    [
+        ([1, 1, 1, 1, 1], 2, 100, [2, 2, 1]),
+        ([40, 40, 40], 10, 100, [2, 1]),
+        ([500, 1, 500], 10, 100, [1, 1, 1]),
+        ([], 10, 100, []),
+        ([1], 10, 100, [1]),
+    ],
+)
+def test_slices_are_bounded_in_records_and_bytes(sizes, max_records, max_bytes, expected):
+    records = batch(*(b"x" * size for size in sizes)).records
+    slices = list(cut(records, BatchLimits(max_records, max_bytes)))
+    assert [len(s) for s in slices] == expected
+    assert [r for s in slices for r in s] == records
+
+
+def test_the_records_of_a_delivery_are_taken_once():
+    given = delivery(b"a", b"b", first_offset=7)
+    assert [record.value for record in given.take().records] == [b"a", b"b"]
+    assert (given.first_offset, given.last_offset) == (7, 8)
+    with pytest.raises(RuntimeError):
+        given.take()

@@ -1,0 +1,93 @@
+"""What the page's address says, and where its links lead."""
+
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from orgtrail_query_service.page.address import read_view
+from orgtrail_query_service.problems import Problem
+
+NOW = datetime(2026, 11, 24, 20, 30, tzinfo=UTC)
+GIVEN = [
+    ("event", "user.login"),
+    ("event", "user.logout"),
+    ("user", "bob@x.org"),
+    ("q", ""),
+    ("last", "30d"),
+    ("tz", "Europe/Paris"),
+    ("limit", "200"),
+    ("cursor", "abc"),
+]
+
+
+@pytest.fixture
+def view():
+    return read_view("acme", GIVEN, NOW)
+
+
+def query(address):
+    return parse_qsl(urlsplit(address).query)
+
+
+def test_every_filter_is_a_chip_that_takes_itself_away(view):
+    chips = view.chips()
+    assert [(chip.title, chip.value) for chip in chips] == [
+        ("User", "bob@x.org"),
+        ("Event", "User - Logged In"),
+        ("Event", "User - Logged Out"),
+    ]
+    left = query(chips[1].without)
+    assert ("event", "user.login") not in left
+    assert {("event", "user.logout"), ("user", "bob@x.org"), ("tz", "Europe/Paris")} <= set(left)
+
+
+def test_a_cursor_and_empty_values_are_left_behind(view):
+    assert view.search.cursor == "abc"
+    for address in (view.link(), view.permanent(), view.event("1"), view.dated(("last", "7d"))):
+        assert not {"cursor", "q"} & {name for name, _ in query(address)}
+
+
+def test_a_copied_link_says_days_and_zone(view):
+    assert [
+        pair for pair in query(view.permanent()) if pair[0] in ("last", "from", "to", "tz")
+    ] == [
+        ("from", "2026-10-26"),
+        ("to", "2026-11-24"),
+        ("tz", "Europe/Paris"),
+    ]
+    again = read_view("acme", query(view.permanent()), NOW)
+    assert again.search.since == view.search.since
+
+
+def test_other_days_keep_the_filters(view):
+    moved = query(view.dated(("from", "2026-11-01"), ("to", "2026-11-02")))
+    assert ("last", "30d") not in moved
+    assert {("user", "bob@x.org"), ("limit", "200"), ("from", "2026-11-01")} <= set(moved)
+
+
+def test_an_export_holds_what_is_filtered(view):
+    found = query(view.export("csv"))
+    assert ("since", "2026-10-25T23:00:00.000Z") in found
+    assert {("event", "user.login"), ("user", "bob@x.org")} <= set(found)
+    assert not {"limit", "tz", "last"} & {name for name, _ in found}
+
+
+def test_clearing_keeps_the_days(view):
+    assert query(view.unfiltered()) == [("last", "30d"), ("tz", "Europe/Paris"), ("limit", "200")]
+
+
+def test_an_organization_is_quoted_once():
+    view = read_view("a:b@c", [], NOW)
+    assert view.path == "/orgs/a%3Ab%40c/audit-logs"
+    assert view.api == "/v1/orgs/a%3Ab%40c/events"
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [("colour", [("colour", "red")]), ("tz", [("tz", "UTC"), ("tz", "UTC")]), ("level", [("level", "x")])],
+)  # fmt: skip
+def test_what_is_unknown_or_twice_is_refused(name, given):
+    with pytest.raises(Problem) as error:
+        read_view("acme", given, NOW)
+    assert error.value.detail.startswith(name)

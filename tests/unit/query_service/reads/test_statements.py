@@ -1,0 +1,142 @@
+import inspect
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from orgtrail_query_service.reads import statements
+from orgtrail_query_service.reads.export_formats import CSV, FORMATS
+from orgtrail_query_service.reads.filters import FILTERS
+from orgtrail_query_service.reads.search import Place, parse_search
+from orgtrail_query_service.reads.statements import Statement, Window
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+WINDOW = Window(NOW - timedelta(days=1), NOW)
+PLACE = Place(NOW, UUID(int=7))
+HOSTILE = "x') OR 1=1 --"
+
+
+def every_read(search, org="acme"):
+    """Every statement that reads an organization's data, by the name of its maker."""
+    return {
+        "page": statements.page(org, search, WINDOW, PLACE, 10),
+        "candidates": statements.candidates(org, search, WINDOW, PLACE, 10),
+        "events_of": statements.events_of(org, search, [PLACE]),
+        "keys_of_event": statements.keys_of_event(org, PLACE.event_id, WINDOW),
+        "export": statements.export(org, search, CSV),
+        "summary": statements.summary(org, search, [search.since], 100),
+        "people": statements.people(org, HOSTILE, 20),
+        "set_aside": statements.set_aside(org, NOW),
+    }
+
+
+def test_no_read_is_missing_from_the_list_above():
+    makers = {
+        name
+        for name, made in inspect.getmembers(statements, inspect.isfunction)
+        if not name.startswith("_") and made.__module__ == statements.__name__
+    }
+    assert makers - {"settled_through"} == set(every_read(parse_search([], NOW)))
+
+
+@pytest.mark.parametrize("name", every_read(parse_search([], NOW)))
+def test_every_read_is_of_one_organization(name):
+    statement = every_read(parse_search([], NOW))[name]
+    assert "WHERE org_id = {org:String}" in statement.sql
+    assert statement.parameters["org"] == "acme"
+
+
+@pytest.mark.parametrize("name", ["page", "candidates", "events_of", "export", "summary"])
+def test_no_value_is_ever_part_of_the_text(name):
+    values = [(f.name, HOSTILE) for f in FILTERS if not f.choices] + [("event", HOSTILE + ".*")]
+    statement = every_read(parse_search(values, NOW), org=HOSTILE)[name]
+    assert "1=1" not in statement.sql
+    given = len([f for f in FILTERS if not f.choices]) + len(["org", "event with .*"])
+    assert repr(statement.parameters).count("1=1") == given
+
+
+@pytest.mark.parametrize("file", FORMATS.values(), ids=lambda file: file.suffix)
+def test_a_file_is_made_by_clickhouse_in_its_format(file):
+    statement = statements.export("acme", parse_search([], NOW), file)
+    assert statement.sql.endswith(f" FORMAT {file.clickhouse}")
+    assert "WHERE org_id = {org:String}" in statement.sql
+
+
+def test_excluded_events_are_what_none_of_holds():
+    given = [("exclude_event", "user.login"), ("exclude_event", "org.*")]
+    statement = every_read(parse_search(given, NOW))["page"]
+    assert "(NOT (event IN {exclude_event:Array(String)} OR arrayExists(" in statement.sql
+    assert statement.parameters["exclude_event"] == ["user.login"]
+    assert statement.parameters["exclude_event_prefixes"] == ["org."]
+
+
+@pytest.mark.parametrize("filter_", FILTERS, ids=lambda f: f.name)
+def test_each_filter_brings_its_condition_and_its_value(filter_):
+    value = filter_.choices[0] if filter_.choices else "v"
+    for name in ("page", "candidates", "events_of", "export", "summary"):
+        statement = every_read(parse_search([(filter_.name, value)], NOW))[name]
+        assert filter_.sql in statement.sql
+        assert filter_.name in statement.parameters
+
+
+def test_a_place_is_passed_without_a_tuple_comparison():
+    newest = every_read(parse_search([], NOW))["page"].sql
+    assert "occurred_at <= {after:" in newest
+    assert "event_id < {after_id:UUID}" in newest
+    oldest = every_read(parse_search([("order", "oldest")], NOW))["page"].sql
+    assert "occurred_at >= {after:" in oldest
+    assert "ORDER BY occurred_at ASC, event_id ASC" in oldest
+
+
+def test_bounds_between_two_milliseconds_move_up():
+    window = Window(NOW, NOW + timedelta(microseconds=1500))
+    parameters = statements.keys_of_event("acme", PLACE.event_id, window).parameters
+    assert parameters["since"] == "2026-11-23 12:00:00.000"
+    assert parameters["until"] == "2026-11-23 12:00:00.002"
+
+
+def test_what_was_received_later_or_a_little_before_may_be_of_the_range():
+    statement = statements.set_aside("acme", NOW)
+    assert statement.parameters["since"] == "2026-11-23 11:55:00.000"
+    assert "until" not in statement.sql
+
+
+def test_progress_is_of_no_organization():
+    assert isinstance(statements.settled_through(), Statement)
+    assert statements.settled_through().parameters == {}
+
+
+def pairs(*values):
+    """The conditions on pairs that a search brings to its first step, and to no other."""
+    search = parse_search(values, NOW)
+    made = every_read(search)
+    candidates = made.pop("candidates").sql.removesuffix(
+        " ORDER BY occurred_at DESC, event_id DESC LIMIT 10"
+    )
+    assert not any("pairs" in statement.sql for statement in made.values())
+    return [clause for clause in candidates.split(" AND ") if "pairs" in clause]
+
+
+def test_a_person_and_an_event_are_looked_for_as_pairs():
+    assert pairs(("actor", "bob"), ("event", "user.login"), ("target", "ann")) == [
+        "hasAny(pairs, arrayMap(w -> cityHash64({actor:String}, w), {event:Array(String)}))",
+        "hasAny(pairs, arrayMap(w -> cityHash64({actor:String}, w), [{target:String}]))",
+        "hasAny(pairs, arrayMap(w -> cityHash64({target:String}, w), {event:Array(String)}))",
+    ]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [("actor", "bob")],
+        [("user", "bob"), ("target", "ann")],
+        [("event", "user.login"), ("country", "FR")],
+        [("actor", "bob"), ("event", "user.*")],
+        [("actor", "bob"), ("event", "user.login"), ("event", "org.*")],
+        [("actor", "bob"), ("exclude_event", "user.login")],
+        [("actor", "bob"), ("level", "user")],
+    ],
+    ids=str,
+)
+def test_what_is_no_pair_is_not_looked_for_as_one(values):
+    assert pairs(*values) == []
