@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def free_settings() -> LocalSettings:
     """A stack's settings on ports that are free."""
-    names = list(LocalSettings.model_fields)
+    names = list(LocalSettings.__struct_fields__)
     return LocalSettings.load(**dict(zip(names, free_ports(len(names)), strict=True)))
 
 

@@ -4,117 +4,102 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from msgspec import field
 
+from orgtrail_schemas.connections import ClickHouseSettings, KafkaSettings
+from orgtrail_schemas.settings import Secret, SettingsError, about
 from orgtrail_schemas.topics import DEAD_LETTER_TOPIC, EVENTS_TOPIC
 
 
-class ConsumerSettings(BaseSettings):
+class ConsumerSettings(KafkaSettings, frozen=True, kw_only=True):
     """Each is read from ``ORGTRAIL_`` and its name in capitals."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="ORGTRAIL_", frozen=True, extra="forbid", env_ignore_empty=True
+    topic: Annotated[str, about("The topic to consume.")] = EVENTS_TOPIC
+    dead_letter_topic: Annotated[str, about("The topic for records that cannot be stored.")] = (
+        DEAD_LETTER_TOPIC
     )
-
-    kafka_brokers: str = Field(
-        "127.0.0.1:9092", description="Kafka's bootstrap servers, host:port, comma-separated."
+    consumer_group: Annotated[str, about("The consumer group.")] = "orgtrail"
+    clickhouse: ClickHouseSettings = field(default_factory=ClickHouseSettings)
+    clickhouse_writer_user: Annotated[str, about("The user that inserts.")] = "audit_writer"
+    clickhouse_writer_password: Annotated[Secret, about("Password of the user that inserts.")] = (
+        Secret("")
     )
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="How to connect: with TLS, with SASL, both or neither."
+    schema_dir: Annotated[
+        Path | None, about("A folder of additional schemas (.avsc) that records may name.")
+    ] = None
+    schema_registry_url: Annotated[
+        str | None, about("A Confluent-compatible registry, for records in Confluent framing.")
+    ] = None
+    country_file: Annotated[
+        Path | None, about("A country database (.mmdb) to use instead of the built-in one.")
+    ] = None
+    data_dir: Annotated[Path, about("Where the worker keeps its own small files.")] = Path(
+        ".orgtrail/consumer"
     )
-    kafka_ca_file: Path | None = Field(None, description="CA certificates (PEM) for TLS.")
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
-        None, description="SASL mechanism."
-    )
-    kafka_sasl_username: str | None = Field(None, description="SASL user.")
-    kafka_sasl_password: SecretStr | None = Field(None, description="SASL password.")
-    topic: str = Field(EVENTS_TOPIC, description="The topic to consume.")
-    dead_letter_topic: str = Field(DEAD_LETTER_TOPIC, description="Where dead letters go.")
-    consumer_group: str = Field("orgtrail", description="The consumer group.")
-    clickhouse_host: str = Field("127.0.0.1", description="ClickHouse's host.")
-    clickhouse_port: int = Field(8123, description="ClickHouse's HTTP port.")
-    clickhouse_secure: bool = Field(False, description="Whether to use HTTPS to ClickHouse.")
-    clickhouse_writer_user: str = Field("audit_writer", description="The user that inserts.")
-    clickhouse_writer_password: SecretStr = Field(
-        SecretStr(""), description="Password of the user that inserts."
-    )
-    schema_dir: Path | None = Field(
-        None, description="A directory of further schemas (.avsc) that can be read."
-    )
-    schema_registry_url: str | None = Field(
-        None, description="A Confluent-compatible registry, for records in Confluent framing."
-    )
-    country_file: Path | None = Field(
-        None, description="A country database (.mmdb) to use instead of the built-in one."
-    )
-    dead_letter_dir: Path | None = Field(
-        None,
-        description="Where dead letters go that the topic refuses; empty: in the data directory.",
-    )
-    breaker_percent: float = Field(
-        50,
-        ge=0,
-        le=100,
-        description="Stop when more than this share of the last records cannot be stored, in %.",
-    )
-    breaker_records: int = Field(
-        1_000, ge=1, description="How many of the last records that share is taken of, at least."
-    )
-    lost_ranges: Literal["stop", "accept"] = Field(
-        "stop",
-        description="What to do about offsets that the topic deleted before they were read.",
-    )
-    batch_records: int = Field(20_000, ge=1, description="How many records a batch may have.")
-    batch_kilobytes: int = Field(16_384, ge=1, description="How many kilobytes a batch may have.")
-    fetch_kilobytes: int = Field(
-        2_048, ge=64, description="How many kilobytes to fetch of a partition at once."
-    )
-    session_timeout_s: float = Field(
-        10, ge=1, description="How long the group waits for a worker that is silent, in s."
-    )
-    max_poll_interval_s: float = Field(
-        1_000, ge=1, description="How long the group waits for a worker whose loop stands, in s."
-    )
-    idle_margin_s: float = Field(
-        5,
-        ge=0,
-        description="How far behind the clock what is idle counts as settled, in s; longer where"
-        " Kafka keeps copies.",
-    )
-    web_host: str = Field("127.0.0.1", description="Where metrics and health are served.")
-    web_port: int = Field(6066, description="The port of metrics and health.")
-    data_dir: Path = Field(
-        Path(".orgtrail/consumer"), description="Where the worker keeps its own small files."
-    )
+    dead_letter_dir: Annotated[
+        Path | None,
+        about(
+            "Local folder for dead letters that the topic rejects; by default in the data folder."
+        ),
+    ] = None
+    breaker_percent: Annotated[
+        float,
+        about(
+            "Stop if more than this percentage of the last records cannot be stored.",
+            ge=0,
+            le=100,
+        ),
+    ] = 50
+    breaker_records: Annotated[
+        int, about("The number of last records that the percentage is computed over.", ge=1)
+    ] = 1_000
+    lost_ranges: Annotated[
+        Literal["stop", "accept"],
+        about("Whether to stop when the topic deleted records before they were read."),
+    ] = "stop"
+    batch_records: Annotated[int, about("The most records in a batch.", ge=1)] = 20_000
+    batch_kilobytes: Annotated[int, about("The most kilobytes in a batch.", ge=1)] = 16_384
+    fetch_kilobytes: Annotated[
+        int, about("The most kilobytes to fetch from a partition at once.", ge=64)
+    ] = 2_048
+    session_timeout_s: Annotated[
+        float,
+        about(
+            "Evict a worker that has not sent a heartbeat for this many seconds (session.timeout).",
+            ge=1,
+        ),
+    ] = 10
+    max_poll_interval_s: Annotated[
+        float,
+        about(
+            "Evict a worker that has not polled for this many seconds (max.poll.interval).", ge=1
+        ),
+    ] = 1_000
+    idle_margin_s: Annotated[
+        float,
+        about(
+            "Safety margin in seconds before an idle partition is reported complete; extended on"
+            " replicated topics.",
+            ge=0,
+        ),
+    ] = 5
+    web_host: Annotated[str, about("The address to serve metrics and health on.")] = "127.0.0.1"
+    web_port: Annotated[int, about("The port of metrics and health.", ge=1, le=65_535)] = 6066
 
     @property
     def local_dead_letters(self) -> Path:
-        """The folder of dead letters that the topic refused."""
+        """The folder of dead letters that the topic rejected."""
         return self.dead_letter_dir or self.data_dir / "dead-letters"
-
-    def librdkafka(self) -> dict[str, str]:
-        """The connection settings in librdkafka's names."""
-        password = self.kafka_sasl_password
-        wanted = {
-            "bootstrap.servers": self.kafka_brokers,
-            "security.protocol": self.kafka_security_protocol,
-            "ssl.ca.location": self.kafka_ca_file,
-            "sasl.mechanism": self.kafka_sasl_mechanism,
-            "sasl.username": self.kafka_sasl_username,
-            "sasl.password": None if password is None else password.get_secret_value(),
-        }
-        return {key: str(value) for key, value in wanted.items() if value is not None}
 
 
 def read_settings(command: str) -> ConsumerSettings | None:
     """The settings, or ``None`` after a line on standard error that names what is wrong."""
     try:
-        return ConsumerSettings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        print(f"orgtrail {command}: ORGTRAIL_{name}: {first['msg']}", file=sys.stderr)
+        settings = ConsumerSettings.load()
+        settings.check_files()
+        return settings
+    except SettingsError as error:
+        print(f"orgtrail {command}: {error}", file=sys.stderr)
         return None

@@ -1,50 +1,72 @@
-"""``orgtrail migrate``: bring Kafka and ClickHouse to this version."""
+"""``orgtrail migrate``: migrate Kafka topics and ClickHouse tables to this version."""
 
 from __future__ import annotations
 
-import os
+from typing import Annotated, Any
 
-from orgtrail_deploy.migrate_tables import Server, migrate_tables
+from msgspec import field
+
+from orgtrail_deploy.errors import StackError
+from orgtrail_deploy.migrate_tables import migrate_tables
 from orgtrail_deploy.migrate_topics import migrate_topics
+from orgtrail_schemas.connections import ClickHouseSettings, KafkaSettings
+from orgtrail_schemas.settings import Secret, SettingsError, about
+
+
+class MigrateSettings(KafkaSettings, frozen=True, kw_only=True):
+    """Each is read from ``ORGTRAIL_`` and its name in capitals."""
+
+    clickhouse: ClickHouseSettings = field(default_factory=ClickHouseSettings)
+    clickhouse_migrator_user: Annotated[str, about("The user that creates tables and views.")] = (
+        "audit_migrator"
+    )
+    clickhouse_migrator_password: Annotated[
+        Secret, about("Password of the user that creates tables and views.")
+    ] = Secret("")
 
 
 def migrate(
     *,
-    kafka_brokers: str = "127.0.0.1:9092",
+    kafka_brokers: str | None = None,
     partitions: int = 4,
     replication: int = 1,
     retention_days: int = 7,
-    clickhouse_host: str = "127.0.0.1",
-    clickhouse_port: int = 8123,
-    clickhouse_secure: bool = False,
-    clickhouse_user: str = "audit_migrator",
+    clickhouse_host: str | None = None,
+    clickhouse_port: int | None = None,
+    clickhouse_secure: bool | None = None,
+    clickhouse_user: str | None = None,
     cluster: str | None = None,
     topics: bool = True,
     tables: bool = True,
 ) -> int:
-    """Create the topics, tables and views that are missing; run again, it changes nothing.
+    """Create the topics, tables and views that are missing. Running it again changes nothing.
 
-    The password of the ClickHouse user is read from ORGTRAIL_CLICKHOUSE_MIGRATOR_PASSWORD, and
-    librdkafka's settings beside the brokers from ORGTRAIL_KAFKA_ settings as the SDK reads them.
+    Reads the ORGTRAIL_ settings (docs/settings.md); the options override them. The password comes
+    from ORGTRAIL_CLICKHOUSE_MIGRATOR_PASSWORD.
     """
-    from orgtrail.settings import ProducerSettings
-
+    given: dict[str, Any] = {
+        "kafka_brokers": kafka_brokers,
+        "clickhouse_host": clickhouse_host,
+        "clickhouse_port": clickhouse_port,
+        "clickhouse_secure": clickhouse_secure,
+        "clickhouse_migrator_user": clickhouse_user,
+    }
+    try:
+        settings = MigrateSettings.load(**{k: v for k, v in given.items() if v is not None})
+        kafka = settings.librdkafka()
+    except SettingsError as error:
+        raise StackError(str(error)) from None
     if topics:
-        connection = ProducerSettings.load(kafka_brokers=kafka_brokers).librdkafka()
         created = migrate_topics(
-            {key: str(value) for key, value in connection.items()},
-            partitions=partitions,
-            replication=replication,
-            retention_days=retention_days,
+            kafka, partitions=partitions, replication=replication, retention_days=retention_days
         )
         print(f"Kafka: {len(created)} topics created")
     if tables:
-        server = Server(
-            host=clickhouse_host,
-            port=clickhouse_port,
-            user=clickhouse_user,
-            password=os.environ.get("ORGTRAIL_CLICKHOUSE_MIGRATOR_PASSWORD", ""),
-            secure=clickhouse_secure,
+        applied = migrate_tables(
+            settings.clickhouse,
+            settings.clickhouse_migrator_user,
+            settings.clickhouse_migrator_password,
+            cluster,
         )
-        print(f"ClickHouse: {migrate_tables(server, cluster)} migrations applied, views made anew")
+        print(f"ClickHouse: {applied} migrations applied, views recreated")
     return 0

@@ -1,11 +1,12 @@
-"""Bring ClickHouse to the tables and views of this version."""
+"""Migrates ClickHouse to the tables and views of this version."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 from orgtrail_deploy.errors import StackError
+from orgtrail_schemas.connections import ClickHouseSettings
+from orgtrail_schemas.settings import Secret
 from orgtrail_schemas.tables import (
     DATABASE,
     migration_variables,
@@ -14,24 +15,15 @@ from orgtrail_schemas.tables import (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Server:
-    """Where ClickHouse is, over HTTP, and who migrates it."""
-
-    host: str
-    port: int
-    user: str
-    password: str
-    secure: bool = False
-
-
-def migrate_tables(server: Server, cluster: str | None = None) -> int:
-    """Apply the migrations that are missing, then make the views anew.
+def migrate_tables(
+    clickhouse: ClickHouseSettings, user: str, password: Secret, cluster: str | None = None
+) -> int:
+    """Apply the migrations that are missing, then recreate the views.
 
     Returns how many migrations were applied. Running it again changes nothing.
 
     Raises:
-        StackError: ClickHouse refuses, is away, or holds a migration that differs from ours.
+        StackError: ClickHouse refuses or is unreachable, or has a migration that differs from ours.
     """
     import clickhouse_connect
     from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -41,11 +33,11 @@ def migrate_tables(server: Server, cluster: str | None = None) -> int:
     logging.getLogger("clickhouse_migrations").setLevel(logging.WARNING)
     try:
         applied = ClickhouseCluster(
-            db_host=server.host,
-            db_port=str(server.port),
-            db_user=server.user,
-            db_password=server.password,
-            secure=server.secure,
+            db_host=clickhouse.host,
+            db_port=str(clickhouse.port),
+            db_user=user,
+            db_password=password.reveal(),
+            secure=clickhouse.secure,
             driver="clickhouse-connect",
         ).migrate(
             DATABASE,
@@ -55,17 +47,10 @@ def migrate_tables(server: Server, cluster: str | None = None) -> int:
             lock=cluster is not None,
             variables=migration_variables(cluster),
         )
-        with clickhouse_connect.get_client(
-            host=server.host,
-            port=server.port,
-            username=server.user,
-            password=server.password,
-            secure=server.secure,
-            autogenerate_session_id=False,
-        ) as client:
-            for statement in view_statements(cluster, server.user):
+        with clickhouse_connect.get_client(**clickhouse.connection(user, password)) as client:
+            for statement in view_statements(cluster, user):
                 client.command(statement)
     except (ClickHouseError, MigrationException) as error:
         reason = str(error).split("Stack trace")[0].strip().splitlines()[0]
-        raise StackError(f"cannot migrate ClickHouse at {server.host}: {reason}") from error
+        raise StackError(f"cannot migrate ClickHouse at {clickhouse.host}: {reason}") from error
     return len(applied or [])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from orgtrail_schemas import settings
+
 
 class AuditError(Exception):
     """The base of the SDK's errors."""
@@ -15,7 +17,7 @@ class InvalidEventError(AuditError, ValueError):
         self.field = field
 
 
-class SettingsError(AuditError, ValueError):
+class SettingsError(AuditError, settings.SettingsError):
     """A setting is missing or has a value that cannot be used."""
 
 

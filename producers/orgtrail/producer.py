@@ -31,10 +31,11 @@ from orgtrail.make import make_event
 from orgtrail.request.given import completed
 from orgtrail.request.traceparent import validated
 from orgtrail.scope import current
-from orgtrail.settings import PREFIX, ProducerSettings
+from orgtrail.settings import ProducerSettings
 from orgtrail.text import Text
 from orgtrail.typed.unlisted import UnlistedWarnings
 from orgtrail_schemas.catalogue import SHIPPED, Catalogue, catalogue, read_catalogue
+from orgtrail_schemas.settings import PREFIX
 
 if TYPE_CHECKING:
     import asyncio

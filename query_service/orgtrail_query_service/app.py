@@ -1,4 +1,4 @@
-"""The Litestar application, put together."""
+"""The Litestar application: wires the parts and routes together."""
 
 from __future__ import annotations
 
@@ -21,32 +21,34 @@ from litestar.types import Message, Scope
 
 from orgtrail import AuditProducer, ProducerSettings
 from orgtrail_query_service.api.docs import docs
-from orgtrail_query_service.api.export import Export
+from orgtrail_query_service.api.export import export_routes
 from orgtrail_query_service.api.health import livez, readyz
 from orgtrail_query_service.api.openapi import DESCRIPTION
 from orgtrail_query_service.api.routes import Api
-from orgtrail_query_service.auth.administrator import Tokens
 from orgtrail_query_service.auth.authentication import Authentication
-from orgtrail_query_service.auth.issuer import Issuer
+from orgtrail_query_service.auth.keys import KeySource
 from orgtrail_query_service.auth.limits import rate_limits
+from orgtrail_query_service.auth.logs import Logs
+from orgtrail_query_service.auth.oidc import OidcProvider
 from orgtrail_query_service.auth.session import csrf_config, session_config
 from orgtrail_query_service.auth.sign_in import sign_in_routes
+from orgtrail_query_service.auth.tokens import TokenVerifier
 from orgtrail_query_service.errors import on_exception, on_http_exception, on_problem
 from orgtrail_query_service.page.assets import asset
 from orgtrail_query_service.page.routes import AuditLogPage
 from orgtrail_query_service.page.template_filters import add_filters
-from orgtrail_query_service.parts import Service
+from orgtrail_query_service.parts import Parts
 from orgtrail_query_service.problems import Problem
 from orgtrail_query_service.reads.cursor import Cursors
 from orgtrail_query_service.reads.database import Database
-from orgtrail_query_service.self_audit import Recorder
+from orgtrail_query_service.self_audit import SelfAudit
 from orgtrail_query_service.settings import QuerySettings
-from orgtrail_query_service.traces import trace_plugins
+from orgtrail_query_service.telemetry import trace_plugins
 
 _PAGE = Path(__file__).parent / "page"
 
-# Known to nobody and worth nothing: neither sign-in nor limits.
-_OPEN = ["^/livez$", "^/readyz$", "^/metrics$", "^/static/"]
+# Public endpoints: no authentication, no rate limit.
+_PUBLIC = ["^/livez$", "^/readyz$", "^/metrics$", "^/static/"]
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -61,27 +63,19 @@ SECURITY_HEADERS = {
 }
 
 
-def make_app(settings: QuerySettings) -> Litestar:
-    """The application for one worker process.
-
-    Raises:
-        OSError, ValueError: the key set cannot be read.
-        SettingsError: reads could not be recorded.
-    """
-    service = _service(settings)
+def make_app(settings: QuerySettings, parts: Parts) -> Litestar:
+    """The application of one worker process; ``real_parts`` makes its parts."""
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         yield
-        service.recorder.close()
-        await service.reader.close()
-        await service.exporter.close()
+        parts.self_audit.close()
+        await parts.logs.close()
 
-    limits = rate_limits(settings.rate_limit, _OPEN)
     app = Litestar(
         route_handlers=[
             Api,
-            Export,
+            *export_routes(),
             livez,
             readyz,
             docs,
@@ -90,14 +84,14 @@ def make_app(settings: QuerySettings) -> Litestar:
             AuditLogPage,
             asset,
         ],
-        dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
+        dependencies={"parts": Provide(lambda: parts, sync_to_thread=False)},
         middleware=[
             PrometheusConfig(
-                app_name="orgtrail", prefix="orgtrail_query", group_path=True, exclude=_OPEN
+                app_name="orgtrail", prefix="orgtrail_query", group_path=True, exclude=_PUBLIC
             ).middleware,
             session_config(settings).middleware,
-            DefineMiddleware(Authentication, exclude=_OPEN),
-            limits.middleware,
+            DefineMiddleware(Authentication, exclude=_PUBLIC),
+            rate_limits(settings.rate_limit, _PUBLIC).middleware,
         ],
         csrf_config=csrf_config(settings),
         exception_handlers={
@@ -111,43 +105,51 @@ def make_app(settings: QuerySettings) -> Litestar:
         plugins=trace_plugins(),
         lifespan=[lifespan],
     )
-    app.state.service = service
+    app.state.parts = parts
     return app
 
 
-class Metrics(PrometheusController):
-    """``/metrics``: for the operator's network only; it names routes and counts, nobody."""
+def real_parts(settings: QuerySettings, producer_settings: ProducerSettings) -> Parts:
+    """The parts that connect to the servers that the settings name, when they are first used.
 
-    include_in_schema = False
+    ``producer_settings`` are those of the SDK, with which the service records who reads.
 
-
-def _service(settings: QuerySettings) -> Service:
-    issuer = Issuer(settings)
-    return Service(
+    Raises:
+        OSError, ValueError: the key set cannot be read.
+    """
+    provider = OidcProvider(settings)
+    return Parts(
         settings=settings,
-        reader=Database(
-            settings,
-            settings.clickhouse_reader_user,
-            settings.clickhouse_reader_password.get_secret_value(),
+        logs=Logs(
+            reader=Database(
+                settings.clickhouse,
+                settings.clickhouse_reader_user,
+                settings.clickhouse_reader_password,
+            ),
+            exporter=Database(
+                settings.clickhouse,
+                settings.clickhouse_export_user,
+                settings.clickhouse_export_password,
+            ),
         ),
-        exporter=Database(
-            settings,
-            settings.clickhouse_export_user,
-            settings.clickhouse_export_password.get_secret_value(),
-        ),
-        issuer=issuer,
-        tokens=Tokens(settings, issuer.keys),
-        cursors=Cursors(settings.secret.get_secret_value()),
-        recorder=Recorder(
-            AuditProducer(ProducerSettings.load(service="orgtrail")),
-            required=settings.record_exports == "required",
+        provider=provider,
+        tokens=TokenVerifier(settings, KeySource(settings, provider).keys),
+        cursors=Cursors(settings.secret.reveal()),
+        self_audit=SelfAudit(
+            AuditProducer(producer_settings), required=settings.record_exports == "required"
         ),
         now=lambda: datetime.now(UTC),
     )
 
 
+class Metrics(PrometheusController):
+    """``/metrics``, for the operator's network only: route names and counts, nothing personal."""
+
+    include_in_schema = False
+
+
 async def _add_security_headers(message: Message, _scope: Scope) -> None:
-    # Here and not as default headers: those are missing from what no route answers.
+    # Not response_headers: Litestar omits those when no route matches.
     if message["type"] == "http.response.start":
         headers = MutableScopeHeaders.from_message(message)
         for name, value in SECURITY_HEADERS.items():

@@ -5,22 +5,23 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from pydantic import ValidationError
-
+from orgtrail import ProducerSettings
+from orgtrail.errors import AuditError
 from orgtrail_query_service.settings import QuerySettings
 
 
 def serve() -> int:
-    """Serve the API and the page, until stopped.
+    """Serve the API and the page until stopped.
 
-    Reads the ORGTRAIL_ settings; listens on loopback unless ORGTRAIL_HOST says otherwise.
+    Reads the ORGTRAIL_ settings (docs/settings.md). Listens on loopback unless ORGTRAIL_HOST is
+    set.
     """
     import uvicorn
 
-    from orgtrail_query_service.logs import configure_logs
+    from orgtrail_query_service.telemetry import configure_logs
 
     configure_logs()
-    settings = _checked()
+    settings = _checked_settings()
     if settings is None:
         return 1
     # Each worker makes its own application, and shares nothing with the others.
@@ -33,7 +34,7 @@ def serve() -> int:
         log_level="warning",
         server_header=False,
         http="orgtrail_query_service.api.http_protocol:Protocol",
-        # A request line may hold an email: no access log.
+        # A request line may contain an email: no access log.
         access_log=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
@@ -44,27 +45,22 @@ def serve() -> int:
 
 def application() -> Any:
     """The application as the environment configures it, for a server that imports it."""
-    from orgtrail_query_service.app import make_app
+    from orgtrail_query_service.app import make_app, real_parts
 
-    return make_app(QuerySettings())
+    settings = QuerySettings.load()
+    return make_app(settings, real_parts(settings, ProducerSettings.load(service="orgtrail")))
 
 
-def _checked() -> QuerySettings | None:
-    """The settings when an application can be made with them; otherwise says why not."""
-    from orgtrail.errors import AuditError
-    from orgtrail.settings import ProducerSettings
-    from orgtrail_query_service.auth.issuer import Issuer
+def _checked_settings() -> QuerySettings | None:
+    """The settings, or ``None`` after a line on standard error that names what is wrong."""
+    from orgtrail_query_service.auth.keys import keys_of_file
 
     try:
-        settings = QuerySettings()
+        settings = QuerySettings.load()
         ProducerSettings.load()
-        Issuer(settings)
+        if settings.jwks_file is not None:
+            keys_of_file(settings.jwks_file)
         return settings
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        named = f"ORGTRAIL_{name}: " if name else ""
-        print(f"orgtrail serve: {named}{first['msg']}", file=sys.stderr)
     except (OSError, ValueError, AuditError) as error:
         print(f"orgtrail serve: {error}", file=sys.stderr)
     return None

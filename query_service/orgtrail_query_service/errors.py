@@ -9,16 +9,15 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import structlog
-from litestar import Request, Response
+from litestar import Response
 from litestar.exceptions import HTTPException
 from litestar.response import Template
 
-from orgtrail_query_service.auth.sign_in import own_path
+from orgtrail_query_service.auth.redirects import own_path
+from orgtrail_query_service.parts import AnyRequest, parts_of
 from orgtrail_query_service.problems import Problem, not_found, too_many
 
 log = structlog.get_logger("orgtrail.query")
-
-AnyRequest = Request[Any, Any, Any]
 
 _KINDS = {
     400: ("bad-request", "The request cannot be used"),
@@ -73,7 +72,7 @@ def _answer(
             headers=headers,
         )
     again = own_path(quote(path)) + (f"?{request.url.query}" if request.url.query else "")
-    signs_in = request.app.state.service.settings.oidc_client_id is not None
+    signs_in = parts_of(request).settings.oidc_client_id is not None
     sign_in = f"/sign-in?{urlencode({'next': again})}"
     if problem.status == 401 and signs_in and not path.startswith("/sign-in"):
         # Not a redirect: as the answer to a form, form-action would hold it to this host.

@@ -1,55 +1,42 @@
-"""What the routes share: made once at the start, and put into Litestar's state."""
+"""What the routes share: made once at the start, kept in Litestar's state."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from litestar import Request
+from litestar.connection import ASGIConnection
 
-from orgtrail import Context
-from orgtrail_query_service.auth.administrator import Administrator, Tokens
-from orgtrail_query_service.auth.authentication import administrator
-from orgtrail_query_service.auth.issuer import Issuer
+from orgtrail_query_service.auth.logs import Logs
+from orgtrail_query_service.auth.oidc import OidcProvider
+from orgtrail_query_service.auth.tokens import TokenVerifier
 from orgtrail_query_service.reads.cursor import Cursors
-from orgtrail_query_service.reads.database import Database
-from orgtrail_query_service.self_audit import Recorder
+from orgtrail_query_service.self_audit import SelfAudit
 from orgtrail_query_service.settings import QuerySettings
 
 AnyRequest = Request[Any, Any, Any]
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 
 @dataclass(frozen=True)
-class Service:
-    """The parts of the query service. ``now`` is the clock, in UTC."""
+class Parts:
+    """The parts of the query service. ``now`` is the clock, in UTC.
+
+    None of them reads an organization's events: that takes the log that ``authorize`` returns.
+    """
 
     settings: QuerySettings
-    reader: Database
-    exporter: Database
-    issuer: Issuer
-    tokens: Tokens
+    logs: Logs
+    provider: OidcProvider
+    tokens: TokenVerifier
     cursors: Cursors
-    recorder: Recorder
+    self_audit: SelfAudit
     now: Callable[[], datetime]
 
-    def open(self, request: AnyRequest, org: str) -> Administrator:
-        """Let an administrator of the organization in; their first view in an hour is recorded.
 
-        Raises:
-            Problem: nobody is signed in, or it is not theirs.
-        """
-        who = administrator(request)
-        who.require(org)
-        self.recorder.viewed(org, who, where(request), self.now())
-        return who
-
-
-def where(request: AnyRequest) -> Context:
-    """Where a request comes from, as the SDK takes it."""
-    return Context(
-        ip=request.client.host if request.client else "",
-        user_agent=request.headers.get("user-agent"),
-        request_id=request.headers.get("x-request-id"),
-    )
+def parts_of(connection: AnyConnection) -> Parts:
+    """The parts of the application that answers a request."""
+    return cast("Parts", connection.app.state.parts)

@@ -115,3 +115,14 @@ def not_acceptable(media_types: list[str]) -> Problem:
     return Problem(
         "not-acceptable", 406, "No such format", f"An export is one of {', '.join(media_types)}."
     )
+
+
+def issuer_unavailable() -> Problem:
+    """The token issuer does not answer, and nothing is known of it yet."""
+    return Problem(
+        "issuer-unavailable",
+        503,
+        "Sign-in is unavailable",
+        "The identity provider does not answer; try again in a moment.",
+        (("Retry-After", "10"),),
+    )

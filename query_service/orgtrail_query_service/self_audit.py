@@ -21,7 +21,7 @@ _ANSWER_WITHIN_S = 15
 _REMEMBERED = 100_000
 
 
-class Recorder:
+class SelfAudit:
     """Emits ``org.audit-log.viewed`` and ``org.audit-log.exported``."""
 
     def __init__(self, producer: AuditProducer, *, required: bool) -> None:
@@ -30,7 +30,7 @@ class Recorder:
         self._required = required
         self._seen: set[UUID] = set()
 
-    def viewed(self, org: str, who: Administrator, where: Context, now: datetime) -> None:
+    def viewed(self, org: str, who: Administrator, context: Context, now: datetime) -> None:
         """Record the first view of a person or token in an organization in an hour.
 
         Id and time follow from these three, so that several workers record one event.
@@ -48,7 +48,7 @@ class Recorder:
                 actor=_actor(who),
                 targets=[Target(type="organization", id=org)],
                 metadata={"view": "events"},
-                context=where,
+                context=context,
                 event_id=event_id,
                 occurred_at=hour,
             )
@@ -57,7 +57,7 @@ class Recorder:
             log.error("view_not_recorded", error=type(error).__name__)
 
     async def exported(
-        self, org: str, who: Administrator, where: Context, search: Search, suffix: str
+        self, org: str, who: Administrator, context: Context, search: Search, suffix: str
     ) -> None:
         """Record an export; on return Kafka has the record, or it is on disk here.
 
@@ -72,7 +72,7 @@ class Recorder:
                 actor=_actor(who),
                 targets=[Target(type="organization", id=org)],
                 metadata={"format": suffix, "filters": urlencode(search.parameters())},
-                context=where,
+                context=context,
             )
         except AuditError:
             log.error("export_not_recorded", refused=self._required)

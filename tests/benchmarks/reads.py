@@ -99,6 +99,7 @@ class Counting:
             "wait_end_of_query": 1
         }
         self._client = client
+        self.org = LARGEST
         self.read = 0
         self.statements: list[Statement] = []
 
@@ -119,8 +120,8 @@ def rows_read(client: Client, search: Search, after: Place | None = None) -> Cou
     db = Counting(client)
 
     async def ask() -> None:
-        await read_settled(db, LARGEST, search)
-        await read_page(db, LARGEST, search, after)
+        await read_settled(db, search)
+        await read_page(db, search, after)
 
     asyncio.run(ask())
     return db
@@ -336,7 +337,7 @@ def latencies(
 
         async def summary() -> None:
             search = searched({}, now)
-            await read_summary(db, LARGEST, search, await read_settled(db, LARGEST, search))
+            await read_summary(db, search, await read_settled(db, search))
 
         asyncio.run(summary())
         rows = db.read
@@ -344,7 +345,7 @@ def latencies(
             "rows": rows
         }
         db = Counting(client)
-        asyncio.run(read_people(db, LARGEST, [("prefix", "person1")]))
+        asyncio.run(read_people(db, [("prefix", "person1")]))
         rows = db.read
         path = f"{base}/people?prefix=person1"
         found["people"] = side_by_side(bare, db.statements, api, path) | {"rows": rows}

@@ -7,10 +7,22 @@ from pathlib import Path
 import pytest
 import yaml
 
+from orgtrail import ProducerSettings
 from orgtrail_consumers.settings import ConsumerSettings
+from orgtrail_deploy.access import AccessSettings
+from orgtrail_deploy.migrate import MigrateSettings
 from orgtrail_query_service.settings import QuerySettings
+from orgtrail_schemas.settings import described
 
 ROOT = Path(__file__).resolve().parents[2]
+PRODUCT = ("schemas", "producers", "consumers", "query_service", "deploy")
+READS = {
+    "access": [AccessSettings],
+    "migrate": [MigrateSettings],
+    "consumer": [ConsumerSettings],
+    "query": [QuerySettings, ProducerSettings],
+}
+"""The settings classes that each service of Compose reads."""
 LOCKS = ["requirements.lock", "deploy/bootstrap.lock", "deploy/production.lock"]
 # Spelled in parts, so that this file does not hold what it looks for.
 HOSTS = ["pypi" + ".org", "python" + "hosted", "repo1." + "maven", "registry." + "npmjs"]
@@ -76,13 +88,58 @@ def compose():
 
 
 def test_compose_sets_only_settings_that_exist():
-    fields = {
-        "consumer": ConsumerSettings.model_fields,
-        "query": QuerySettings.model_fields,
+    for service, declarations in READS.items():
+        known = {s.variable for declaration in declarations for s in described(declaration)}
+        environment = compose()["services"][service]["environment"]
+        assert environment.keys() <= known, service
+
+
+def test_compose_gives_every_service_its_servers():
+    """The query service once had no Kafka: every export waited, and was then refused."""
+    for service, declarations in READS.items():
+        known = {s.variable for declaration in declarations for s in described(declaration)}
+        environment = compose()["services"][service]["environment"]
+        for variable in ("ORGTRAIL_KAFKA_BROKERS", "ORGTRAIL_CLICKHOUSE_HOST"):
+            assert variable in environment or variable not in known, (service, variable)
+
+
+def test_compose_keeps_what_waits_on_a_disk():
+    for service, folder in (("consumer", "/var/lib/orgtrail"), ("query", "/var/lib/orgtrail")):
+        assert any(v.endswith(f":{folder}") for v in compose()["services"][service]["volumes"])
+    query = compose()["services"]["query"]["environment"]
+    assert query["ORGTRAIL_SPOOL_DIR"].startswith("/var/lib/orgtrail/")
+
+
+ENVIRONMENT = re.compile(r"\b(?:ORGTRAIL|AUDIT|OTEL|XDG)_[A-Z][A-Z_]*[A-Z]\b")
+READERS = {
+    "schemas/orgtrail_schemas/settings.py": "every process's settings",
+    "producers/orgtrail/settings.py": "the SDK's settings, and where its spool is",
+    "producers/orgtrail/producer.py": "whether the broker is a default",
+    "consumers/orgtrail_consumers/traces.py": "OpenTelemetry's own variables",
+    "query_service/orgtrail_query_service/telemetry.py": "OpenTelemetry's own variables",
+    "deploy/orgtrail_deploy/access.py": "an analyst's password, by their name",
+    "deploy/orgtrail_deploy/local/folders.py": "XDG_CACHE_HOME",
+    "deploy/orgtrail_deploy/local/process.py": "passed on to a child",
+}
+
+
+def test_the_environment_is_read_at_entry_points_only():
+    found = {
+        str(path.relative_to(ROOT))
+        for path in tracked()
+        if path.suffix == ".py" and path.parts[len(ROOT.parts)] in PRODUCT
+        if re.search(r"os\.environ|getenv", path.read_text())
     }
-    for service, known in fields.items():
-        for name in compose()["services"][service]["environment"]:
-            assert name.removeprefix("ORGTRAIL_").lower() in known, name
+    assert found == READERS.keys() | {"deploy/bootstrap.py"} & found
+
+
+def test_every_environment_variable_is_documented():
+    documented = set(re.findall(r"`([A-Z_]+)`", (ROOT / "docs/settings.md").read_text()))
+    for path in tracked():
+        if path.parts[len(ROOT.parts)] not in PRODUCT or path.suffix not in (".py", ".html"):
+            continue
+        for variable in ENVIRONMENT.findall(path.read_text()):
+            assert variable in documented, (path.name, variable)
 
 
 def test_compose_opens_nothing_beyond_loopback_and_holds_no_password():

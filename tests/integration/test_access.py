@@ -26,5 +26,5 @@ def test_a_missing_password_is_named_in_one_line():
         env={},
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("orgtrail: set AUDIT_WRITER_PASSWORD")
+    assert done.stderr.startswith("orgtrail: set ORGTRAIL_CLICKHOUSE_WRITER_PASSWORD")
     assert done.stderr.count("\n") == 1

@@ -20,7 +20,7 @@ ORGTRAIL = [sys.executable, "-m", "orgtrail_deploy.cli"]
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     """A folder of its own and free ports, beside what this process has."""
-    names = list(LocalSettings.model_fields)
+    names = list(LocalSettings.__struct_fields__)
     ports = {
         f"ORGTRAIL_UP_{n.upper()}": str(p)
         for n, p in zip(names, free_ports(len(names)), strict=True)

@@ -15,15 +15,20 @@ def credentials(settings: ConsumerSettings) -> Any:
     protocol = settings.kafka_security_protocol
     if protocol == "PLAINTEXT":
         return None
-    context = (
-        ssl.create_default_context(cafile=settings.kafka_ca_file) if "SSL" in protocol else None
-    )
+    context = _tls(settings) if "SSL" in protocol else None
     if protocol == "SSL":
         return faust.SSLCredentials(context)
     password = settings.kafka_sasl_password
     return faust.SASLCredentials(
         username=settings.kafka_sasl_username,
-        password=None if password is None else password.get_secret_value(),
+        password=None if password is None else password.reveal(),
         mechanism=settings.kafka_sasl_mechanism,
         ssl_context=context,
     )
+
+
+def _tls(settings: ConsumerSettings) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=settings.kafka_ca_file)
+    if settings.kafka_certificate_file is not None:
+        context.load_cert_chain(settings.kafka_certificate_file, settings.kafka_key_file)
+    return context

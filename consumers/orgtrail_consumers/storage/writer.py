@@ -47,12 +47,7 @@ class Writer:
         if client is None:
             s = self._settings
             client = clickhouse_connect.get_client(
-                host=s.clickhouse_host,
-                port=s.clickhouse_port,
-                username=s.clickhouse_writer_user,
-                password=s.clickhouse_writer_password.get_secret_value(),
-                secure=s.clickhouse_secure,
-                autogenerate_session_id=False,
+                **s.clickhouse.connection(s.clickhouse_writer_user, s.clickhouse_writer_password),
                 compress=False,
                 connect_timeout=5,
                 send_receive_timeout=60,

@@ -39,8 +39,8 @@ def run_check(console: Console) -> int:
         StackError: the stack does not start.
     """
     began = time.monotonic()
-    names = list(LocalSettings.model_fields)
-    settings = LocalSettings.load(**dict(zip(names, free_ports(len(names)), strict=True)))
+    names = list(LocalSettings.__struct_fields__)
+    settings = LocalSettings(**dict(zip(names, free_ports(len(names)), strict=True)))
     with tempfile.TemporaryDirectory(prefix="orgtrail-check-") as folder:
         stack = Stack(Path(folder) / "stack", settings)
         try:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import IO
 
 from orgtrail_deploy.errors import StackError
+from orgtrail_deploy.local.settings import FolderSettings
 
 
 def default_root() -> Path:
     """``.orgtrail`` in the working directory, or what ``ORGTRAIL_HOME`` names."""
-    return Path(os.environ.get("ORGTRAIL_HOME", ".orgtrail")).absolute()
+    return FolderSettings.load().home.absolute()
 
 
 def jar_cache() -> Path:

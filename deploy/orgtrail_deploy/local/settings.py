@@ -1,37 +1,47 @@
-"""The local stack's settings: its ports."""
+"""The local stack's settings: its ports, and its folder."""
 
 from __future__ import annotations
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
 
 from orgtrail_deploy.errors import StackError
+from orgtrail_schemas.settings import Settings, SettingsError, about
+
+PREFIX = "ORGTRAIL_UP_"
 
 
-class LocalSettings(BaseSettings):
+class LocalSettings(Settings, frozen=True, kw_only=True):
     """Each is read from ``ORGTRAIL_UP_`` and its name in capitals."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="ORGTRAIL_UP_", frozen=True, extra="forbid", env_ignore_empty=True
+    kafka_port: Annotated[int, about("Port of Kafka.", ge=1, le=65_535)] = 9092
+    kafka_controller_port: Annotated[int, about("Port of Kafka's controller.", ge=1, le=65_535)] = (
+        9093
+    )
+    clickhouse_http_port: Annotated[int, about("HTTP port of ClickHouse.", ge=1, le=65_535)] = 8123
+    clickhouse_tcp_port: Annotated[int, about("Native port of ClickHouse.", ge=1, le=65_535)] = 9000
+    page_port: Annotated[int, about("Port of the page and the API.", ge=1, le=65_535)] = 8080
+    consumer_web_port: Annotated[int, about("Port of the consumer's metrics.", ge=1, le=65_535)] = (
+        6066
     )
 
-    kafka_port: int = Field(9092, description="Port of Kafka.")
-    kafka_controller_port: int = Field(9093, description="Port of Kafka's controller.")
-    clickhouse_http_port: int = Field(8123, description="HTTP port of ClickHouse.")
-    clickhouse_tcp_port: int = Field(9000, description="Native port of ClickHouse.")
-    page_port: int = Field(8080, description="Port of the page and the API.")
-    consumer_web_port: int = Field(6066, description="Port of the consumer's metrics.")
-
     @classmethod
-    def load(cls, **given: int) -> LocalSettings:
+    def load(
+        cls, environment: Mapping[str, str] | None = None, *, prefix: str = PREFIX, **given: Any
+    ) -> LocalSettings:
         """What is given, and the environment for the rest.
 
         Raises:
-            StackError: a value is no port.
+            StackError: a value is not a port.
         """
         try:
-            return cls(**given)  # type: ignore[arg-type]
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = "_".join(str(part) for part in first["loc"]).upper()
-            raise StackError(f"ORGTRAIL_UP_{name}: {first['msg']}") from None
+            return super().load(environment, prefix=prefix, **given)
+        except SettingsError as error:
+            raise StackError(str(error)) from None
+
+
+class FolderSettings(Settings, frozen=True, kw_only=True):
+    """Where the local stack keeps its data."""
+
+    home: Annotated[Path, about("Folder of the local stack.")] = Path(".orgtrail")

@@ -18,8 +18,10 @@ from orgtrail_deploy.local.process import Child
 from orgtrail_deploy.local.secrets import load_secrets
 from orgtrail_deploy.local.servers import LocalServers, Say, Servers
 from orgtrail_deploy.local.settings import LocalSettings
-from orgtrail_deploy.migrate_tables import Server, migrate_tables
+from orgtrail_deploy.migrate_tables import migrate_tables
 from orgtrail_deploy.migrate_topics import migrate_topics
+from orgtrail_schemas.connections import ClickHouseSettings
+from orgtrail_schemas.settings import Secret
 
 PARTITIONS = 4
 
@@ -137,12 +139,11 @@ class Stack:
         """Bring Kafka and ClickHouse to this version."""
         migrate_topics({"bootstrap.servers": self.brokers}, partitions=PARTITIONS, replication=1)
         migrate_tables(
-            Server(
-                host=self.servers.clickhouse_host,
-                port=self.servers.clickhouse_port,
-                user="audit_migrator",
-                password=load_secrets(self.root).passwords["audit_migrator"],
-            )
+            ClickHouseSettings(
+                host=self.servers.clickhouse_host, port=self.servers.clickhouse_port
+            ),
+            "audit_migrator",
+            Secret(load_secrets(self.root).passwords["audit_migrator"]),
         )
 
     def _start_own(self, name: str, command: str, settings: dict[str, str]) -> Child:

@@ -7,20 +7,27 @@ import os
 import signal
 import sys
 from functools import partial
-from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from orgtrail.errors import AuditError, SettingsError
 from orgtrail.outbox.table import TABLE
 from orgtrail.settings import ProducerSettings
+from orgtrail_schemas.settings import Secret, Settings, about
+from orgtrail_schemas.settings import SettingsError as _SharedError
 
 if TYPE_CHECKING:
     from orgtrail.outbox.store import Store
 
-DATABASE = "ORGTRAIL_OUTBOX_DATABASE"
-
 _END_WITHIN_S = 10
+
+
+class RelaySettings(Settings, frozen=True, kw_only=True):
+    """Each is read from ``ORGTRAIL_`` and its name in capitals."""
+
+    outbox_database: Annotated[
+        Secret, about("Where the outbox is: an address such as postgresql://… or sqlite:///….")
+    ] = Secret("")
 
 
 def relay(
@@ -60,7 +67,7 @@ def relay(
         settings = ProducerSettings.load()
         settings.librdkafka()
         store = Store(
-            database_of(database or _database(dict(os.environ))),
+            database_of(database or _configured_database()),
             table,
             settings.topic,
             lease_s=lease_seconds,
@@ -122,16 +129,14 @@ def _end_now(_signal: int, _frame: FrameType | None) -> None:
     os._exit(0)
 
 
-def _database(environment: dict[str, str]) -> str:
-    if environment.get(DATABASE):
-        return environment[DATABASE]
-    file = environment.get(f"{DATABASE}_FILE")
-    if not file:
-        raise SettingsError(f"--database, {DATABASE} or {DATABASE}_FILE is required")
+def _configured_database() -> str:
     try:
-        return Path(file).read_text("utf-8").strip()
-    except OSError as error:
-        raise SettingsError(f"{DATABASE}_FILE: {error.strerror}") from None
+        database = RelaySettings.load().outbox_database.reveal()
+    except _SharedError as error:
+        raise SettingsError(str(error)) from None
+    if not database:
+        raise SettingsError("--database or ORGTRAIL_OUTBOX_DATABASE is required")
+    return database
 
 
 def _fail(problem: str) -> int:

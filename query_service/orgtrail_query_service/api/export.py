@@ -1,96 +1,82 @@
-"""Exports: everything of a search, streamed as a file."""
+"""Exports: all events of a search, streamed as a file."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from litestar import Controller, Request, get
+from litestar import get
+from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 
 from orgtrail_query_service.api.openapi import PROBLEMS, PROBLEMS_OF_EXPORT, ExportOperation
 from orgtrail_query_service.api.routes import Org
-from orgtrail_query_service.auth.authentication import administrator
-from orgtrail_query_service.parts import Service, where
+from orgtrail_query_service.auth.authorize import authorize_export, caller, request_context
+from orgtrail_query_service.parts import AnyRequest, Parts
 from orgtrail_query_service.problems import bad_parameter, not_acceptable
 from orgtrail_query_service.reads import statements
-from orgtrail_query_service.reads.export_formats import CSV, FORMATS, JSONL, PARQUET, Format
+from orgtrail_query_service.reads.export_formats import DEFAULT, FORMATS, Format
 from orgtrail_query_service.reads.pages import read_settled
 from orgtrail_query_service.reads.search import Search, parse_search, rfc3339
 
-AnyRequest = Request[Any, Any, Any]
-
+_PATH = "/v1/orgs/{org:str}/events/export"
 _BOM = b"\xef\xbb\xbf"
 
 
-class Export(Controller):
-    """``/v1/orgs/{org}/events/export``: the format by suffix, or by the Accept header."""
+def export_routes() -> list[HTTPRouteHandler]:
+    """The route that goes by the Accept header, and one for each format's suffix."""
+    return [by_accept, *map(_by_suffix, FORMATS.values())]
 
-    path = "/v1/orgs/{org:str}/events"
 
-    @get("/export", operation_class=ExportOperation, responses=PROBLEMS_OF_EXPORT)
-    async def by_accept(self, request: AnyRequest, service: Service, org: Org) -> Stream:
-        """Every event of a search, in the format that the Accept header prefers."""
-        media = [file.media_type for file in FORMATS.values()]
-        best = request.accept.best_match(media) if "accept" in request.headers else CSV.media_type
-        file = next((f for f in FORMATS.values() if f.media_type == best), None)
-        if file is None:
-            administrator(request).require(org)
-            raise not_acceptable(media)
-        return await _export(request, service, org, file)
+@get(_PATH, operation_class=ExportOperation, responses=PROBLEMS_OF_EXPORT)
+async def by_accept(request: AnyRequest, parts: Parts, org: Org) -> Stream:
+    """Every event of a search, in the format that the Accept header prefers."""
+    media = [file.media_type for file in FORMATS.values()]
+    accept = "accept" in request.headers
+    best = request.accept.best_match(media) if accept else DEFAULT.media_type
+    file = next((f for f in FORMATS.values() if f.media_type == best), None)
+    if file is None:
+        authorize_export(request, org)
+        raise not_acceptable(media)
+    return await _export(request, parts, org, file)
 
-    @get(
-        "/export.csv",
+
+def _by_suffix(file: Format) -> HTTPRouteHandler:
+    async def export(request: AnyRequest, parts: Parts, org: Org) -> Stream:
+        return await _export(request, parts, org, file)
+
+    export.__doc__ = f"Every event of a search as {file.title}."
+    route: Callable[[Any], HTTPRouteHandler] = get(
+        f"{_PATH}.{file.suffix}",
         operation_class=ExportOperation,
-        operation_id="export_csv",
+        operation_id=f"export_{file.suffix}",
         responses=PROBLEMS,
     )
-    async def csv(self, request: AnyRequest, service: Service, org: Org) -> Stream:
-        """Every event of a search as CSV."""
-        return await _export(request, service, org, CSV)
-
-    @get(
-        "/export.jsonl",
-        operation_class=ExportOperation,
-        operation_id="export_jsonl",
-        responses=PROBLEMS,
-    )
-    async def jsonl(self, request: AnyRequest, service: Service, org: Org) -> Stream:
-        """Every event of a search as JSON Lines."""
-        return await _export(request, service, org, JSONL)
-
-    @get(
-        "/export.parquet",
-        operation_class=ExportOperation,
-        operation_id="export_parquet",
-        responses=PROBLEMS,
-    )
-    async def parquet(self, request: AnyRequest, service: Service, org: Org) -> Stream:
-        """Every event of a search as Parquet."""
-        return await _export(request, service, org, PARQUET)
+    return route(export)
 
 
-async def _export(request: AnyRequest, service: Service, org: str, file: Format) -> Stream:
-    who = administrator(request)
-    who.require(org)
+async def _export(request: AnyRequest, parts: Parts, org: str, file: Format) -> Stream:
+    log = authorize_export(request, org)
     parameters = list(request.query_params.multi_items())
     begin = _BOM if _wants_bom(parameters, file) else b""
     rest = [(name, value) for name, value in parameters if name != "bom"]
-    search = parse_search(rest, service.now(), paged=False)
-    settled = await read_settled(service.reader, org, search)
+    search = parse_search(rest, parts.now(), paged=False)
+    settled = await read_settled(log, search)
     # A byte order mark cannot stand before bytes that ClickHouse compressed.
     gzip = not begin and "gzip" in request.headers.get("accept-encoding", "")
-    chunks = service.exporter.stream(statements.export(org, search, file), gzip=gzip)
-    # The first bytes are awaited here: what fails before them gets an answer of its own.
+    chunks = log.stream(statements.export(log.org, search, file), gzip=gzip)
+    # Await the first bytes here: an error before them still gets an answer of its own.
     first = begin + await anext(chunks)
     try:
-        await service.recorder.exported(org, who, where(request), search, file.suffix)
+        await parts.self_audit.exported(
+            log.org, caller(request), request_context(request), search, file.suffix
+        )
     except BaseException:
         await chunks.aclose()
         raise
     through = settled.settled_through
     headers = {
-        "Content-Disposition": f'attachment; filename="{_file_name(org, search, file)}"',
+        "Content-Disposition": f'attachment; filename="{_file_name(log.org, search, file)}"',
         "Orgtrail-Set-Aside": str(settled.set_aside),
         "Orgtrail-Settled-Through": "" if through is None else rfc3339(through),
         "Vary": "Accept, Accept-Encoding",
@@ -101,8 +87,8 @@ async def _export(request: AnyRequest, service: Service, org: str, file: Format)
 
 def _wants_bom(parameters: list[tuple[str, str]], file: Format) -> bool:
     values = [value for name, value in parameters if name == "bom" and value]
-    if values and (len(values) > 1 or values[0] not in ("true", "false") or file is not CSV):
-        raise bad_parameter("bom", "is true or false, and of CSV alone")
+    if values and (len(values) > 1 or values[0] not in ("true", "false") or not file.takes_bom):
+        raise bad_parameter("bom", "must be true or false, and is for CSV only")
     return values == ["true"]
 
 
@@ -113,6 +99,6 @@ async def _continued(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[
 
 
 def _file_name(org: str, search: Search, file: Format) -> str:
-    # What stands in a header is spelled out; anything else in an organization's id is replaced.
+    # The name goes into a header: replace everything else in an organization's ID.
     safe = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in org)
     return f"audit-log-{safe}-{search.since:%Y%m%d}-{search.until:%Y%m%d}.{file.suffix}"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from litestar import MediaType, Response, get
 
-from orgtrail_query_service.parts import Service
+from orgtrail_query_service.parts import Parts
 from orgtrail_query_service.problems import Problem
-from orgtrail_query_service.reads.statements import settled_through
 
 
 @get("/livez", media_type=MediaType.TEXT, include_in_schema=False)
@@ -16,10 +15,10 @@ async def livez() -> str:
 
 
 @get("/readyz", media_type=MediaType.TEXT, include_in_schema=False)
-async def readyz(service: Service) -> Response[str]:
+async def readyz(parts: Parts) -> Response[str]:
     """ClickHouse can be read."""
     try:
-        await service.reader.rows(settled_through())
+        await parts.logs.check()
     except Problem:
         return Response("ClickHouse does not answer\n", status_code=503)
     return Response("ok\n")

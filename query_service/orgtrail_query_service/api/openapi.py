@@ -153,7 +153,7 @@ class ExportOperation(_Described):
 
     def __post_init__(self) -> None:
         files = [f for f in FORMATS.values() if self.operation_id == f"export_{f.suffix}"]
-        other = files and files[0].suffix != "csv"
+        other = files and not files[0].takes_bom
         self._add(SEARCH, [] if other else [BOM])
         text, binary = Schema(type=_TEXT), Schema(type=_TEXT, format=OpenAPIFormat.BINARY)
         self.responses = {

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, Request, Response, get
+from litestar import Controller, Response, get
 from litestar.params import Parameter
 
 from orgtrail_query_service.api.openapi import (
@@ -17,8 +17,9 @@ from orgtrail_query_service.api.openapi import (
     PeopleOperation,
     SummaryOperation,
 )
-from orgtrail_query_service.auth.authentication import administrator
-from orgtrail_query_service.parts import Service
+from orgtrail_query_service.auth.authorize import authorize, caller
+from orgtrail_query_service.auth.logs import OrganizationLog
+from orgtrail_query_service.parts import AnyRequest, Parts
 from orgtrail_query_service.problems import not_found
 from orgtrail_query_service.reads.event import Event
 from orgtrail_query_service.reads.pages import read_event, read_page, read_settled
@@ -27,7 +28,6 @@ from orgtrail_query_service.reads.search import parse_search
 from orgtrail_query_service.reads.summary import Summary, read_summary
 from orgtrail_schemas.catalogue import Level, catalogue
 
-AnyRequest = Request[Any, Any, Any]
 Org = Annotated[str, Parameter(description="The organization.", max_length=128)]
 
 
@@ -67,21 +67,21 @@ class Api(Controller):
     @get("/event-types", responses=PROBLEMS)
     async def event_types(self, request: AnyRequest) -> list[EventTypeItem]:
         """The catalogue of event types."""
-        administrator(request)
+        caller(request)
         return [
             EventTypeItem(e.key, e.name, e.level, e.description, e.own)
             for e in catalogue().events.values()
         ]
 
     @get("/orgs/{org:str}/events", operation_class=ListOperation, responses=PROBLEMS)
-    async def events(self, request: AnyRequest, service: Service, org: Org) -> Response[EventList]:
+    async def events(self, request: AnyRequest, parts: Parts, org: Org) -> Response[EventList]:
         """A page of an organization's events."""
-        service.open(request, org)
-        asked = parse_search(request.query_params.multi_items(), service.now())
-        search, after = service.cursors.read(org, asked)
-        settled = await read_settled(service.reader, org, search)
-        page = await read_page(service.reader, org, search, after)
-        cursor = None if page.last is None else service.cursors.make(org, search, page.last)
+        log = authorize(request, org)
+        asked = parse_search(request.query_params.multi_items(), parts.now())
+        search, after = parts.cursors.read(org, asked)
+        settled = await read_settled(log, search)
+        page = await read_page(log, search, after)
+        cursor = None if page.last is None else parts.cursors.make(org, search, page.last)
         answer = EventList(
             events=page.events,
             next_cursor=cursor,
@@ -94,28 +94,27 @@ class Api(Controller):
         return Response(answer, headers=_next_link(request, cursor))
 
     @get("/orgs/{org:str}/summary", operation_class=SummaryOperation, responses=PROBLEMS)
-    async def summary(self, request: AnyRequest, service: Service, org: Org) -> Summary:
+    async def summary(self, request: AnyRequest, parts: Parts, org: Org) -> Summary:
         """Counts of a search: over time by level, by event, and the most active actors."""
-        service.open(request, org)
-        search = parse_search(request.query_params.multi_items(), service.now(), paged=False)
-        settled = await read_settled(service.reader, org, search)
-        return await read_summary(service.reader, org, search, settled)
+        log = authorize(request, org)
+        search = parse_search(request.query_params.multi_items(), parts.now(), paged=False)
+        settled = await read_settled(log, search)
+        return await read_summary(log, search, settled)
 
     @get("/orgs/{org:str}/people", operation_class=PeopleOperation, responses=PROBLEMS)
-    async def people(self, request: AnyRequest, service: Service, org: Org) -> list[Person]:
+    async def people(self, request: AnyRequest, org: Org) -> list[Person]:
         """Who acted or was acted upon, for the user filter; the last seen come first."""
-        service.open(request, org)
-        return await read_people(service.reader, org, request.query_params.multi_items())
+        log = authorize(request, org)
+        return await read_people(log, request.query_params.multi_items())
 
     @get("/orgs/{org:str}/events/{event_id:str}", responses=PROBLEMS)
-    async def event(self, request: AnyRequest, service: Service, org: Org, event_id: str) -> Event:
+    async def event(self, request: AnyRequest, parts: Parts, org: Org, event_id: str) -> Event:
         """One event, whole."""
-        service.open(request, org)
-        return await find_event(service, org, event_id)
+        return await find_event(authorize(request, org), event_id, parts.now())
 
 
-async def find_event(service: Service, org: str, event_id: str) -> Event:
-    """One event of an organization that the caller may read.
+async def find_event(log: OrganizationLog, event_id: str, now: datetime) -> Event:
+    """One event of a log.
 
     Raises:
         Problem: there is none with this id.
@@ -124,7 +123,7 @@ async def find_event(service: Service, org: str, event_id: str) -> Event:
         identity = UUID(event_id)
     except ValueError:
         raise not_found() from None
-    event = await read_event(service.reader, org, identity, service.now())
+    event = await read_event(log, identity, now)
     if event is None:
         raise not_found()
     return event

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
-from litestar import Request
 from litestar.config.csrf import CSRFConfig
-from litestar.connection import ASGIConnection
 from litestar.middleware.session.client_side import CookieBackendConfig
 
 from orgtrail_query_service.auth.administrator import Administrator
+from orgtrail_query_service.parts import AnyConnection, AnyRequest
 from orgtrail_query_service.settings import QuerySettings
-
-AnyRequest = Request[Any, Any, Any]
 
 _KEY = "administrator"
 
 
 def session_config(settings: QuerySettings) -> CookieBackendConfig:
     """The cookie: encrypted (AES-GCM), for this host only, sent to no other site's requests."""
-    secret = settings.secret.get_secret_value().encode()
+    secret = settings.secret.reveal().encode()
     return CookieBackendConfig(
         secret=hashlib.sha256(b"session:" + secret).digest(),
         # __Host-: set by this host over HTTPS, for all its paths (RFC 6265bis, section 4.1.3.2).
@@ -36,7 +32,7 @@ def session_config(settings: QuerySettings) -> CookieBackendConfig:
 
 def csrf_config(settings: QuerySettings) -> CSRFConfig:
     """A token in every form that changes something; the API, which changes nothing, has none."""
-    secret = settings.secret.get_secret_value().encode()
+    secret = settings.secret.reveal().encode()
     return CSRFConfig(
         secret=hashlib.sha256(b"csrf:" + secret).hexdigest(),
         cookie_name="__Host-orgtrail-csrf" if settings.secure_cookies else "orgtrail-csrf",
@@ -59,9 +55,7 @@ def begin_session(
     )
 
 
-def session_administrator(
-    connection: ASGIConnection[Any, Any, Any, Any], now: datetime
-) -> Administrator | None:
+def session_administrator(connection: AnyConnection, now: datetime) -> Administrator | None:
     """Who is signed in; ``None`` when nobody is, or no longer."""
     stored = connection.session
     if not stored or _KEY not in stored:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime, timedelta
-from typing import Any
 
-from litestar import Request, get, post
+from litestar import get, post
 from litestar.response import Redirect, Template
 from litestar.types import ControllerRouterHandler
 
+from orgtrail_query_service.auth.redirects import own_path
 from orgtrail_query_service.auth.session import begin_session
 from orgtrail_query_service.auth.tickets import consume
-from orgtrail_query_service.parts import Service
+from orgtrail_query_service.parts import AnyRequest, Parts
 from orgtrail_query_service.problems import Problem, not_found, unauthenticated
 from orgtrail_query_service.settings import QuerySettings
-
-AnyRequest = Request[Any, Any, Any]
 
 _KEY = "sign_in"
 _WITHIN = timedelta(minutes=15)
@@ -32,16 +30,16 @@ def sign_in_routes(settings: QuerySettings) -> list[ControllerRouterHandler]:
 
 
 @get("/sign-in", include_in_schema=False)
-async def begin(request: AnyRequest, service: Service) -> Redirect:
+async def begin(request: AnyRequest, parts: Parts) -> Redirect:
     """Send the browser to the issuer; ``next`` is where it comes back to."""
     attempt = {name: secrets.token_urlsafe(32) for name in ("state", "nonce", "verifier")}
-    address = await service.issuer.sign_in_address(**attempt)
+    address = await parts.provider.sign_in_address(**attempt)
     request.set_session(
         {
             _KEY: {
                 **attempt,
                 "next": own_path(request.query_params.get("next", "/")),
-                "until": (service.now() + _WITHIN).isoformat(),
+                "until": (parts.now() + _WITHIN).isoformat(),
             }
         }
     )
@@ -49,10 +47,10 @@ async def begin(request: AnyRequest, service: Service) -> Redirect:
 
 
 @get("/sign-in/callback", include_in_schema=False)
-async def finish(request: AnyRequest, service: Service) -> Redirect:
+async def finish(request: AnyRequest, parts: Parts) -> Redirect:
     """What the issuer sends the browser back with."""
     given = request.query_params
-    attempt = _attempt(request, service.now())
+    attempt = _attempt(request, parts.now())
     # The attempt is over, however it ends: a code or a state is good for once.
     request.clear_session()
     state, issuer = given.get("state", ""), given.get("iss")
@@ -61,33 +59,31 @@ async def finish(request: AnyRequest, service: Service) -> Redirect:
     ):
         raise unauthenticated("This sign-in was not begun in this browser, or took too long.")
     # RFC 9207: an answer that names another issuer is somebody else's.
-    promised = (await service.issuer.metadata()).get(
+    promised = (await parts.provider.metadata()).get(
         "authorization_response_iss_parameter_supported"
     )
-    if issuer != service.settings.jwt_issuer and (issuer is not None or promised):
+    if issuer != parts.settings.jwt_issuer and (issuer is not None or promised):
         raise unauthenticated("The answer is not from the issuer that was asked.")
     if "code" not in given:
         raise unauthenticated("The issuer did not sign you in.")
-    id_token, user_info = await service.issuer.claims(given["code"], attempt["verifier"])
-    claims = await service.tokens.claims(
-        id_token, service.settings.oidc_client_id or "", service.now()
-    )
+    id_token, user_info = await parts.provider.exchange(given["code"], attempt["verifier"])
+    claims = await parts.tokens.claims(id_token, parts.settings.oidc_client_id or "", parts.now())
     if claims.get("nonce") != attempt["nonce"]:
         raise unauthenticated("The sign-in could not be completed; try again.")
-    if service.settings.claim_org_roles not in claims:
+    if parts.settings.claim_org_roles not in claims:
         more = await user_info()
         # OpenID Connect Core 1.0, section 5.3.2: its subject must be the token's.
         if more.get("sub") == claims["sub"]:
             claims = more | claims
-    administrator = service.tokens.from_claims(claims)
-    begin_session(request, administrator, service.now(), service.settings.session_hours)
+    administrator = parts.tokens.from_claims(claims)
+    begin_session(request, administrator, parts.now(), parts.settings.session_hours)
     return Redirect(attempt["next"], status_code=303)
 
 
 @get("/sign-in/{code:str}", include_in_schema=False)
-async def with_ticket(request: AnyRequest, service: Service, code: str) -> Redirect:
+async def with_ticket(request: AnyRequest, parts: Parts, code: str) -> Redirect:
     """Sign in once, with the link that the local stack printed; from this machine only."""
-    folder = service.settings.sign_in_dir
+    folder = parts.settings.sign_in_dir
     client = request.client.host if request.client else ""
     if (
         folder is None
@@ -96,7 +92,7 @@ async def with_ticket(request: AnyRequest, service: Service, code: str) -> Redir
         or ("x-forwarded-for" in request.headers)
     ):
         raise not_found()
-    administrator = consume(folder, code, service.now())
+    administrator = consume(folder, code, parts.now())
     if administrator is None:
         raise Problem(
             "unauthenticated",
@@ -104,7 +100,7 @@ async def with_ticket(request: AnyRequest, service: Service, code: str) -> Redir
             "This sign-in link no longer works",
             "It can be used once, and for an hour. Run orgtrail sign-in for a new one.",
         )
-    begin_session(request, administrator, service.now(), service.settings.session_hours)
+    begin_session(request, administrator, parts.now(), parts.settings.session_hours)
     return Redirect("/", status_code=303)
 
 
@@ -113,12 +109,6 @@ async def sign_out(request: AnyRequest) -> Template:
     """End the browser's session; the form carries a token against forged requests."""
     request.clear_session()
     return Template("signed_out.html", context={"signed_out": True})
-
-
-def own_path(path: str) -> str:
-    """The path when it is one of this service, else ``/``: nobody is sent elsewhere."""
-    inside = path.startswith("/") and not path.startswith("//")
-    return path if inside and "\\" not in path and path.isprintable() else "/"
 
 
 def _attempt(request: AnyRequest, now: datetime) -> dict[str, str] | None:

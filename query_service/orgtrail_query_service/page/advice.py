@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from orgtrail_query_service.page.address import View
 from orgtrail_query_service.reads.filters import FILTERS
-from orgtrail_query_service.reads.pages import Rows, read_page
+from orgtrail_query_service.reads.pages import Log, read_page
 from orgtrail_query_service.reads.search import Search
 from orgtrail_schemas.tables import RETENTION_DAYS
 
@@ -20,7 +20,7 @@ class Advice(NamedTuple):
     relax: list[tuple[str, str]]
 
 
-async def advise(db: Rows, view: View, now: datetime) -> Advice:
+async def advise(log: Log, view: View, now: datetime) -> Advice:
     """Look what each filter, and the range, keeps away; a handful of reads of one row."""
     search = replace(view.search, limit=1, order="newest", cursor=None)
     whole = replace(
@@ -29,18 +29,18 @@ async def advise(db: Rows, view: View, now: datetime) -> Advice:
     exclude = next(f for f in FILTERS if f.name == "exclude_event")
     # Looking is recorded too: what it leaves behind is no event of the organization's services.
     anything = replace(whole, values=((exclude, ("org.audit-log.*",)),))
-    if not await _finds(db, view.org, anything):
+    if not await _finds(log, anything):
         return Advice(True, [])
     relax = []
     for filter_, values in search.values:
         rest = tuple(pair for pair in search.values if pair[0] is not filter_)
-        if await _finds(db, view.org, replace(search, values=rest)):
+        if await _finds(log, replace(search, values=rest)):
             label = f"without {filter_.title} {', '.join(values)}"
             relax.append((label, view.link(without=(filter_.name,))))
-    if await _finds(db, view.org, whole):
+    if await _finds(log, whole):
         relax.append((f"in the last {RETENTION_DAYS} days", view.dated(("last", "90d"))))
     return Advice(False, relax)
 
 
-async def _finds(db: Rows, org: str, search: Search) -> bool:
-    return bool((await read_page(db, org, search, None)).events)
+async def _finds(log: Log, search: Search) -> bool:
+    return bool((await read_page(log, search, None)).events)

@@ -13,7 +13,7 @@ from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from orgtrail_query_service.problems import bad_parameter
-from orgtrail_query_service.reads.summary import midnight
+from orgtrail_query_service.reads.calendar import midnight
 from orgtrail_schemas.tables import RETENTION_DAYS
 
 NAMES = ("last", "from", "to", "tz")

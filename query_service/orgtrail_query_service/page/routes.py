@@ -5,23 +5,23 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from litestar import Controller, Request, get
+from litestar import Controller, get
 from litestar.response import Redirect, Template
 
 from orgtrail_query_service.api.routes import find_event
-from orgtrail_query_service.auth.authentication import administrator
+from orgtrail_query_service.auth.authorize import authorize, caller
+from orgtrail_query_service.auth.logs import OrganizationLog
 from orgtrail_query_service.page.address import View, log_path, read_view
 from orgtrail_query_service.page.advice import advise
 from orgtrail_query_service.page.days import PRESETS
 from orgtrail_query_service.page.histogram import bars
-from orgtrail_query_service.parts import Service
+from orgtrail_query_service.parts import AnyRequest, Parts
+from orgtrail_query_service.reads.calendar import bucket_edges
 from orgtrail_query_service.reads.filters import FILTERS
 from orgtrail_query_service.reads.pages import read_page, read_settled
-from orgtrail_query_service.reads.summary import bucket_edges, read_summary
+from orgtrail_query_service.reads.summary import read_summary
 from orgtrail_schemas.catalogue import LEVELS, OUTCOMES, catalogue
 from orgtrail_schemas.tables import RETENTION_DAYS
-
-AnyRequest = Request[Any, Any, Any]
 
 LIMITS = (50, 200, 1000)
 
@@ -35,29 +35,29 @@ class AuditLogPage(Controller):
     @get("/")
     async def index(self, request: AnyRequest) -> Template | Redirect:
         """The organizations that are the caller's to administer; one alone opens at once."""
-        mine = sorted(administrator(request).organizations)
+        mine = sorted(caller(request).organizations)
         if len(mine) == 1:
             return Redirect(log_path(mine[0]), status_code=303)
         return Template("index.html", context={"organizations": mine})
 
     @get("/orgs/{org:str}/audit-logs")
-    async def table(self, request: AnyRequest, service: Service, org: str) -> Template:
+    async def table(self, request: AnyRequest, parts: Parts, org: str) -> Template:
         """The table of events."""
-        view = _open(request, service, org)
-        search, after = service.cursors.read(org, view.search)
-        settled = await read_settled(service.reader, org, search)
-        page = await read_page(service.reader, org, search, after)
+        log, view = _open(request, parts, org)
+        search, after = parts.cursors.read(org, view.search)
+        settled = await read_settled(log, search)
+        page = await read_page(log, search, after)
         older = None
         if page.last is not None:
-            older = view.link(("cursor", service.cursors.make(org, search, page.last)))
+            older = view.link(("cursor", parts.cursors.make(org, search, page.last)))
         advice = None
         if not page.events and after is None:
-            advice = await advise(service.reader, view, service.now())
+            advice = await advise(log, view, parts.now())
         newest = search.order == "newest"
         return Template(
             "table.html",
             context={
-                **_common(view, service),
+                **_common(view, parts),
                 "page": page,
                 "search": search,
                 "settled": settled,
@@ -72,17 +72,17 @@ class AuditLogPage(Controller):
         )
 
     @get("/orgs/{org:str}/audit-logs/summary")
-    async def summary(self, request: AnyRequest, service: Service, org: str) -> Template:
+    async def summary(self, request: AnyRequest, parts: Parts, org: str) -> Template:
         """Counts of the same events over time, by event and by actor; the table draws them too."""
-        view = _open(request, service, org)
+        log, view = _open(request, parts, org)
         zone = view.days.zone
-        settled = await read_settled(service.reader, org, view.search)
-        counts = await read_summary(service.reader, org, view.search, settled, zone)
+        settled = await read_settled(log, view.search)
+        counts = await read_summary(log, view.search, settled, zone)
         edges = bucket_edges(view.search, zone)
         return Template(
             "summary.html",
             context={
-                **_common(view, service),
+                **_common(view, parts),
                 "summary": counts,
                 "bars": bars(counts.buckets, edges, view.search.until, zone),
                 "levels": LEVELS,
@@ -90,18 +90,16 @@ class AuditLogPage(Controller):
         )
 
     @get("/orgs/{org:str}/audit-logs/{event_id:str}")
-    async def event(
-        self, request: AnyRequest, service: Service, org: str, event_id: str
-    ) -> Template:
+    async def event(self, request: AnyRequest, parts: Parts, org: str, event_id: str) -> Template:
         """One event in detail."""
-        view = _open(request, service, org)
-        settled = await read_settled(service.reader, org, view.search)
-        event = await find_event(service, org, event_id)
+        log, view = _open(request, parts, org)
+        settled = await read_settled(log, view.search)
+        event = await find_event(log, event_id, parts.now())
         known = catalogue().events.get(event.event)
         return Template(
             "event.html",
             context={
-                **_common(view, service),
+                **_common(view, parts),
                 "event": event,
                 "settled": settled,
                 "description": known.description if known else None,
@@ -110,27 +108,27 @@ class AuditLogPage(Controller):
         )
 
 
-def _open(request: AnyRequest, service: Service, org: str) -> View:
-    service.open(request, org)
-    return read_view(org, request.query_params.multi_items(), service.now())
+def _open(request: AnyRequest, parts: Parts, org: str) -> tuple[OrganizationLog, View]:
+    log = authorize(request, org)
+    return log, read_view(org, request.query_params.multi_items(), parts.now())
 
 
-def _common(view: View, service: Service) -> dict[str, Any]:
+def _common(view: View, parts: Parts) -> dict[str, Any]:
     return {
         "org": view.org,
         "view": view,
         "days": view.days,
         "zone": view.days.zone,
-        "now": service.now(),
+        "now": parts.now(),
         # Its own first day is cut by hours, which is no news.
-        "clamped": view.search.clamped and view.days.first < _oldest_day(view, service),
+        "clamped": view.search.clamped and view.days.first < _oldest_day(view, parts),
         "presets": PRESETS,
         "retention": RETENTION_DAYS,
     }
 
 
-def _oldest_day(view: View, service: Service) -> str:
-    oldest = service.now() - timedelta(days=RETENTION_DAYS)
+def _oldest_day(view: View, parts: Parts) -> str:
+    oldest = parts.now() - timedelta(days=RETENTION_DAYS)
     return oldest.astimezone(view.days.zone).date().isoformat()
 
 

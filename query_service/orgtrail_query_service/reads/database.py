@@ -12,7 +12,8 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError,
 
 from orgtrail_query_service.problems import too_expensive, too_many, unavailable
 from orgtrail_query_service.reads.statements import Statement
-from orgtrail_query_service.settings import QuerySettings
+from orgtrail_schemas.connections import ClickHouseSettings
+from orgtrail_schemas.settings import Secret
 
 # TIMEOUT_EXCEEDED, TOO_SLOW, MEMORY_LIMIT_EXCEEDED, TOO_MANY_ROWS, TOO_MANY_BYTES
 _TOO_EXPENSIVE = ("code: 159", "code: 160", "code: 241", "code: 158", "code: 307")
@@ -33,7 +34,7 @@ class ExportBrokenError(Exception):
 class Database:
     """Reads as one user. Connects when first used, so that a start needs no ClickHouse."""
 
-    def __init__(self, settings: QuerySettings, user: str, password: str) -> None:
+    def __init__(self, settings: ClickHouseSettings, user: str, password: Secret) -> None:
         self._settings = settings
         self._user = user
         self._password = password
@@ -91,18 +92,12 @@ class Database:
 
     async def _connected(self) -> AsyncClient:
         if self._client is None:
-            s = self._settings
             self._client = await create_async_client(
-                host=s.clickhouse_host,
-                port=s.clickhouse_port,
-                username=self._user,
-                password=self._password,
-                secure=s.clickhouse_secure,
+                **self._settings.connection(self._user, self._password),
                 compress=False,
                 connect_timeout=5,
                 # An export lasts as long as its profile allows (access.toml).
                 send_receive_timeout=3700,
-                autogenerate_session_id=False,
             )
         return self._client
 

@@ -19,8 +19,13 @@ _UUID7_MARGIN = timedelta(hours=1)
 _ANY_EVENT = timedelta(days=92)
 
 
-class Rows(Protocol):
-    """What reads need of a database."""
+class Log(Protocol):
+    """One organization's log, as reads need it; ``auth.logs.OrganizationLog`` is the real one."""
+
+    @property
+    def org(self) -> str:
+        """The organization's ID."""
+        ...
 
     async def rows(self, statement: Statement) -> Sequence[Sequence[Any]]:
         """The rows of a statement."""
@@ -46,7 +51,7 @@ class Settled(msgspec.Struct, frozen=True):
     set_aside: int
 
 
-async def read_page(db: Rows, org: str, search: Search, after: Place | None) -> Page:
+async def read_page(log: Log, search: Search, after: Place | None) -> Page:
     """One page of a search."""
     found: list[Event] = []
     wanted = search.limit + 1
@@ -55,13 +60,13 @@ async def read_page(db: Rows, org: str, search: Search, after: Place | None) -> 
         while not exhausted and len(found) < wanted:
             missing = wanted - len(found)
             if search.values:
-                step = statements.candidates(org, search, window, place, missing)
-                keys = [Place(utc(row[0]), row[1]) for row in await db.rows(step)]
+                step = statements.candidates(log.org, search, window, place, missing)
+                keys = [Place(utc(row[0]), row[1]) for row in await log.rows(step)]
                 exhausted = len(keys) < missing
                 place = keys[-1] if keys else place
-                rows = await db.rows(statements.events_of(org, search, keys)) if keys else []
+                rows = await log.rows(statements.events_of(log.org, search, keys)) if keys else []
             else:
-                rows = await db.rows(statements.page(org, search, window, place, missing))
+                rows = await log.rows(statements.page(log.org, search, window, place, missing))
                 exhausted = True
             found += [event_from_row(row) for row in rows]
         if len(found) >= wanted:
@@ -70,7 +75,7 @@ async def read_page(db: Rows, org: str, search: Search, after: Place | None) -> 
     return Page(found, None)
 
 
-async def read_event(db: Rows, org: str, event_id: UUID, now: datetime) -> Event | None:
+async def read_event(log: Log, event_id: UUID, now: datetime) -> Event | None:
     """One event: looked for around the time in its UUIDv7 first, then in the whole retention."""
     whole = Window(now - timedelta(days=91), now + timedelta(days=1))
     tries = [whole]
@@ -80,20 +85,20 @@ async def read_event(db: Rows, org: str, event_id: UUID, now: datetime) -> Event
             moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
             tries.insert(0, Window(moment - _UUID7_MARGIN, moment + _UUID7_MARGIN))
     for window in tries:
-        keys = await db.rows(statements.keys_of_event(org, event_id, window))
+        keys = await log.rows(statements.keys_of_event(log.org, event_id, window))
         if keys:
             place = Place(utc(keys[0][0]), keys[0][1])
             search = Search(since=window.since, until=window.until)
-            rows = await db.rows(statements.events_of(org, search, [place]))
+            rows = await log.rows(statements.events_of(log.org, search, [place]))
             if rows:
                 return event_from_row(rows[0])
     return None
 
 
-async def read_settled(db: Rows, org: str, search: Search) -> Settled:
+async def read_settled(log: Log, search: Search) -> Settled:
     """What may be relied on; ask it before the data."""
-    through = (await db.rows(statements.settled_through()))[0][0]
-    aside = (await db.rows(statements.set_aside(org, search.since)))[0][0]
+    through = (await log.rows(statements.settled_through()))[0][0]
+    aside = (await log.rows(statements.set_aside(log.org, search.since)))[0][0]
     return Settled(None if through is None else utc(through), int(aside))
 
 

@@ -10,7 +10,7 @@ import msgspec
 from orgtrail_query_service.problems import bad_parameter
 from orgtrail_query_service.reads import statements
 from orgtrail_query_service.reads.event import utc
-from orgtrail_query_service.reads.pages import Rows
+from orgtrail_query_service.reads.pages import Log
 
 MOST = 20
 MAX_PREFIX = 128
@@ -26,7 +26,7 @@ class Person(msgspec.Struct, frozen=True):
     last_seen: datetime
 
 
-async def read_people(db: Rows, org: str, parameters: Iterable[tuple[str, str]]) -> list[Person]:
+async def read_people(log: Log, parameters: Iterable[tuple[str, str]]) -> list[Person]:
     """The people whose email, id or name begins with ``prefix``; at most ``MOST``.
 
     Raises:
@@ -41,5 +41,5 @@ async def read_people(db: Rows, org: str, parameters: Iterable[tuple[str, str]])
         prefixes.append(value)
     if len(prefixes) > 1:
         raise bad_parameter("prefix", "may be given once")
-    rows = await db.rows(statements.people(org, prefixes[0] if prefixes else "", MOST))
+    rows = await log.rows(statements.people(log.org, prefixes[0] if prefixes else "", MOST))
     return [Person(kind, id_, email, name, utc(seen)) for kind, id_, email, name, seen in rows]

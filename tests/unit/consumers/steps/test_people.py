@@ -2,7 +2,7 @@ import pyarrow as pa
 from tests.support.events import datum
 from tests.unit.consumers.steps.test_enrich import NOW_MS, run
 
-from orgtrail_consumers.steps.people import PersonCache, people
+from orgtrail_consumers.steps.people import DAY_MS, PersonCache, people
 
 
 def found(*data):

@@ -77,7 +77,7 @@ def test_once_says_when_it_refused(path, emit, broker):
 @pytest.mark.parametrize(
     ("given", "environment", "said"),
     [
-        ({}, {}, "ORGTRAIL_OUTBOX_DATABASE or ORGTRAIL_OUTBOX_DATABASE_FILE is required"),
+        ({}, {}, "--database or ORGTRAIL_OUTBOX_DATABASE is required"),
         ({}, {"ORGTRAIL_OUTBOX_DATABASE_FILE": "/nowhere"}, "No such file or directory"),
         ({"database": "mysql://x"}, {}, "postgresql://"),
         ({"table": "a b"}, {}, "plain name"),

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from orgtrail_query_service.reads import statements
-from orgtrail_query_service.reads.export_formats import CSV, FORMATS
+from orgtrail_query_service.reads.export_formats import DEFAULT, FORMATS
 from orgtrail_query_service.reads.filters import FILTERS
 from orgtrail_query_service.reads.search import Place, parse_search
 from orgtrail_query_service.reads.statements import Statement, Window
@@ -23,7 +23,7 @@ def every_read(search, org="acme"):
         "candidates": statements.candidates(org, search, WINDOW, PLACE, 10),
         "events_of": statements.events_of(org, search, [PLACE]),
         "keys_of_event": statements.keys_of_event(org, PLACE.event_id, WINDOW),
-        "export": statements.export(org, search, CSV),
+        "export": statements.export(org, search, DEFAULT),
         "summary": statements.summary(org, search, [search.since], 100),
         "people": statements.people(org, HOSTILE, 20),
         "set_aside": statements.set_aside(org, NOW),

@@ -1,11 +1,13 @@
-"""Traces: a span for each request, on when OpenTelemetry's own variables name a receiver."""
+"""Logs and traces of the query service."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from litestar.plugins import PluginProtocol
 
 if TYPE_CHECKING:
@@ -16,8 +18,23 @@ if TYPE_CHECKING:
 _WITH_QUERY = ("http.url", "http.target", "url.full")
 
 
+def configure_logs() -> None:
+    """Structured logs, one JSON object per line on standard error.
+
+    No processor renders exceptions: their texts may contain data of an event.
+    """
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
 def trace_plugins() -> Sequence[PluginProtocol]:
-    """What ``OTEL_EXPORTER_OTLP_ENDPOINT`` asks for: the plug-in, or nothing."""
+    """The tracing plugin, if ``OTEL_EXPORTER_OTLP_ENDPOINT`` or its like names a receiver."""
     if not any(
         os.environ.get(name)
         for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
@@ -36,7 +53,7 @@ def trace_plugins() -> Sequence[PluginProtocol]:
 def tracing(provider: TracerProvider) -> OpenTelemetryPlugin:
     """A span for each request, with its path and status.
 
-    The query string, which may hold a person's email, is cut off.
+    The query string is cut off: it may contain a person's email.
     """
     from litestar.plugins.opentelemetry import OpenTelemetryConfig, OpenTelemetryPlugin
 

@@ -6,7 +6,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from orgtrail_query_service.traces import trace_plugins, tracing
+from orgtrail_query_service.telemetry import trace_plugins, tracing
 
 
 @get("/found")

@@ -7,8 +7,9 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from orgtrail_query_service.auth.administrator import Tokens
-from orgtrail_query_service.auth.issuer import Issuer
+from orgtrail_query_service.auth.keys import KeySource, keys_of_file
+from orgtrail_query_service.auth.oidc import OidcProvider
+from orgtrail_query_service.auth.tokens import TokenVerifier
 from orgtrail_query_service.problems import Problem
 from orgtrail_query_service.settings import QuerySettings
 
@@ -29,7 +30,7 @@ def tokens(tmp_path):
     file = tmp_path / "jwks.json"
     file.write_text(json.dumps({"keys": [KEY.as_dict(private=False)]}))
     settings = QuerySettings(jwt_issuer="https://issuer.example", jwks_file=file, secret="s" * 32)
-    return Tokens(settings, Issuer(settings).keys)
+    return TokenVerifier(settings, KeySource(settings, OidcProvider(settings)).keys)
 
 
 def token(key=KEY, alg="ES256", header=None, **claims):
@@ -50,7 +51,7 @@ def _signed_with_the_public_key():
 
 
 async def test_a_role_counts_for_its_organization_alone(tokens):
-    found = await tokens.administrator(token(), NOW)
+    found = await tokens.verify(token(), NOW)
     assert found.subject == "alice"
     assert found.organizations == ("acme", "initech")
     found.require("acme")
@@ -130,7 +131,7 @@ def test_a_client_that_speaks_for_itself_is_a_service_account(tokens, claims, ki
 )
 async def test_tokens_that_prove_nothing_are_a_401(tokens, bad):
     with pytest.raises(Problem) as problem:
-        await tokens.administrator(bad(), NOW)
+        await tokens.verify(bad(), NOW)
     assert problem.value.status == 401
 
 
@@ -138,4 +139,4 @@ def test_a_symmetric_key_in_the_public_set_is_refused_at_the_start(tmp_path):
     file = tmp_path / "jwks.json"
     file.write_text(json.dumps({"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}))
     with pytest.raises(ValueError, match="symmetric"):
-        Issuer(QuerySettings(jwt_issuer="x", jwks_file=file, secret="s" * 32))
+        keys_of_file(file)

@@ -1,0 +1,139 @@
+"""How every process connects to Kafka and to ClickHouse."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from orgtrail_schemas.settings import PREFIX, Secret, Settings, about, require_readable, wrong
+
+_BROKER = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/,\[\]]+)(?::(\d{1,5}))?")
+
+
+class KafkaSettings(Settings, frozen=True, kw_only=True):
+    """How to connect to Kafka, over TLS, with SASL or a client certificate."""
+
+    kafka_brokers: Annotated[
+        str, about("Kafka's bootstrap servers: host:port, comma-separated.")
+    ] = "127.0.0.1:9092"
+    kafka_security_protocol: Annotated[
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
+        about("PLAINTEXT, SSL (TLS), SASL_PLAINTEXT or SASL_SSL."),
+    ] = "PLAINTEXT"
+    kafka_ca_file: Annotated[Path | None, about("CA certificates (PEM) for TLS.")] = None
+    kafka_certificate_file: Annotated[Path | None, about("Client certificate (PEM).")] = None
+    kafka_key_file: Annotated[Path | None, about("Key of the client certificate (PEM).")] = None
+    kafka_sasl_mechanism: Annotated[
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None,
+        about("SASL mechanism: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER."),
+    ] = None
+    kafka_sasl_username: Annotated[
+        str | None, about("SASL user; for OAUTHBEARER the client ID.")
+    ] = None
+    kafka_sasl_password: Annotated[
+        Secret | None, about("SASL password; for OAUTHBEARER the client secret.")
+    ] = None
+    kafka_oauth_token_url: Annotated[
+        str | None, about("OAUTHBEARER: the token endpoint (client credentials).")
+    ] = None
+    kafka_oauth_scope: Annotated[str | None, about("OAUTHBEARER: the scope to ask for.")] = None
+
+    def check(self, prefix: str) -> None:
+        """Look for what cannot work.
+
+        Raises:
+            SettingsError: a value cannot be used.
+        """
+        super().check(prefix)
+        for broker in self.kafka_brokers.split(","):
+            match = _BROKER.fullmatch(broker.strip())
+            if match is None or int(match[1] or 9092) not in range(1, 65_536):
+                raise wrong(f"{prefix}KAFKA_BROKERS", f"must be host:port, not {broker.strip()!r}")
+        if self.kafka_security_protocol.startswith("SASL") and self.kafka_sasl_mechanism is None:
+            raise wrong(
+                f"{prefix}KAFKA_SASL_MECHANISM", f"is required by {self.kafka_security_protocol}"
+            )
+        if self.kafka_sasl_mechanism is None:
+            return
+        required = {
+            "KAFKA_SASL_USERNAME": self.kafka_sasl_username,
+            "KAFKA_SASL_PASSWORD": self.kafka_sasl_password,
+        }
+        if self.kafka_sasl_mechanism == "OAUTHBEARER":
+            required["KAFKA_OAUTH_TOKEN_URL"] = self.kafka_oauth_token_url
+        for name, value in required.items():
+            if not value:
+                raise wrong(prefix + name, f"is required by {self.kafka_sasl_mechanism}")
+
+    def check_files(self, prefix: str = PREFIX) -> None:
+        """Look for files that are set and cannot be read.
+
+        Raises:
+            SettingsError: there is one.
+        """
+        for name in ("kafka_ca_file", "kafka_certificate_file", "kafka_key_file"):
+            require_readable(prefix + name.upper(), getattr(self, name))
+
+    def librdkafka(self) -> dict[str, str]:
+        """The connection settings by librdkafka's names.
+
+        Raises:
+            SettingsError: the password's file cannot be read.
+        """
+        password = self.kafka_sasl_password.reveal() if self.kafka_sasl_password else None
+        wanted = {
+            "bootstrap.servers": self.kafka_brokers,
+            "security.protocol": self.kafka_security_protocol,
+            "ssl.ca.location": self.kafka_ca_file,
+            "ssl.certificate.location": self.kafka_certificate_file,
+            "ssl.key.location": self.kafka_key_file,
+            "sasl.mechanism": self.kafka_sasl_mechanism,
+        }
+        if self.kafka_sasl_mechanism == "OAUTHBEARER":
+            wanted |= {
+                "sasl.oauthbearer.method": "oidc",
+                "sasl.oauthbearer.client.id": self.kafka_sasl_username,
+                "sasl.oauthbearer.client.secret": password,
+                "sasl.oauthbearer.token.endpoint.url": self.kafka_oauth_token_url,
+                "sasl.oauthbearer.scope": self.kafka_oauth_scope,
+            }
+        else:
+            wanted |= {"sasl.username": self.kafka_sasl_username, "sasl.password": password}
+        return {key: str(value) for key, value in wanted.items() if value is not None}
+
+
+class ClickHouseSettings(Settings, frozen=True, kw_only=True):
+    """Where ClickHouse is; who connects is each process's own setting."""
+
+    host: Annotated[str, about("ClickHouse's host.")] = "127.0.0.1"
+    port: Annotated[int, about("ClickHouse's HTTP port.", ge=1, le=65_535)] = 8123
+    secure: Annotated[bool, about("Whether to use HTTPS to ClickHouse.")] = False
+    ca_file: Annotated[
+        Path | None, about("CA certificates (PEM) for HTTPS; by default the system's.")
+    ] = None
+
+    def check(self, prefix: str) -> None:
+        """Look for a file that is set and cannot be read.
+
+        Raises:
+            SettingsError: there is one.
+        """
+        super().check(prefix)
+        require_readable(f"{prefix}CA_FILE", self.ca_file)
+
+    def connection(self, user: str, password: Secret) -> dict[str, Any]:
+        """The arguments of clickhouse-connect's clients.
+
+        Raises:
+            SettingsError: the password's file cannot be read.
+        """
+        return {
+            "host": self.host,
+            "port": self.port,
+            "secure": self.secure,
+            "ca_cert": None if self.ca_file is None else str(self.ca_file),
+            "username": user,
+            "password": password.reveal(),
+            "autogenerate_session_id": False,
+        }
