@@ -1,1 +1,1 @@
-"""From Kafka to ClickHouse: decode, enrich, write, and set aside what cannot be stored."""
+"""From Kafka to ClickHouse: decodes, enriches and stores events, and dead-letters the rest."""

@@ -1,4 +1,4 @@
-"""The Faust application: wires the steps together, and does nothing else."""
+"""The Faust application. It only wires the steps together."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ from orgtrail_consumers.traces import TraceBatch, trace_batches, tracer
 log = structlog.get_logger("orgtrail.consumer")
 
 IN_FLIGHT = 2
-"""Batches in progress at once: while one is inserted, the next is decoded."""
+"""Number of batches in progress at once: while one is inserted, the next is decoded."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What the application is made of besides Kafka. Tests hand in their own."""
+    """The dependencies of the application besides Kafka. Tests pass their own."""
 
     find_schema: FindSchema
     resolvers: Resolvers
@@ -55,10 +55,10 @@ class Parts:
 
 
 def real_parts(settings: ConsumerSettings) -> Parts:
-    """The parts that connect to the servers that the settings name.
+    """The production parts, which connect to the servers named in the settings.
 
     Raises:
-        OSError, ValueError: a file of schemas or countries cannot be read.
+        OSError, ValueError: a schema file or the country file cannot be read.
     """
     return Parts(
         find_schema=schema_finder(settings),
@@ -72,9 +72,9 @@ def real_parts(settings: ConsumerSettings) -> Parts:
 def make_app(
     settings: ConsumerSettings, idle_margin_ms: int, parts: Parts | None = None
 ) -> faust.App:
-    """The application of one worker process.
+    """Create the application of one worker process.
 
-    ``idle_margin_ms`` comes from ``validate_topic``; ``parts`` are the real ones by default.
+    ``idle_margin_ms`` comes from ``validate_topic``. ``parts`` defaults to ``real_parts``.
     """
     parts = parts or real_parts(settings)
     app = _new_app(settings)
@@ -113,8 +113,8 @@ def _wire_agent(app: faust.App, topic: str, pipeline: Pipeline) -> None:
                 log.info("stale_batch_dropped", partition=message.partition)
                 continue
             except Exception as error:
-                # A bug, or too many bad records. Nothing is acknowledged, so nothing is lost.
-                log.error("consumer_stops", error=describe(error), partition=message.partition)
+                # A bug, or too many bad records. The batch is not acknowledged, so it is not lost.
+                log.error("consumer_stopping", error=describe(error), partition=message.partition)
                 await app.crash(error)
                 raise
             consumer.mark_stored(message)
@@ -136,7 +136,7 @@ def _wire_timers(app: faust.App, settings: ConsumerSettings, reporter: Reporter)
 
 
 def _wire_web(app: faust.App, health: Health) -> None:
-    # Faust's own metrics and ours, both at /metrics.
+    # Serves Faust's own metrics and ours, both at /metrics.
     setup_prometheus_sensors(app, pattern="/metrics")
 
     @app.page("/livez")
@@ -160,11 +160,11 @@ def _new_app(settings: ConsumerSettings) -> faust.App:
         consumer_auto_offset_reset="earliest",
         topic_allow_declare=False,
         topic_disable_leader=True,
-        # An outage of ClickHouse must not delay a rebalance: what is not stored is dropped, and
-        # fetched again by its next owner.
+        # A ClickHouse outage must not delay a rebalance. Batches that are not stored yet are
+        # dropped, and the partition's next owner fetches them again.
         stream_wait_empty=False,
         stream_buffer_maxsize=IN_FLIGHT,
-        # One answer to a fetch should fill a batch: many small inserts cost ClickHouse twice.
+        # One fetch response should fill a batch: many small inserts cost ClickHouse twice as much.
         consumer_max_fetch_size=settings.fetch_kilobytes * 1024,
         broker_commit_interval=0.5,
         broker_session_timeout=settings.session_timeout_s,

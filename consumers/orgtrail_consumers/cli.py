@@ -8,7 +8,7 @@ from orgtrail_consumers.settings import ConsumerSettings, read_settings
 
 
 def consume() -> int:
-    """Run one worker: consume, enrich and store events until it is stopped.
+    """Run one worker, which consumes, enriches and stores events until it is stopped.
 
     Reads the ORGTRAIL_ settings (docs/settings.md). Run several workers to share the partitions.
     """

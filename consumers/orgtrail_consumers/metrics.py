@@ -1,15 +1,17 @@
-"""Every metric of the consumer. No label and no value ever holds data of an event."""
+"""Every metric of the consumer. Labels and values never contain event data."""
 
 from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
 EVENTS = Counter("orgtrail_consumer_events_total", "Events stored.")
-DEAD_LETTERS = Counter("orgtrail_consumer_dead_letters_total", "Records set aside.", ["reason"])
-FAILURES = Counter("orgtrail_consumer_failures_total", "Attempts that failed.", ["error"])
+DEAD_LETTERS = Counter("orgtrail_consumer_dead_letters_total", "Records dead-lettered.", ["reason"])
+FAILURES = Counter(
+    "orgtrail_consumer_failures_total", "Failed attempts at a step, by error class.", ["error"]
+)
 REFUSED_DEAD_LETTERS = Counter(
     "orgtrail_consumer_refused_dead_letters_total",
-    "Dead letters that the dead-letter topic refused: they lie in the worker's local folder.",
+    "Dead letters that the dead-letter topic rejected; they are in the worker's local folder.",
 )
 LOST = Counter(
     "orgtrail_consumer_lost_offsets_total",
@@ -18,12 +20,12 @@ LOST = Counter(
 )
 FRESHNESS = Histogram(
     "orgtrail_consumer_freshness_seconds",
-    "From Kafka's receipt of a batch's oldest record to its rows being readable.",
+    "Seconds from Kafka's receipt of a batch's oldest record until its rows can be read.",
     buckets=[0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600],
 )
 STALE = Counter("orgtrail_consumer_stale_batches_total", "Batches dropped after a rebalance.")
 BATCH_RECORDS = Histogram(
     "orgtrail_consumer_batch_records", "Records in a batch.", buckets=[10**n for n in range(6)]
 )
-STEP_SECONDS = Histogram("orgtrail_consumer_step_seconds", "Time in each step.", ["step"])
-LAG = Gauge("orgtrail_consumer_lag_records", "Records not stored yet.", ["partition"])
+STEP_SECONDS = Histogram("orgtrail_consumer_step_seconds", "Seconds spent in a step.", ["step"])
+LAG = Gauge("orgtrail_consumer_lag_records", "Records in Kafka not stored yet.", ["partition"])

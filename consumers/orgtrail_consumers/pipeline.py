@@ -38,6 +38,7 @@ T = TypeVar("T")
 log = structlog.get_logger("orgtrail.consumer")
 
 TRANSIENT_ERRORS = (*WriteError, DeadLetterError, RegistryUnavailableError)
+"""Errors that a retry may resolve. Any other error is a bug."""
 
 
 class Prepared(NamedTuple):
@@ -56,7 +57,7 @@ class _Work(NamedTuple):
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The steps with their clients, put together once at the start."""
+    """The steps and their clients, assembled once at startup."""
 
     find_schema: FindSchema
     resolvers: Resolvers
@@ -70,7 +71,7 @@ class Pipeline:
     now_ms: Callable[[], int]
 
     def prepare(self, batch: Batch) -> Prepared:
-        """Decode and enrich."""
+        """Decode and enrich a batch."""
         with metrics.STEP_SECONDS.labels("decode").time():
             decoded = decode([record.value for record in batch.records], self.find_schema)
         with metrics.STEP_SECONDS.labels("enrich").time():
@@ -78,10 +79,11 @@ class Pipeline:
         return Prepared(enriched.rows, [*decoded.rejected, *enriched.rejected])
 
     async def store(self, delivery: Delivery, is_current: Callable[[], bool]) -> None:
-        """Store a batch; on return every record of it is acknowledged somewhere.
+        """Store a batch. On return each record is acknowledged, by ClickHouse or as a dead letter.
 
-        Transient errors are retried while ``is_current`` says that the batch is still assigned to
-        us. Two batches at a time are in progress, so each step of one must not rely on the other.
+        Transient errors are retried while ``is_current`` returns true, that is, while the batch
+        is still assigned to us. Two batches are in progress at a time, so no step may depend on
+        the other batch.
 
         Raises:
             StaleBatchError: the batch's partition was revoked.
@@ -98,9 +100,10 @@ class Pipeline:
         metrics.BATCH_RECORDS.observe(work.records)
 
     async def _convert(self, batch: Batch, is_current: Callable[[], bool]) -> _Work:
-        """Records to rows, and dead letters away. Nothing refers to the records afterwards.
+        """Convert records to rows, and send the dead letters.
 
-        They would wait for ClickHouse beside the rows (docs/benchmarks.md, "Where memory goes").
+        Nothing refers to the records afterwards. Otherwise they would stay in memory beside the
+        rows that wait for ClickHouse (docs/benchmarks.md, "Where memory goes").
         """
         began = time.time_ns()
         prepared = await self._until_done("decode", is_current, lambda: self.prepare(batch))
@@ -154,15 +157,15 @@ class Pipeline:
                     metrics.FAILURES.labels(type(error).__name__).inc()
                     log.warning("step_failed", step=step, error=describe(error))
                     self.health.failed(step, describe(error))
-                    # The error and its frames refer to each other, and to the request's body.
-                    # The collector runs rarely (process.py), so an outage would pile them up.
+                    # The error and its frames form a cycle that also holds the request body.
+                    # The collector runs rarely (process.py), so they would pile up in an outage.
                     gc.collect()
                     if isinstance(error, TRANSIENT_ERRORS):
                         raise
                     raise DefectError(describe(error)) from None
                 self.health.succeeded(step)
                 return result
-        raise AssertionError("unreachable: retries never end by themselves")
+        raise AssertionError("unreachable: the number of retries is unlimited")
 
 
 def wall_clock_ms() -> int:

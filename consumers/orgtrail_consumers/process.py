@@ -1,4 +1,4 @@
-"""Prepares a worker's process: memory, logs, and an orderly stop that ends in time."""
+"""Prepares the worker process: memory, logs, and a shutdown that is bounded in time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import structlog
 log = structlog.get_logger("orgtrail.consumer")
 
 STOP_WITHIN_S = 10.0
-"""Seconds that an orderly stop may take. Docker kills after 10, Kubernetes after 30."""
+"""Seconds that an orderly shutdown may take. Docker kills after 10, Kubernetes after 30."""
 
 _M_ARENA_MAX = -8
 _M_MMAP_THRESHOLD = -3
@@ -25,18 +25,18 @@ _REPEAT_AFTER_S = 10.0
 
 
 def prepare_process() -> None:
-    """Configure what belongs to the whole process; call once, before any thread starts."""
+    """Configure process-wide state. Call this once, before any thread starts."""
     _configure_logs()
     _tune_memory()
 
 
 class Worker(faust.Worker):
-    """Faust's worker with a bounded stop: Faust's own waits forever for an unreachable Kafka."""
+    """Faust's worker with a bounded shutdown. Faust waits forever for an unreachable Kafka."""
 
     async def stop(self) -> None:
-        """Stop; after ``STOP_WITHIN_S`` the process ends with status 1, whatever it is doing.
+        """Stop. After ``STOP_WITHIN_S`` seconds the process exits with status 1 in any case.
 
-        Nothing is lost by that: what was not acknowledged was not committed.
+        Nothing is lost then, because records that are not acknowledged are not committed.
         """
         timer = threading.Timer(STOP_WITHIN_S, _exit)
         timer.daemon = True
@@ -45,7 +45,7 @@ class Worker(faust.Worker):
 
 
 def _exit() -> None:
-    log.warning("stop_cut_short", seconds=STOP_WITHIN_S)
+    log.warning("shutdown_timed_out", seconds=STOP_WITHIN_S)
     os._exit(1)
 
 
@@ -55,18 +55,19 @@ def _tune_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(200_000, 20, 50)
-    # Batches are made in one thread and freed in another. A heap for each thread, and one of
-    # Arrow's own, would each keep the largest batch that they ever held.
+    # Batches are allocated in one thread and freed in another. Per-thread heaps and Arrow's own
+    # memory pool would each keep as much memory as the largest batch that they ever held.
     pa.set_memory_pool(pa.system_memory_pool())
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, 1)
-        # Fixed, because glibc would raise it: freed columns go back to the system at once.
+        # Setting the threshold stops glibc from raising it. Freed columns then return to the
+        # operating system at once.
         mallopt(_M_MMAP_THRESHOLD, 1 << 17)
 
 
 class _Repeated(logging.Filter):
-    """Passes a message once in ten seconds: during an outage Kafka's client repeats it."""
+    """Passes each message at most once in ten seconds: Kafka's client repeats it in an outage."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +82,7 @@ class _Repeated(logging.Filter):
 
 
 def _configure_logs() -> None:
-    """Structured logs, one JSON object per line on standard error."""
+    """Configure structured logs: one JSON object per line on standard error."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -90,7 +91,7 @@ def _configure_logs() -> None:
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    # Stamina's own line repeats the error's text, which may hold data of an event (errors.py).
+    # Stamina's own log line repeats the error message, which may hold event data (errors.py).
     stamina.instrumentation.set_on_retry_hooks([])
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     for handler in logging.getLogger().handlers:

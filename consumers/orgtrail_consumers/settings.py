@@ -1,4 +1,4 @@
-"""The consumer's settings, read once at its start."""
+"""The consumer's settings, read once at startup."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orgtrail_schemas.topics import DEAD_LETTER_TOPIC, EVENTS_TOPIC
 
 
 class ConsumerSettings(KafkaSettings, frozen=True, kw_only=True):
-    """Each is read from ``ORGTRAIL_`` and its name in capitals."""
+    """Each field is read from the variable ``ORGTRAIL_`` plus its name in upper case."""
 
     topic: Annotated[str, about("The topic to consume.")] = EVENTS_TOPIC
     dead_letter_topic: Annotated[str, about("The topic for records that cannot be stored.")] = (
@@ -22,12 +22,12 @@ class ConsumerSettings(KafkaSettings, frozen=True, kw_only=True):
     )
     consumer_group: Annotated[str, about("The consumer group.")] = "orgtrail"
     clickhouse: ClickHouseSettings = field(default_factory=ClickHouseSettings)
-    clickhouse_writer_user: Annotated[str, about("The user that inserts.")] = "audit_writer"
-    clickhouse_writer_password: Annotated[Secret, about("Password of the user that inserts.")] = (
+    clickhouse_writer_user: Annotated[str, about("ClickHouse user that inserts.")] = "audit_writer"
+    clickhouse_writer_password: Annotated[Secret, about("Password of the inserting user.")] = (
         Secret("")
     )
     schema_dir: Annotated[
-        Path | None, about("A folder of additional schemas (.avsc) that records may name.")
+        Path | None, about("Folder of additional schemas (.avsc) that records may be written with.")
     ] = None
     schema_registry_url: Annotated[
         str | None, about("A Confluent-compatible registry, for records in Confluent framing.")
@@ -35,34 +35,35 @@ class ConsumerSettings(KafkaSettings, frozen=True, kw_only=True):
     country_file: Annotated[
         Path | None, about("A country database (.mmdb) to use instead of the built-in one.")
     ] = None
-    data_dir: Annotated[Path, about("Where the worker keeps its own small files.")] = Path(
+    data_dir: Annotated[Path, about("Folder for the worker's own small files.")] = Path(
         ".orgtrail/consumer"
     )
     dead_letter_dir: Annotated[
         Path | None,
         about(
-            "Local folder for dead letters that the topic rejects; by default in the data folder."
+            "Local folder for dead letters that the topic rejects. None: dead-letters in the data"
+            " folder."
         ),
     ] = None
     breaker_percent: Annotated[
         float,
         about(
-            "Stop if more than this percentage of the last records cannot be stored.",
+            "Stop if more than this percentage of the most recent records cannot be stored.",
             ge=0,
             le=100,
         ),
     ] = 50
     breaker_records: Annotated[
-        int, about("The number of last records that the percentage is computed over.", ge=1)
+        int, about("Number of most recent records that the percentage is computed over.", ge=1)
     ] = 1_000
     lost_ranges: Annotated[
         Literal["stop", "accept"],
-        about("Whether to stop when the topic deleted records before they were read."),
+        about("When the topic deleted records before they were read: stop, or accept the loss."),
     ] = "stop"
-    batch_records: Annotated[int, about("The most records in a batch.", ge=1)] = 20_000
-    batch_kilobytes: Annotated[int, about("The most kilobytes in a batch.", ge=1)] = 16_384
+    batch_records: Annotated[int, about("Maximum number of records in a batch.", ge=1)] = 20_000
+    batch_kilobytes: Annotated[int, about("Maximum size of a batch in kilobytes.", ge=1)] = 16_384
     fetch_kilobytes: Annotated[
-        int, about("The most kilobytes to fetch from a partition at once.", ge=64)
+        int, about("Maximum kilobytes to fetch from a partition at once.", ge=64)
     ] = 2_048
     session_timeout_s: Annotated[
         float,
@@ -85,8 +86,8 @@ class ConsumerSettings(KafkaSettings, frozen=True, kw_only=True):
             ge=0,
         ),
     ] = 5
-    web_host: Annotated[str, about("The address to serve metrics and health on.")] = "127.0.0.1"
-    web_port: Annotated[int, about("The port of metrics and health.", ge=1, le=65_535)] = 6066
+    web_host: Annotated[str, about("Address that serves metrics and health.")] = "127.0.0.1"
+    web_port: Annotated[int, about("Port that serves metrics and health.", ge=1, le=65_535)] = 6066
 
     @property
     def local_dead_letters(self) -> Path:
@@ -95,7 +96,7 @@ class ConsumerSettings(KafkaSettings, frozen=True, kw_only=True):
 
 
 def read_settings(command: str) -> ConsumerSettings | None:
-    """The settings, or ``None`` after a line on standard error that names what is wrong."""
+    """The settings. If they are invalid, print one line to standard error and return ``None``."""
     try:
         settings = ConsumerSettings.load()
         settings.check_files()

@@ -1,7 +1,7 @@
-"""Traces: a span for each record whose producer is traced, a child of the producer's.
+"""Traces: one span per record whose producer is traced, as a child of the producer's span.
 
-On when OpenTelemetry's own variables name a receiver (``OTEL_EXPORTER_OTLP_ENDPOINT``). Names and
-attributes are those of its semantic conventions for messaging; none holds data of an event.
+Enabled if OpenTelemetry's own variables name an endpoint (``OTEL_EXPORTER_OTLP_ENDPOINT``). Names
+and attributes follow its semantic conventions for messaging. None of them holds event data.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from opentelemetry.trace import Span, SpanKind, Tracer
 from orgtrail_consumers.kafka.batch import Batch, Rejected
 
 EndTrace = Callable[[int], None]
-"""Called with when the work on a batch ended (ns)."""
+"""Called with the time (ns) at which the work on a batch ended."""
 
 TraceBatch = Callable[[Batch, Sequence[Rejected], int], EndTrace]
-"""Called with a batch, what of it was set aside, and when its work began (ns)."""
+"""Called with a batch, its rejected records, and the time (ns) at which the work on it began."""
 
 _AT_MOST = 100
-"""Spans of a batch: a receiver must not be flooded because services trace everything."""
+"""Maximum spans per batch, so that services that trace everything do not flood the endpoint."""
 
 _SAMPLED = b"-01"
 
 
 def tracer() -> Tracer | None:
-    """The tracer that OpenTelemetry's variables ask for; ``None`` when they name no receiver."""
+    """The tracer that OpenTelemetry's variables configure; ``None`` if they name no endpoint."""
     if not any(
         os.environ.get(name)
         for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
@@ -43,9 +43,9 @@ def tracer() -> Tracer | None:
     return provider.get_tracer("orgtrail_consumers")
 
 
-def trace_batches(made: Tracer | None) -> TraceBatch:
-    """What the pipeline calls for each batch; a span that is not ended is not exported."""
-    if made is None:
+def trace_batches(span_tracer: Tracer | None) -> TraceBatch:
+    """The function that the pipeline calls for each batch. Spans that do not end are not sent."""
+    if span_tracer is None:
         return lambda *_: lambda _: None
 
     def trace(batch: Batch, rejected: Sequence[Rejected], began: int) -> EndTrace:
@@ -55,7 +55,7 @@ def trace_batches(made: Tracer | None) -> TraceBatch:
             parent = next((v for name, v in record.headers if name == "traceparent"), None)
             if parent is None or not parent.endswith(_SAMPLED):
                 continue
-            span = made.start_span(
+            span = span_tracer.start_span(
                 f"process {batch.topic}",
                 context=extract({"traceparent": parent.decode("ascii", errors="replace")}),
                 kind=SpanKind.CONSUMER,

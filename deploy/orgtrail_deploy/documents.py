@@ -53,7 +53,7 @@ _ALSO = """
 An analyst `NAME` of `orgtrail access` has their password in `ORGTRAIL_CLICKHOUSE_NAME_PASSWORD`.
 The local stack caches jars below `XDG_CACHE_HOME` (`~/.cache`). By default the SDK spools events
 below `XDG_STATE_HOME` (`~/.local/state`). Consumer and query service send traces where
-OpenTelemetry's own variables say, such as `OTEL_EXPORTER_OTLP_ENDPOINT`.
+`OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` says.
 """
 
 

@@ -1,4 +1,4 @@
-"""The scope of each request for Starlette, FastAPI, Litestar and any other ASGI application.
+"""Request scopes for Starlette, FastAPI, Litestar and any other ASGI application.
 
 For FastAPI and Starlette: ``app.add_middleware(AuditMiddleware, actor=lambda r: r.state.user)``.
 """
@@ -22,13 +22,14 @@ AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class AuditMiddleware:
-    """Gives each HTTP request and each websocket its scope, as long as the application runs for it.
+    """Opens a scope for each HTTP request and websocket while the application handles it.
 
-    Streaming responses and background tasks of Starlette run within it too. ``actor`` and
-    ``org_id`` get the framework's connection (``request.state``, ``request.user``,
-    ``request.headers``) at each ``emit``; an error in them is logged once and stops nothing.
-    ``trusted_proxies`` are networks (``orgtrail.request.proxies``); nobody is by default, and
-    the address is that of whoever opened the connection.
+    Starlette's streaming responses and background tasks run in the scope too. ``actor`` and
+    ``org_id`` are called at each ``emit`` with the framework's connection (``request.state``,
+    ``request.user``, ``request.headers``). If one of them raises, the error is logged once, and
+    neither the request nor the event fails. ``trusted_proxies`` are networks
+    (``orgtrail.request.proxies``). By default no proxy is trusted, and the client's address is
+    that of the peer.
 
     Raises:
         SettingsError: ``trusted_proxies`` is not a list of networks.
@@ -47,12 +48,12 @@ class AuditMiddleware:
         self._requests = Requests(actor, org_id, trusted_proxies, request_id_header)
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        """Run the application within the scope of this request."""
+        """Run the application in the scope of this request."""
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        # A middleware further in may hand on a copy of the ASGI scope; this makes all of them share
-        # one state, where the actor is looked for.
+        # An inner middleware may copy the ASGI scope. Create the state here, so that all copies
+        # share the one that the actor is read from.
         scope.setdefault("state", {})
         client = scope.get("client")
         token = enter(
@@ -69,7 +70,7 @@ class AuditMiddleware:
 
 
 def connection(scope: AsgiScope) -> Any:
-    """The connection in the form of the framework that serves it."""
+    """Return the connection object of the framework that serves the request."""
     if "litestar_app" in scope:
         from litestar.connection import ASGIConnection
 
@@ -79,24 +80,24 @@ def connection(scope: AsgiScope) -> Any:
 
 
 class Connection:
-    """A connection where there is neither Starlette nor Litestar."""
+    """The connection for applications that use neither Starlette nor Litestar."""
 
     def __init__(self, scope: AsgiScope) -> None:
         self.scope = scope
 
     @property
     def state(self) -> Any:
-        """What the application noted about this request, as attributes."""
+        """The ASGI state of this request, with attribute access."""
         return _Attributes(self.scope["state"])
 
     @property
     def user(self) -> Any:
-        """The user that an authentication middleware found."""
+        """The user that an authentication middleware has set."""
         return self.scope["user"]
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers by lower-case name; of several the last."""
+        """The headers by lower-case name. For a repeated header, the last value."""
         return {
             name.decode("latin-1"): value.decode("latin-1") for name, value in self.scope["headers"]
         }

@@ -1,7 +1,7 @@
-"""The scope of a request in the Celery tasks that it sends: ``orgtrail.celery.init(app)``, once.
+"""Passes the request's scope to Celery tasks: call ``orgtrail.celery.init(app)`` once.
 
-It travels in the headers of each task, through retries, chains, groups and chords. A task that
-nobody sent within a scope, such as one of ``beat``, has none.
+The scope is sent in the headers of each task, including retries, chains, groups and chords. A task
+that was sent outside of a scope, such as a task of ``beat``, has no scope.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from celery import Celery, signals
 from orgtrail.request import carrier
 from orgtrail.scope import current, enter, leave
 
-_TOKEN = "orgtrail_token"  # noqa: S105 - where a context token is kept
+_TOKEN = "orgtrail_token"  # noqa: S105 - an attribute name for a ContextVar token
 
 
 def init(app: Celery) -> None:  # noqa: ARG001
-    """Let scopes travel with the tasks of ``app``; call it where ``app`` is made.
+    """Send scopes with the tasks of ``app``. Call this where ``app`` is created.
 
-    Celery's signals belong to the process, so its other applications get the same.
+    Celery's signals are process-wide, so this applies to every Celery application in the process.
     """
     signals.before_task_publish.connect(_send, dispatch_uid="orgtrail.send")
     signals.task_prerun.connect(_begin, dispatch_uid="orgtrail.begin")
@@ -36,7 +36,7 @@ def _begin(task: Any = None, **_more: Any) -> None:
     request = task.request
     carried = getattr(request, carrier.KEY, None)
     if carried is None and request.is_eager:
-        return  # it runs within the request that called it
+        return  # An eager task runs inside the caller's scope already.
     setattr(request, _TOKEN, enter(carrier.load(carried)))
 
 

@@ -19,7 +19,7 @@ from orgtrail.text import address
 
 
 class _Line(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """One line of standard input: the arguments of ``AuditProducer.emit``."""
+    """The arguments of ``AuditProducer.emit``, as one JSON line on standard input."""
 
     event: str
     org_id: str | list[str]
@@ -51,33 +51,34 @@ def emit(
     outcome: str = "success",
     event_id: str | None = None,
 ) -> int:
-    """Send one event, or with no EVENT one for each JSON line of standard input.
+    """Send one event. Without EVENT, send one event per JSON line on standard input.
 
-    Connects as the ORGTRAIL_ settings say. Exits with 0 when every event was acknowledged by
-    Kafka or waits on disk for the next command or service of this user, and with 1 otherwise.
+    The ORGTRAIL_ settings configure the connection to Kafka. Exits with 0 if every event was
+    acknowledged by Kafka or is on disk, where this user's next command or service sends it.
+    Otherwise exits with 1.
 
     Args:
         event: The event's key, such as user.login.
         org: The organization; repeatable.
-        actor: Email of who acted.
-        actor_id: Id of who acted; an email or an id is needed.
-        actor_name: Name of who acted.
+        actor: The actor's email address.
+        actor_id: The actor's id. Either an email address or an id is required.
+        actor_name: The actor's name.
         actor_type: user, service_account, support or system.
-        target: TYPE:ID or TYPE:EMAIL of what was acted upon; repeatable.
+        target: The target, as TYPE:ID or TYPE:EMAIL; repeatable.
         change: FIELD=OLD=>NEW, or FIELD=NEW; repeatable.
         metadata: KEY=VALUE; repeatable.
-        ip: Address that it came from.
-        user_agent: User agent that it came from.
-        request_id: The request that caused it.
+        ip: The client's IP address.
+        user_agent: The client's user agent.
+        request_id: The id of the request that caused the event.
         outcome: success, failure or denied.
-        event_id: A UUIDv7, to send the same event again.
+        event_id: A UUIDv7. Pass the id of an earlier attempt to send the same event again.
     """
     tally: Counter[str] = Counter()
 
     def count(delivery: Delivery) -> None:
         tally[delivery.state] += 1
 
-    # What the SDK logs for a service is told here in this command's own words.
+    # Silence the SDK's log lines, which are written for services: this command prints its own.
     log = logging.getLogger("orgtrail")
     level = log.level
     log.setLevel(logging.CRITICAL)
@@ -114,8 +115,8 @@ def emit(
         )
     if waiting:
         print(
-            f"orgtrail emit: Kafka at {settings.kafka_brokers} does not answer ({why}): what waits"
-            f" in {settings.spool_folder()} is sent by the next orgtrail emit or service",
+            f"orgtrail emit: Kafka at {settings.kafka_brokers} is unreachable ({why}). The next"
+            f" orgtrail emit or service sends the events in {settings.spool_folder()}",
             file=sys.stderr,
         )
     return 1 if refused or tally["set_aside"] or tally["lost"] else 0
@@ -129,7 +130,7 @@ def _fail(error: AuditError) -> NoReturn:
 def _emit_lines(producer: AuditProducer) -> int:
     decode = msgspec.json.Decoder(_Line).decode
     refused = 0
-    watching = sys.stderr.isatty()
+    show_progress = sys.stderr.isatty()
     for number, text in enumerate(sys.stdin.buffer, 1):
         if not text.strip():
             continue
@@ -138,9 +139,9 @@ def _emit_lines(producer: AuditProducer) -> int:
         except (msgspec.DecodeError, AuditError) as error:
             refused += 1
             print(f"line {number}: {error}", file=sys.stderr)
-        if watching and number % 1000 == 0:
+        if show_progress and number % 1000 == 0:
             print(f"\r{number} lines", end="", file=sys.stderr)
-    if watching:
+    if show_progress:
         print("\r", end="", file=sys.stderr)
     return refused
 
@@ -151,14 +152,15 @@ def _emit(producer: AuditProducer, line: _Line) -> str:
 
 
 def _actor(kind: str, identity: str, email: str | None, name: str) -> Actor:
-    given = {"id": identity, "email": email}
+    identities = {"id": identity, "email": email}
     return msgspec.convert(
-        {"type": kind, "name": name} | {key: value for key, value in given.items() if value}, Actor
+        {"type": kind, "name": name} | {key: value for key, value in identities.items() if value},
+        Actor,
     )
 
 
 def _address(text: str) -> str:
-    # What a service is sent is repaired; what a person types wrong is said.
+    # The SDK repairs addresses that come from clients. A mistyped option is an error instead.
     if text and address(text) is None:
         raise InvalidEventError("--ip", "must be an IPv4 or IPv6 address")
     return text

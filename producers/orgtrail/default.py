@@ -1,4 +1,4 @@
-"""The producer of the process, made from the environment at its first use."""
+"""The process-wide producer. It is created from the environment on first use."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ from typing import Any
 
 from orgtrail.producer import AuditProducer
 
-_made: dict[str, AuditProducer] = {}
+# A dictionary for its atomic setdefault: threads that race to create the producer share one.
+_producers: dict[str, AuditProducer] = {}
 
 
 def get_producer() -> AuditProducer:
-    """The process-wide producer; each process of a fork has its own thread and file.
+    """Return the process-wide producer. Each forked process has its own thread and file.
 
     Raises:
-        SettingsError: a setting cannot be used.
+        SettingsError: a setting is invalid.
     """
-    made = _made.get("default")
-    if made is None:
-        made = _made.setdefault("default", AuditProducer())
-    return made
+    producer = _producers.get("default")
+    if producer is None:
+        producer = _producers.setdefault("default", AuditProducer())
+    return producer
 
 
 def set_producer(producer: AuditProducer | None) -> None:
-    """Use this producer for the process; ``None``: make one from the environment again."""
+    """Set the process-wide producer. ``None`` resets it: the next use creates a new one."""
     if producer is None:
-        _made.pop("default", None)
+        _producers.pop("default", None)
     else:
-        _made["default"] = producer
+        _producers["default"] = producer
 
 
 def emit(event: str, **details: Any) -> str:
-    """``AuditProducer.emit`` of the process-wide producer."""
+    """Call ``AuditProducer.emit`` on the process-wide producer."""
     return get_producer().emit(event, **details)

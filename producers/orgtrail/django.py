@@ -1,11 +1,12 @@
-"""The scope of each request for Django: ``MIDDLEWARE += ["orgtrail.django.AuditMiddleware"]``.
+"""Request scopes for Django: ``MIDDLEWARE += ["orgtrail.django.AuditMiddleware"]``.
 
-Settings, all of them optional:
+Optional settings:
 
-- ``ORGTRAIL_ACTOR``: the dotted path of a function of the request that tells who acts; by default
-  ``request.user`` when somebody is signed in.
-- ``ORGTRAIL_ORG_ID``: the dotted path of a function of the request that tells the organization.
-- ``ORGTRAIL_TRUSTED_PROXIES``: networks, as a text or a list (``orgtrail.request.proxies``).
+- ``ORGTRAIL_ACTOR``: dotted path of a function that takes the request and returns the actor. The
+  default is ``request.user`` if a user is signed in.
+- ``ORGTRAIL_ORG_ID``: dotted path of a function that takes the request and returns the
+  organization.
+- ``ORGTRAIL_TRUSTED_PROXIES``: networks, as a string or a list (``orgtrail.request.proxies``).
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ T = TypeVar("T")
 
 
 class AuditMiddleware:
-    """Gives each request its scope, in synchronous and asynchronous projects alike.
+    """Opens a scope for each request, in synchronous and asynchronous projects.
 
-    Put it anywhere in ``MIDDLEWARE``; the user is looked for at each ``emit``.
+    Its position in ``MIDDLEWARE`` does not matter, because the user is read at each ``emit``.
     """
 
     sync_capable = True
@@ -52,7 +53,7 @@ class AuditMiddleware:
         )
 
     def __call__(self, request: Any) -> Any:
-        """Run the rest of Django within the scope of this request."""
+        """Handle the request in its scope."""
         scope = scope_of(self._requests, request.META, lambda: request)
         if self._async:
             return self._in_loop(request, scope)
@@ -71,11 +72,11 @@ class AuditMiddleware:
 
 
 def user_of(request: Any) -> Any:
-    """The user of a request, also in an asynchronous view that has not looked at it yet."""
+    """Return the user of a request, including in an async view that has not loaded it yet."""
     user = getattr(request, "user", None)
     if isinstance(user, SimpleLazyObject) and user._wrapped is empty and _in_event_loop():
-        found = getattr(request, "_acached_user", None)  # what `await request.auser()` left
-        return found if found is not None else _in_thread(lambda: _evaluated(user))
+        cached = getattr(request, "_acached_user", None)  # set by `await request.auser()`
+        return cached if cached is not None else _in_thread(lambda: _evaluated(user))
     return user
 
 
@@ -93,7 +94,7 @@ def _in_event_loop() -> bool:
 
 
 def _in_thread(function: Callable[[], T]) -> T:
-    """Call what asks the database, which Django refuses in the thread of an event loop."""
+    """Run a function that queries the database, which Django forbids in an event loop's thread."""
 
     def work() -> T:
         try:
@@ -106,7 +107,7 @@ def _in_thread(function: Callable[[], T]) -> T:
 
 
 def _streamed(response: Any, scope: Scope) -> Any:
-    """The response, whose parts are made within the scope, after the middleware has returned."""
+    """Make a streaming response produce its parts in the scope, after the middleware returned."""
     if getattr(response, "streaming", False) and not isinstance(response, FileResponse):
         parts = response.streaming_content
         response.streaming_content = (

@@ -1,4 +1,4 @@
-"""An event as one Kafka record: its key, its bytes, and what its headers are made from."""
+"""An event as one Kafka record: the key, the encoded value, and the source of the headers."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _DEFAULT_SOURCE = "orgtrail"
 
 
 class Envelope(msgspec.Struct, array_like=True, gc=False):
-    """One record on its way to Kafka, and how it is kept on disk.
+    """One record to send to Kafka. This is also its format on disk.
 
     ``ticket`` numbers the records of one process. ``accepted_at`` and ``occurred_at`` are in
-    milliseconds since 1970 (UTC). New fields are appended, so that a newer version reads what an
-    older one left.
+    milliseconds since 1970 (UTC). New fields are appended with a default, so that a newer version
+    can read a spool that an older version left.
     """
 
     ticket: int
@@ -37,16 +37,16 @@ class Envelope(msgspec.Struct, array_like=True, gc=False):
 
 
 def seal(event: Event, ticket: int, accepted_at: int, traceparent: str = "") -> Envelope:
-    """The record of an event, keyed by its organization.
+    """Encode an event as a record, keyed by its organization.
 
     Raises:
-        InvalidEventError: it is larger than a record may be.
+        InvalidEventError: the record exceeds the size limit.
     """
     try:
         value = event_encoder()(event)
     except (LookupError, TypeError, AttributeError, ValueError):
         value = _encode_with_fastavro(event)
-    # Checked here and not by Kafka: nothing may be kept that can never leave.
+    # Check the size here rather than in Kafka: the spool must not hold an undeliverable record.
     if len(value) > MAX_EVENT_BYTES:
         raise InvalidEventError("event", f"is larger than {MAX_EVENT_BYTES} bytes")
     return Envelope(
@@ -63,7 +63,7 @@ def seal(event: Event, ticket: int, accepted_at: int, traceparent: str = "") -> 
 
 
 def headers(envelope: Envelope) -> Headers:
-    """The attributes of the CloudEvents Kafka binding, binary mode (version 1.0.2, section 3.2)."""
+    """Return the CloudEvents headers (Kafka binding 1.0.2, section 3.2, binary mode)."""
     seconds, milliseconds = divmod(envelope.occurred_at, 1000)
     found = [
         ("ce_specversion", b"1.0"),
@@ -85,7 +85,8 @@ def _second(seconds: int) -> bytes:
 
 @lru_cache(256)
 def _uri_reference(source: str) -> bytes:
-    # CloudEvents 1.0.2, "source": a non-empty URI-reference; a service's name may hold a blank.
+    # CloudEvents 1.0.2 requires "source" to be a non-empty URI-reference. Service names may
+    # contain spaces.
     if source.isascii() and source.isidentifier():
         return source.encode()
     from urllib.parse import quote

@@ -1,4 +1,4 @@
-"""Everything that the SDK raises."""
+"""All exceptions that the SDK raises."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from orgtrail_schemas import settings
 
 
 class AuditError(Exception):
-    """The base of the SDK's errors."""
+    """The base class of the SDK's exceptions."""
 
 
 class InvalidEventError(AuditError, ValueError):
-    """The event was refused at the call; nothing was sent. ``field`` names what is wrong."""
+    """The arguments are invalid and nothing was sent. ``field`` names the invalid argument."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
@@ -18,37 +18,39 @@ class InvalidEventError(AuditError, ValueError):
 
 
 class SettingsError(AuditError, settings.SettingsError):
-    """A setting is missing or has a value that cannot be used."""
+    """A setting is missing or invalid."""
 
 
 class BufferFullError(AuditError):
-    """The bound of what may wait in memory is reached, because Kafka does not take events.
+    """The in-memory buffer is full because Kafka does not accept events.
 
-    The event was not taken: the caller decides whether the action may go on without its record.
+    The event was not accepted. The caller decides whether the action may continue without an
+    audit record.
     """
 
 
 class SpoolFullError(AuditError):
-    """The bound of what may wait on disk is reached. The event was not taken."""
+    """The spool on disk is full, or cannot be written. The event was not accepted."""
 
 
 class UndeliveredError(AuditError):
-    """The producer was closed with ``count`` events in memory that Kafka never acknowledged."""
+    """``count`` events were lost: they were in memory, unacknowledged, when the producer closed."""
 
     def __init__(self, count: int) -> None:
         super().__init__(
-            f"{count} events were not delivered and are lost: they waited in memory"
-            " (set ORGTRAIL_SPOOL_DIR to a folder that survives the process)"
+            f"{count} events were not delivered and are lost because they were held in memory"
+            " (set ORGTRAIL_SPOOL_DIR to a folder that outlives the process)"
         )
         self.count = count
 
 
 class UnconfirmedError(AuditError):
-    """An event was taken but is neither acknowledged nor on disk within the time that was given.
+    """An accepted event was neither acknowledged nor synced to disk before the timeout.
 
-    It still waits and is delivered later; emit it again with the same ``event_id`` if in doubt.
+    The event is still queued for delivery unless the message reports it lost. It is safe to emit
+    it again with the same ``event_id``.
     """
 
 
 class UnreachableError(AuditError):
-    """Kafka, or the topic, cannot be used; the message names the broker and the reason."""
+    """Kafka is unreachable or the topic is unusable. The message names the broker and reason."""

@@ -1,6 +1,6 @@
-"""What an event is made of: its actor, targets, changes and context.
+"""The parts of an event: actor, targets, changes and context.
 
-``orgtrail.make`` checks them and makes the event.
+``orgtrail.make`` validates them and builds the event.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Record = dict[str, Any]
 if TYPE_CHECKING:
     ActorType = Literal["user", "service_account", "support", "system"]
 else:
-    # make_event checks it, and names the field.
+    # Plain str at run time, so that make_event can reject other values and name the field.
     ActorType = str
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -27,7 +27,7 @@ MILLISECOND = timedelta(milliseconds=1)
 
 
 class _Absent(str):
-    """The empty text of what a caller never gave, told apart from one that a client left empty."""
+    """An empty string that means "not passed", distinct from an empty string that was passed."""
 
     __slots__ = ()
 
@@ -36,7 +36,7 @@ ABSENT = _Absent()
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """Whose account acted. ``type`` is user, service_account, support or system."""
+    """The account that acted. ``type`` is user, service_account, support or system."""
 
     type: ActorType = "user"
     id: Text = ABSENT
@@ -44,7 +44,7 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     name: Text = ""
 
     if TYPE_CHECKING:
-        # A type checker refuses an actor with neither an id nor an email, as emit does.
+        # Type checkers reject an actor with neither an id nor an email, as emit does.
         @overload
         def __init__(
             self, *, id: Text, email: Text = ..., name: Text = ..., type: ActorType = ...
@@ -57,7 +57,7 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """Who or what was acted upon. ``type``: user, organization, invitation, and so on."""
+    """The object of the action. ``type`` is user, organization, invitation, and so on."""
 
     type: str
     id: Text = ""
@@ -66,7 +66,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """One changed field. ``None`` is "there was none", which the empty text is not."""
+    """One changed field. ``None`` means "no value"; an empty string is a value."""
 
     field: str
     old: Text = None
@@ -74,7 +74,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """Where it came from. ``session_id`` names a session; it is never its token."""
+    """The origin of the event. ``session_id`` is an identifier, never the session token."""
 
     ip: Text = ""
     user_agent: Text = ""
@@ -85,7 +85,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Event(msgspec.Struct, kw_only=True, gc=False):
-    """One event of one organization, as it is encoded: checked and without secrets.
+    """One event of one organization, ready to encode: validated and without secrets.
 
     ``occurred_at`` is in milliseconds since 1970 (UTC).
     """
@@ -104,7 +104,7 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
 
 
 def as_record(event: Event) -> Record:
-    """The event in the form of the Avro schema: dictionaries, and ``occurred_at`` in UTC."""
+    """Convert the event to the Avro record: dictionaries, and ``occurred_at`` as a UTC datetime."""
     record: Record = asdict(event)
     for field in ("actor", "impersonator", "context"):
         record[field] = None if record[field] is None else asdict(record[field])

@@ -1,4 +1,4 @@
-"""Ids of new events: UUIDv7 (RFC 9562, section 5.7), different in every process and thread."""
+"""Event ids: UUIDv7 (RFC 9562, section 5.7), unique across processes and threads."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _seed = _Seed()
 
 
 def new_event_id() -> UUID:
-    """A UUIDv7 of this moment."""
-    # uuid_utils seeds its generator anew after os.fork. A server that forks in C (uWSGI) tells
-    # nobody, and then all its workers would make the same ids, in the same milliseconds.
+    """Return a UUIDv7 for the current time."""
+    # uuid_utils reseeds its generator after os.fork. A server that forks in C (uWSGI) runs no
+    # fork hooks, so its workers would all generate the same ids in the same milliseconds.
     pid = os.getpid()
     if _seed.pid != pid:
         reseed_rng()

@@ -1,4 +1,4 @@
-"""The scope of each request for Flask: ``orgtrail.flask.init(app, actor=lambda _: g.user)``."""
+"""Request scopes for Flask: ``orgtrail.flask.init(app, actor=lambda _: g.user)``."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ def init(
     trusted_proxies: str | Iterable[str] | Networks | None = None,
     request_id_header: str = REQUEST_ID_HEADER,
 ) -> None:
-    """Give each request of ``app`` its scope, until its response is closed.
+    """Open a scope for each request of ``app``, until its response is closed.
 
-    ``actor`` is a function of Flask's request, or a proxy of the user, such as Flask-Login's
-    ``current_user``. ``org_id`` is a function of the request too. They are called at each ``emit``.
+    ``actor`` is a function that takes Flask's request, or a proxy of the user, such as
+    Flask-Login's ``current_user``. ``org_id`` is a function that takes the request. Both are
+    evaluated at each ``emit``.
 
     Raises:
         SettingsError: ``trusted_proxies`` is not a list of networks.
@@ -53,7 +54,7 @@ def _of_request(app: Flask, function: Ask) -> Ask:
     def ask(environ: dict[str, Any]) -> Any:
         if has_request_context():
             return function(request._get_current_object())  # type: ignore[attr-defined]
-        # A response that is streamed without Flask's context.
+        # A streamed response runs without Flask's request context, so build the request here.
         return function(app.request_class(environ, populate_request=False))
 
     return ask

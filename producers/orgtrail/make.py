@@ -1,7 +1,7 @@
-"""From what a caller says to the events that are sent: checked, repaired, without secrets.
+"""Builds events from the arguments of ``emit``: validates, repairs and redacts them.
 
-A mistake of the developer raises; what comes from outside (addresses, user agents, ids, names) is
-repaired, and ``metadata`` says what was repaired.
+Programming errors raise an exception. Client input (addresses, user agents, ids, names) is
+repaired instead, and the event's ``metadata`` lists the repairs.
 """
 
 from __future__ import annotations
@@ -62,15 +62,15 @@ def build_event(
     now: datetime,
     **details: Any,
 ) -> list[Record]:
-    """The records of one event, one for each organization, in the form of the Avro schema.
+    """Build the Avro records of one event, one per organization.
 
     ``details`` are the other arguments of ``make_event``.
 
     Raises:
-        InvalidEventError: the caller made a mistake; the error names the field.
+        InvalidEventError: an argument is invalid; the error names the field.
     """
-    made = make_event(event, org_id=org_id, event_id=event_id, now_ms=_millis(now), **details)
-    return [as_record(one) for one in made]
+    events = make_event(event, org_id=org_id, event_id=event_id, now_ms=_millis(now), **details)
+    return [as_record(one) for one in events]
 
 
 def make_event(
@@ -90,14 +90,14 @@ def make_event(
     now_ms: int,
     known: Catalogue | None = None,
 ) -> list[Event]:
-    """The event, once for each organization: checked, repaired, completed, without secrets.
+    """Build the event, one copy per organization: validated, repaired, completed and redacted.
 
-    ``occurred_at`` defaults to the time inside a UUIDv7 ``event_id``, so that a caller who retries
-    with the same id sends the same record. Secrets are redacted by the catalogue (``known``; the
-    one that ships with this version when ``None``). ``now_ms`` is the clock, in milliseconds.
+    ``occurred_at`` defaults to the time inside a UUIDv7 ``event_id``, so that a retry with the
+    same id sends the same record. ``known`` is the catalogue that declares secrets. It defaults to
+    the catalogue of this version. ``now_ms`` is the current time in milliseconds since 1970.
 
     Raises:
-        InvalidEventError: the caller made a mistake; the error names the field.
+        InvalidEventError: an argument is invalid; the error names the field.
     """
     known = known or catalogue()
     repairs: list[str] = []
@@ -118,7 +118,7 @@ def make_event(
         changed.append(_change(event, len(changed), change, known, repairs))
     details = _metadata(event, metadata, known, repairs) if metadata else {}
     orgs = _orgs(org_id)
-    made = Event(
+    built = Event(
         event_id=identity,
         event=event,
         occurred_at=moment,
@@ -136,9 +136,9 @@ def make_event(
     if repairs:
         details[REPAIRED_KEY] = "; ".join(repairs)[:METADATA_VALUE_LENGTH]
     if len(orgs) == 1:
-        return [made]
-    # Each has metadata of its own: a hook may write into them.
-    return [replace(made, org_id=org, metadata=dict(details)) for org in orgs]
+        return [built]
+    # Copy the metadata for each event, because a before_send hook may modify it.
+    return [replace(built, org_id=org, metadata=dict(details)) for org in orgs]
 
 
 def _check_key(event: Any) -> None:
@@ -146,9 +146,9 @@ def _check_key(event: Any) -> None:
         raise InvalidEventError("event", "must be a key such as user.login, in lower case")
 
 
-# The steps below look at the texts of a struct all at once first: when their concatenation is ASCII
-# and shorter than one of them may be, there is nothing to repair, and the struct is sent as it is.
-# Joining raises TypeError when one of them is no text.
+# The steps below first check all texts of a struct at once. If their concatenation is ASCII and no
+# longer than a single text may be, then no text needs repair and the struct is sent unchanged.
+# The join raises TypeError when one of the values is not a string.
 
 
 def _actor(field: str, actor: Actor, repairs: list[str]) -> Actor:
@@ -194,7 +194,7 @@ def _change(event: str, index: int, change: Change, known: Catalogue, repairs: l
     if not name or not isinstance(name, str):
         raise InvalidEventError(f"changes[{index}].field", "is required")
     if known.change_sensitivity(event, name) == "secret":
-        # None stays: that there was no value before is no secret.
+        # Keep None: the absence of a value is not secret.
         old, new = old if old is None else REDACTED, new if new is None else REDACTED
         change = Change(field=name, old=old, new=new)
     try:
@@ -253,32 +253,34 @@ def _context(
 
 
 def _address(value: Text, details: dict[str, str], repairs: list[str]) -> str:
-    given = text(value, TEXT_LENGTH, "context.ip", repairs)
-    if not given:
+    raw = text(value, TEXT_LENGTH, "context.ip", repairs)
+    if not raw:
         return ""
-    found = address(given)
-    if found is None:
+    canonical = address(raw)
+    if canonical is None:
         repairs.append("context.ip: not an address")
-        details[ADDRESS_KEY] = given[:METADATA_VALUE_LENGTH]
+        details[ADDRESS_KEY] = raw[:METADATA_VALUE_LENGTH]
         return ""
-    return found
+    return canonical
 
 
 def _metadata(
     event: str, metadata: Mapping[str, Text], known: Catalogue, repairs: list[str]
 ) -> dict[str, str]:
     if type(metadata) is not dict and not isinstance(metadata, Mapping):
-        raise InvalidEventError("metadata", "must be a mapping of texts")
+        raise InvalidEventError("metadata", "must be a mapping of strings")
     if len(metadata) > METADATA_KEYS:
-        raise InvalidEventError("metadata", f"at most {METADATA_KEYS} keys")
+        raise InvalidEventError("metadata", f"must have at most {METADATA_KEYS} keys")
     details: dict[str, str] = {}
     for key, value in metadata.items():
-        # An exact type is told faster than a subclass, and nearly every key is one.
+        # type() is faster than isinstance(), and nearly every key is exactly a str.
         if (
             not (type(key) is str or isinstance(key, str))
             or not 0 < len(key) <= METADATA_KEY_LENGTH
         ):
-            raise InvalidEventError("metadata", f"keys are texts of 1 to {METADATA_KEY_LENGTH}")
+            raise InvalidEventError(
+                "metadata", f"keys must be strings of 1 to {METADATA_KEY_LENGTH} characters"
+            )
         name = key if key.isascii() else text(key, METADATA_KEY_LENGTH, "metadata", repairs)
         if known.metadata_sensitivity(event, name) == "secret":
             details[name] = REDACTED
@@ -290,7 +292,7 @@ def _metadata(
 
 
 def _listed(field: str, items: Iterable[T] | T | None, kind: type[T]) -> Sequence[T]:
-    """The items as a list: ``None`` is none of them, and one may stand alone."""
+    """Return the items as a list. ``None`` means no items; a single item may be passed bare."""
     if items is None or items == ():
         return ()
     if type(items) is kind:
@@ -301,7 +303,7 @@ def _listed(field: str, items: Iterable[T] | T | None, kind: type[T]) -> Sequenc
         except TypeError:
             raise InvalidEventError(field, f"must be a list of {kind.__name__}") from None
     if len(items) > LIST_LENGTH:
-        raise InvalidEventError(field, f"at most {LIST_LENGTH}")
+        raise InvalidEventError(field, f"must have at most {LIST_LENGTH} items")
     for index, item in enumerate(items):
         if type(item) is not kind:
             raise InvalidEventError(f"{field}[{index}]", f"must be a {kind.__name__}")
@@ -309,12 +311,13 @@ def _listed(field: str, items: Iterable[T] | T | None, kind: type[T]) -> Sequenc
 
 
 def _identity(event_id: Any, occurred_at: datetime | None, now_ms: int) -> tuple[str, int]:
-    """The id as text, and when it happened in milliseconds; an id of now when none is given."""
+    """Return the id as text and the event's time in milliseconds; create an id when it is None."""
     if event_id is None:
         event_id = new_event_id()
         if occurred_at is None:
-            made = str(event_id)
-            return made, int(made[:8] + made[9:13], 16)
+            # The first 48 bits of a UUIDv7 are the time in milliseconds (RFC 9562, section 5.7).
+            id_text = str(event_id)
+            return id_text, int(id_text[:8] + id_text[9:13], 16)
     if isinstance(event_id, str):
         try:
             event_id = uuid.UUID(event_id)
@@ -329,15 +332,13 @@ def _identity(event_id: Any, occurred_at: datetime | None, now_ms: int) -> tuple
             raise InvalidEventError("occurred_at", "is required when event_id is not a UUIDv7")
         moment = number >> 80
         if moment > _LAST_MS:
-            raise InvalidEventError("event_id", "holds a time past the year 9999")
+            raise InvalidEventError("event_id", "contains a time after the year 9999")
     elif isinstance(occurred_at, datetime) and occurred_at.utcoffset() is not None:
         moment = _millis(occurred_at)
     else:
         raise InvalidEventError("occurred_at", "must be a datetime with a time zone")
     if not now_ms - _BEHIND_MS <= moment <= now_ms + _AHEAD_MS:
-        raise InvalidEventError(
-            "occurred_at", "must lie between 90 days ago and 5 minutes from now"
-        )
+        raise InvalidEventError("occurred_at", "must be between 90 days ago and 5 minutes from now")
     return str(event_id), moment
 
 
@@ -353,14 +354,14 @@ def _orgs(org_id: Text | Iterable[Text]) -> Sequence[str]:
         raise InvalidEventError("org_id", "is required")
     single = isinstance(org_id, str) or not isinstance(org_id, Iterable)
     try:
-        given: list[Any] = [org_id] if single else list(org_id)  # type: ignore[arg-type]
+        items: list[Any] = [org_id] if single else list(org_id)  # type: ignore[arg-type]
     except TypeError:
         raise InvalidEventError("org_id", ORG_ID_RULE) from None
-    if len(given) > LIST_LENGTH:
-        raise InvalidEventError("org_id", f"at most {LIST_LENGTH} in one call")
-    if any(isinstance(org, list | tuple | dict | set) for org in given):
+    if len(items) > LIST_LENGTH:
+        raise InvalidEventError("org_id", f"must have at most {LIST_LENGTH} organizations")
+    if any(isinstance(org, list | tuple | dict | set) for org in items):
         raise InvalidEventError("org_id", ORG_ID_RULE)
-    orgs = list(dict.fromkeys(text(org, TEXT_LENGTH, "org_id", []) for org in given))
+    orgs = list(dict.fromkeys(text(org, TEXT_LENGTH, "org_id", []) for org in items))
     if not orgs:
         raise InvalidEventError("org_id", "is required")
     for org in orgs:

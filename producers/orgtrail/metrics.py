@@ -1,6 +1,6 @@
-"""The producer's counters for Prometheus and for OpenTelemetry.
+"""Exports the producer's counters to Prometheus and OpenTelemetry.
 
-Neither library is imported until its function is called, and neither comes with the SDK.
+Neither library is a dependency of the SDK. Each is imported when its function is called.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from orgtrail.producer import AuditProducer
 
 
 class Metric(NamedTuple):
-    """One metric: its name without a prefix and unit, its field of ``Counters``, its meaning."""
+    """One metric: its name without prefix, its field in ``Counters``, and its help text."""
 
     name: str
     field: str
@@ -23,16 +23,16 @@ class Metric(NamedTuple):
 
 
 METRICS = (
-    Metric("events_accepted", "accepted", "Events that emit took.", True),
+    Metric("events_accepted", "accepted", "Events that emit accepted.", True),
     Metric("events_acknowledged", "acknowledged", "Events that Kafka acknowledged.", True),
-    Metric("events_set_aside", "set_aside", "Events that Kafka refuses, kept on disk.", True),
-    Metric("events_lost", "lost", "Accepted events that will never arrive.", True),
-    Metric("spool_damaged", "damaged", "Places in the spool that hold no event any more.", True),
-    Metric("events_waiting", "waiting", "Events that wait for Kafka now.", False),
+    Metric("events_set_aside", "set_aside", "Events that Kafka rejected, kept on disk.", True),
+    Metric("events_lost", "lost", "Accepted events that will never be delivered.", True),
+    Metric("spool_damaged", "damaged", "Damaged ranges in spool files.", True),
+    Metric("events_waiting", "waiting", "Events waiting to be delivered.", False),
     Metric(
         "oldest_waiting_seconds",
         "oldest_waiting_seconds",
-        "How long the oldest waiting event has waited.",
+        "How long the oldest undelivered event has been waiting.",
         False,
     ),
 )
@@ -40,9 +40,10 @@ PREFIX = "orgtrail_producer_"
 
 
 def register_prometheus(registry: Any = None, producer: AuditProducer | None = None) -> Any:
-    """Add the metrics to a registry of ``prometheus_client`` (its default one); the collector.
+    """Register the metrics with ``prometheus_client`` and return the collector.
 
-    ``producer`` is the process-wide one when not given.
+    ``registry`` defaults to the default registry of ``prometheus_client``. ``producer`` defaults
+    to the process-wide producer.
     """
     from prometheus_client import REGISTRY
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -51,10 +52,10 @@ def register_prometheus(registry: Any = None, producer: AuditProducer | None = N
 
     class Collector:
         def collect(self) -> Iterator[Any]:
-            counted = read()
+            counters = read()
             for metric in METRICS:
                 family = CounterMetricFamily if metric.is_total else GaugeMetricFamily
-                value = getattr(counted, metric.field)
+                value = getattr(counters, metric.field)
                 yield family(PREFIX + metric.name, metric.meaning, value=value)
 
     collector = Collector()
@@ -63,9 +64,9 @@ def register_prometheus(registry: Any = None, producer: AuditProducer | None = N
 
 
 def register_opentelemetry(meter: Any, producer: AuditProducer | None = None) -> None:
-    """Add the metrics to a meter of OpenTelemetry, as observable instruments.
+    """Create the metrics on an OpenTelemetry meter, as observable instruments.
 
-    ``producer`` is the process-wide one when not given.
+    ``producer`` defaults to the process-wide producer.
     """
     from opentelemetry.metrics import Observation
 
@@ -83,7 +84,7 @@ def register_opentelemetry(meter: Any, producer: AuditProducer | None = None) ->
 
 def _reader(producer: AuditProducer | None) -> Callable[[], Counters]:
     def read() -> Counters:
-        # Asked at each reading: the process-wide producer may be another one by then.
+        # Look it up at each collection: the process-wide producer may have been replaced.
         return (producer or get_producer()).counters()
 
     return read

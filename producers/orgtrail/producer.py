@@ -1,4 +1,4 @@
-"""``AuditProducer``: what a service calls on its hot path."""
+"""``AuditProducer``: the object that a service calls to emit events."""
 
 from __future__ import annotations
 
@@ -52,17 +52,18 @@ _MISTAKES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeErr
 
 _sink: Sink | None = None
 _producers: weakref.WeakSet[AuditProducer] = weakref.WeakSet()
-# Those with a thread: what waits in the memory of one must not end with the last reference to it.
+# Producers with a running thread. The strong reference keeps events in memory alive when the
+# service drops its last reference to the producer.
 _running: set[AuditProducer] = set()
 _exiting = False
 _log = logging.getLogger("orgtrail")
 
 
 def set_sink(sink: Sink | None) -> Sink | None:
-    """Hand the checked events of every producer of this process to ``sink`` instead of Kafka.
+    """Pass the events of every producer in this process to ``sink`` instead of sending them.
 
     For tests (``orgtrail.testing``). While a sink is set, no producer starts a thread or opens a
-    file or a socket. Returns the former sink; ``None`` ends it.
+    file or a socket. ``None`` removes the sink. Returns the previous sink.
     """
     global _sink
     former, _sink = _sink, sink
@@ -70,12 +71,13 @@ def set_sink(sink: Sink | None) -> Sink | None:
 
 
 class AuditProducer:
-    """Sends audit events to Kafka, without ever making its caller wait for it.
+    """Sends audit events to Kafka. The caller never waits for Kafka.
 
-    Once ``emit`` returns, the event is on disk and arrives, also when this process is killed: a
-    thread sends what is on disk, and another process of the same spool sends what a dead one left.
-    Safe to share between threads, and to be made before a fork: each process starts its own thread
-    at its first event.
+    ``emit`` writes the event to disk before it returns. A background thread then sends the events
+    on disk. If this process is killed, another process that uses the same spool sends the rest.
+
+    A producer is safe to share between threads and may be created before a fork: each process
+    starts its own thread at its first event.
     """
 
     def __init__(
@@ -85,15 +87,15 @@ class AuditProducer:
         on_delivery: OnDelivery | None = None,
         before_send: BeforeSend | None = None,
     ) -> None:
-        """``settings`` are read from the environment when not given.
+        """``settings`` default to those of the environment.
 
-        ``on_delivery`` is called from a background thread for every record. ``before_send`` is
-        called by ``emit`` with each checked event, whose secrets are redacted already; it returns
-        the event to send, changed or not, or ``None`` to send none. An exception in it is logged,
-        and the event is sent as it was.
+        ``on_delivery`` is called from a background thread with the outcome of every record.
+        ``emit`` calls ``before_send`` with each validated and redacted event. The hook returns the
+        event to send, or ``None`` to drop it. If the hook raises, the exception is logged and the
+        event is sent unchanged.
 
         Raises:
-            SettingsError: a setting cannot be used.
+            SettingsError: a setting is invalid.
         """
         self._settings = settings or ProducerSettings.load()
         self._by_default = settings is None and not os.environ.get(f"{PREFIX}KAFKA_BROKERS")
@@ -105,8 +107,8 @@ class AuditProducer:
         self._on_delivery = on_delivery
         self._before_send = before_send
         self._unlisted = UnlistedWarnings(self._catalogue)
-        # By process: a dictionary's setdefault is one step, which neither a thread nor a signal
-        # handler can interrupt, so two that start at once agree on one engine.
+        # Keyed by process id. dict.setdefault is atomic with respect to threads and signal
+        # handlers, so two callers that start at the same time get the same engine.
         self._engines: dict[int, Engine] = {}
         self._engine: Engine | None = None
         self._closed: Engine | None = None
@@ -133,22 +135,23 @@ class AuditProducer:
         traceparent: str | None = None,
         on_delivery: OnDelivery | None = None,
     ) -> str:
-        """Take one event; its id is returned.
+        """Accept one event for delivery and return its id.
 
-        On return it is written down and will arrive: ``on_delivery``, for this event or for all,
-        tells when. A caller that retries passes the same ``event_id``, and ``occurred_at`` if it
-        was given: the same record again is no second event. ``org_id`` may be a list, for a person
-        in several. What is not given comes from the scope of the request (``orgtrail.scope``).
+        When this returns, the event is written to disk and will be delivered. ``on_delivery``, of
+        this call or of the producer, is called with the outcome. To retry a call, pass the same
+        ``event_id``, and the same ``occurred_at`` if you passed one: a repeated record is stored
+        once. ``org_id`` may be a list if the event belongs to several organizations. Arguments
+        that are not passed come from the request's scope (``orgtrail.scope``).
 
-        What a client sent (addresses, user agents, ids, names) is repaired where it must be, and
-        the metadata ``orgtrail.repaired`` says how.
+        Invalid client input (addresses, user agents, ids, names) is repaired, and the metadata
+        ``orgtrail.repaired`` lists the repairs.
 
         Raises:
-            InvalidEventError: the caller made a mistake; the error names the field.
-            SpoolFullError: so much waits on disk already that the bound is reached.
-            BufferFullError: the same in memory, where there is no disk.
+            InvalidEventError: an argument is invalid; the error names the field.
+            SpoolFullError: the spool on disk is full, or cannot be written.
+            BufferFullError: the disk is not used and the in-memory buffer is full.
         """
-        identity, _taken = self._emit(
+        identity, _accepted = self._emit(
             event,
             org_id=org_id,
             actor=actor,
@@ -177,7 +180,7 @@ class AuditProducer:
         on_delivery: OnDelivery | None = None,
         **details: Any,
     ) -> tuple[str, bool]:
-        """``emit``: the event's id, and whether there is something to deliver."""
+        """Emit an event; return its id and whether it was queued for delivery."""
         try:
             scope = current()
             if scope is not None:
@@ -206,24 +209,26 @@ class AuditProducer:
                 self._unlisted.warn_once(event)
             identity = events[0].event_id
             if self._before_send is not None:
-                events = [kept for one in events if (kept := self._filtered(one)) is not None]
-            taken = bool(events) and self._take(events, trace, on_delivery)
+                filtered = map(self._filtered, events)
+                events = [one for one in filtered if one is not None]
+            accepted = bool(events) and self._take(events, trace, on_delivery)
         except AuditError:
             raise
         except _MISTAKES as error:
-            # A last line: whatever a caller passed, it gets an AuditError. Exceptions of others,
-            # such as a task's time limit, are none of ours.
-            raise InvalidEventError("event", f"cannot be taken ({type(error).__name__})") from error
-        return identity, taken
+            # Last resort: unexpected argument types must still raise an AuditError. Exceptions
+            # from outside, such as a task's time limit, are not listed and propagate.
+            raise InvalidEventError("event", f"is invalid ({type(error).__name__})") from error
+        return identity, accepted
 
     async def emit_confirmed(self, event: str, *, seconds: float = 5, **details: Any) -> str:
-        """``emit``, and wait until the event is on disk or acknowledged by Kafka.
+        """Emit an event and wait until it is synced to disk or acknowledged by Kafka.
 
-        On disk means that it survives a power cut. ``details`` are the arguments of ``emit``.
+        A synced event survives a power cut. ``details`` are the arguments of ``emit``.
 
         Raises:
-            UnconfirmedError: neither came to be in time; the event still waits and arrives later.
-            AuditError: as ``emit`` does.
+            UnconfirmedError: neither happened within ``seconds``, so the event is still queued;
+                or Kafka rejected the event and it is lost.
+            AuditError: as for ``emit``.
         """
         import asyncio
 
@@ -232,7 +237,7 @@ class AuditProducer:
         also = details.pop("on_delivery", None)
 
         def settle(state: str) -> None:
-            # When the loop has ended, nobody waits any more.
+            # The event loop may have closed by now; then there is no waiter left.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(_set_result, confirmed, state)
 
@@ -241,9 +246,9 @@ class AuditProducer:
             if also is not None:
                 also(delivery)
 
-        identity, taken = self._emit(event, on_delivery=tell, **details)
+        identity, accepted = self._emit(event, on_delivery=tell, **details)
         engine = self._engine
-        if not taken:
+        if not accepted:
             return identity
         if engine is not None and engine.on_disk:
             if self._settings.spool_fsync_ms == 0:
@@ -253,16 +258,18 @@ class AuditProducer:
             state = await asyncio.wait_for(confirmed, seconds)
         except TimeoutError:
             raise UnconfirmedError(
-                f"event {identity} is neither on disk nor acknowledged after {seconds} s"
+                f"event {identity} is neither on disk nor acknowledged after {seconds} s;"
+                " it is still queued"
             ) from None
         if state == "lost":
-            raise UnconfirmedError(f"event {identity} was refused by Kafka and is lost")
+            raise UnconfirmedError(f"event {identity} was rejected by Kafka and is lost")
         return identity
 
     def flush(self, seconds: float = 5) -> int:
-        """Wait until Kafka has acknowledged every event of this process; how many still wait.
+        """Wait up to ``seconds`` until Kafka has acknowledged every event of this process.
 
-        Within ``on_delivery`` it returns at once.
+        Returns the number of events that are still waiting. Inside ``on_delivery`` it returns
+        immediately.
         """
         engine = self._engine
         if engine is None or engine.pid != os.getpid():
@@ -271,49 +278,49 @@ class AuditProducer:
         return engine.waiting() if engine.own_waiting() else 0
 
     def counters(self) -> Counters:
-        """How many events this process accepted, and what became of them."""
+        """Return the counts of accepted, acknowledged, waiting, set aside and lost events."""
         from orgtrail.delivery.status import Counters
 
         engine = self._engine or self._closed
         if engine is None or engine.pid != os.getpid():
             return Counters(lost=self._lost)
-        found = engine.counters()
-        return found._replace(lost=found.lost + self._lost)
+        counters = engine.counters()
+        return counters._replace(lost=counters.lost + self._lost)
 
     @property
     def spooled(self) -> int:
-        """How many events wait, those that ended processes left included."""
+        """Number of events waiting for delivery, including those adopted from dead processes."""
         return self.counters().waiting
 
     def healthy(self) -> bool:
-        """Whether events arrive: none was lost, and none has waited for over a minute."""
-        found = self.counters()
-        return found.lost == 0 and found.oldest_waiting_seconds < _HEALTHY_AGE_S
+        """Whether no event was lost and none has waited for over a minute."""
+        counters = self.counters()
+        return counters.lost == 0 and counters.oldest_waiting_seconds < _HEALTHY_AGE_S
 
     @property
     def trouble(self) -> str | None:
-        """What keeps events from being delivered now, in one line; ``None``: nothing does."""
+        """The current delivery problem in one line, or ``None`` if there is none."""
         return self._engine.trouble if self._engine is not None else None
 
     def check(self, seconds: float = 5) -> None:
-        """Ask Kafka for the topic: at a service's start, for example.
+        """Check that Kafka is reachable and the topic exists, for example when a service starts.
 
         Raises:
-            SettingsError: a setting cannot be used.
-            UnreachableError: no broker answers in time, or the topic cannot be used.
+            SettingsError: a setting is invalid.
+            UnreachableError: no broker answers within ``seconds``, or the topic is unusable.
         """
         from orgtrail.delivery.kafka import check
 
         check(self._settings, seconds)
 
     def close(self, seconds: float | None = None) -> None:
-        """Deliver what waits, within so many seconds (``close_seconds`` by default).
+        """Deliver waiting events for up to ``seconds`` (default: ``close_seconds``), then stop.
 
-        What Kafka has not taken by then stays on disk for the next process. An event that is
-        emitted afterwards is taken all the same. Called again, it does nothing.
+        Events that Kafka has not acknowledged by then stay on disk for the next process. An event
+        emitted after ``close`` is still accepted. A second call does nothing.
 
         Raises:
-            UndeliveredError: events that waited in memory are lost.
+            UndeliveredError: events that were held in memory are lost.
         """
         engine = self._engine
         if engine is None or engine.pid != os.getpid():
@@ -339,7 +346,7 @@ class AuditProducer:
         self.close()
 
     def _take(self, events: list[Event], traceparent: str, tell: OnDelivery | None) -> bool:
-        """Write the events down; whether there is something to deliver."""
+        """Append the events to the journal; return whether they were queued for delivery."""
         if _sink is not None:
             _sink(events)
             return False
@@ -349,14 +356,15 @@ class AuditProducer:
         if engine is None or engine.pid != os.getpid():
             engine = self._begin()
         while not engine.put(events, traceparent, tell):
-            # Closed by another thread in this moment: the next engine takes it.
+            # Another thread has just closed this engine: start a new one for the event.
             self._engines.pop(engine.pid, None)
             engine = self._begin()
         if engine.threads is Threads.AFTER_FORK:
-            # No thread will come here: the lane is left to the workers.
+            # This process must not start a thread (uWSGI's master). Release the lane, so that a
+            # worker adopts it and sends the event.
             self.close(0)
         elif _exiting and not engine.on_disk:
-            # Nobody closes it any more. What is lost is logged.
+            # The exit handler has already run, so close here. Lost events are logged.
             with suppress(AuditError):
                 self.close()
         return True
@@ -365,23 +373,23 @@ class AuditProducer:
         from orgtrail.delivery.engine import Engine
 
         pid = os.getpid()
-        made = self._engines.get(pid)
-        if made is None:
+        engine = self._engines.get(pid)
+        if engine is None:
             fresh = Engine(self._settings, self._on_delivery, self._closed)
-            made = self._engines.setdefault(pid, fresh)
-            if made is fresh:
+            engine = self._engines.setdefault(pid, fresh)
+            if engine is fresh:
                 _running.add(self)
                 if self._by_default:
                     brokers = self._settings.kafka_brokers
                     _log.warning("%sKAFKA_BROKERS is not set: events go to %s", PREFIX, brokers)
-                made.start()
+                engine.start()
             else:
                 fresh.close(0)
-        self._engine = made
-        return made
+        self._engine = engine
+        return engine
 
     def _others_left(self) -> bool:
-        """Whether ended processes may have left events: they are sent without waiting for one."""
+        """Whether dead processes left lanes, whose events must be sent before our first emit."""
         if _sink is not None or self._settings.disabled or self._settings.spool == "memory":
             return False
         with suppress(OSError):
@@ -389,10 +397,11 @@ class AuditProducer:
         return False
 
     def _load(self) -> None:
-        """Import what the threads need, here and not in them.
+        """Import the modules that the threads need before any thread starts.
 
-        A child that is forked while another thread imports a module waits for that import for ever.
-        ``import orgtrail`` alone stays light: a process that makes no producer pays nothing.
+        If a fork happens while another thread imports a module, the child inherits the held import
+        lock and deadlocks on that module. The imports are not at the top of this file because
+        ``import orgtrail`` must stay cheap for processes that create no producer.
         """
         if not self._settings.disabled and _sink is None:
             import confluent_kafka  # noqa: F401
@@ -400,7 +409,7 @@ class AuditProducer:
             import orgtrail.delivery.engine  # noqa: F401
 
     def _after_fork(self) -> None:
-        """In the child: what the parent's threads hold is not this process's."""
+        """In a forked child, drop the state that belongs to the parent's threads."""
         engines, self._engines, self._engine = self._engines, {}, None
         self._closed = None
         for engine in engines.values():
@@ -411,15 +420,16 @@ class AuditProducer:
 
         hook = self._before_send
         try:
-            found = event if hook is None else hook(event)
-            if found is not None:
-                seal(found, 0, 0)
-            return found
+            hooked = event if hook is None else hook(event)
+            if hooked is not None:
+                # Encode it once to check that the hook returned a valid event.
+                seal(hooked, 0, 0)
+            return hooked
         except Exception as error:
             self._failed_hooks += 1
             if self._failed_hooks == 1:
                 _log.error(
-                    "before_send failed with %s: events are sent as they were (logged once)",
+                    "before_send failed with %s: events are sent unchanged (logged once)",
                     type(error).__name__,
                 )
             return event
@@ -440,7 +450,7 @@ def _set_result(future: asyncio.Future[str], state: str) -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _exiting  # noqa: PLW0603 - a child of an ending process is a process of its own
+    global _exiting  # noqa: PLW0603 - a child forked by an exiting process is not exiting itself
     _exiting = False
     _running.clear()
     close_inherited_locks()
@@ -449,13 +459,13 @@ def _after_fork_in_child() -> None:
 
 
 def _close_all() -> None:
-    global _exiting  # noqa: PLW0603 - the process ends once
+    global _exiting  # noqa: PLW0603 - a process exits once
     _exiting = True
     deadline: float | None = None
     for producer in list(_running):
         if deadline is None:
             deadline = time.monotonic() + producer._settings.close_seconds
-        # What was lost was logged as an error.
+        # close() has already logged lost events as an error.
         with suppress(AuditError):
             producer.close(max(0.0, deadline - time.monotonic()))
 

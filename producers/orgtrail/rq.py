@@ -1,7 +1,7 @@
-"""The scope of a request in the RQ jobs that it enqueues: jobs of the class ``AuditJob``.
+"""Passes the request's scope to RQ jobs of the class ``AuditJob``.
 
-Both sides name it: ``Queue(connection=redis, job_class=AuditJob)``, and
-``rq worker --job-class orgtrail.rq.AuditJob``. The scope travels in the metadata of the job.
+Set the class on both sides: ``Queue(connection=redis, job_class=AuditJob)`` and
+``rq worker --job-class orgtrail.rq.AuditJob``. The scope is stored in the job's metadata.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from orgtrail.scope import current, enter, leave
 
 
 class AuditJob(Job):
-    """A job that runs within the scope it was enqueued in, also when it is tried again."""
+    """A job that runs in the scope that was current when it was enqueued, including retries."""
 
     @classmethod
     def create(cls, *args: Any, **more: Any) -> Job:
-        """As ``Job.create``; the current scope is added to ``meta``."""
+        """Call ``Job.create`` and add the current scope to ``meta``."""
         scope = current()
         if scope is not None:
             more["meta"] = {**(more.get("meta") or {}), carrier.KEY: carrier.dump(scope)}
         return super().create(*args, **more)
 
     def perform(self) -> Any:
-        """As ``Job.perform``, within the scope; within none when the job came without one."""
+        """Call ``Job.perform`` in the job's scope, or in no scope if the job has none."""
         token = enter(carrier.load(self.meta.get(carrier.KEY)))
         try:
             return super().perform()

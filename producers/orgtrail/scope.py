@@ -1,4 +1,4 @@
-"""Who acts in the request at hand, and from where; every ``emit`` within it uses this."""
+"""The current request's actor, organization and origin, which ``emit`` uses as defaults."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 UNKNOWN = Actor(id="")
-"""Whoever a function failed to tell. The event is sent with the id ``unknown``, and says so."""
+"""The actor when the service's function fails. The event is sent with the actor id ``unknown``."""
 
 
 class Scope:
-    """What one request, task or job knows; any part may be set later, by whoever learns it.
+    """The audit context of one request, task or job. Any field may be set later.
 
-    It is one mutable object on purpose: a value that a synchronous dependency of FastAPI puts into
-    a ``ContextVar`` of its own is lost before the handler runs, since it runs in another thread's
-    copy of the context. All copies see the same ``Scope``.
+    It is a single mutable object because a synchronous FastAPI dependency runs in a thread with a
+    copy of the context. A ``ContextVar`` that it sets is lost before the handler runs, but all
+    copies of the context refer to the same ``Scope``.
 
-    ``actor``, ``impersonator`` and ``org_id`` may be functions: they are called at each ``emit``,
-    when the request is authenticated. A person may be an ``Actor`` or a framework's user object
-    (``orgtrail.request.people.actor_of`` says which ones).
+    ``actor``, ``impersonator`` and ``org_id`` may be functions. They are called at each ``emit``,
+    when the request has been authenticated. A person may be an ``Actor`` or a framework's user
+    object (see ``orgtrail.request.people.actor_of``).
     """
 
     __slots__ = (
@@ -69,7 +69,7 @@ class Scope:
         self.traceparent = traceparent
 
     def who(self) -> Actor | None:
-        """Who acts, as far as it is known now; ``UNKNOWN`` when the function for it fails."""
+        """Return the actor known so far, or ``UNKNOWN`` if the service's function fails."""
         actor = self.actor
         if actor is None or type(actor) is Actor:
             return actor
@@ -77,7 +77,7 @@ class Scope:
 
     @property
     def impersonator(self) -> Actor | None:
-        """Who acts in the actor's place, as far as it is known now."""
+        """The person who uses the actor's account, if known so far."""
         impersonator = self._impersonator
         return None if impersonator is None else ask(impersonator, _person, None)
 
@@ -87,7 +87,7 @@ class Scope:
 
     @property
     def org_id(self) -> Any:
-        """The organization, as far as it is known now."""
+        """The organization, if known so far."""
         org_id = self._org_id
         return ask(org_id, _value, None) if callable(org_id) else org_id
 
@@ -97,7 +97,7 @@ class Scope:
 
     @property
     def ip(self) -> Any:
-        """The address of the client; a function for it is called once, when it is needed."""
+        """The client's IP address. If it is a function, it is called once, on first use."""
         if callable(self._ip):
             self._ip = self._ip()
         return self._ip
@@ -107,7 +107,7 @@ class Scope:
         self._ip = value
 
     def where(self) -> Context:
-        """Where the request came from."""
+        """Return the origin of the request as a ``Context``."""
         return Context(
             ip=self.ip,
             user_agent=self.user_agent,
@@ -117,7 +117,7 @@ class Scope:
         )
 
     def copy(self) -> Scope:
-        """What is known now, apart from this scope: its functions have been called."""
+        """Return an independent copy with the current values; functions are called now."""
         return Scope(
             actor=self.who(),
             impersonator=self.impersonator,
@@ -134,14 +134,14 @@ class Scope:
 _current: ContextVar[Scope | None] = ContextVar("orgtrail_scope", default=None)
 
 current: Callable[[], Scope | None] = _current.get
-"""The scope of the request at hand, or ``None`` outside of one."""
+"""Return the current scope, or ``None`` outside of one."""
 
 
 @contextmanager
 def audit_scope(scope: Scope | None = None, **fields: Any) -> Iterator[Scope]:
-    """Make a scope the current one within a ``with`` block; ``fields`` make a new one.
+    """Set the current scope within a ``with`` block: ``scope``, or a new one with ``fields``.
 
-    Without a field it is an empty one, for work that the request at hand only happened to start.
+    Without arguments the scope is empty. Use that for work that outlives the request.
     """
     entered = scope or Scope(**fields)
     token = _current.set(entered)
@@ -152,21 +152,22 @@ def audit_scope(scope: Scope | None = None, **fields: Any) -> Iterator[Scope]:
 
 
 def enter(scope: Scope | None) -> Token[Scope | None]:
-    """Make a scope the current one until ``leave``, for code that cannot use a ``with`` block."""
+    """Set the current scope until ``leave``, for code that cannot use a ``with`` block."""
     return _current.set(scope)
 
 
 def leave(token: Token[Scope | None]) -> None:
-    """Make the scope before ``enter`` the current one again."""
+    """Restore the scope that was current before ``enter``."""
     try:
         _current.reset(token)
     except ValueError:
-        # Entered in another context, which nobody sees any more; this one must not keep a scope.
+        # The token comes from another context, which is no longer in use. Clear this context's
+        # scope, so that it does not leak into the next request.
         _current.set(None)
 
 
 def update(**fields: Any) -> None:
-    """Set fields of the current scope; outside of one nothing happens."""
+    """Set fields of the current scope. Does nothing outside of a scope."""
     scope = _current.get()
     if scope is not None:
         for name, value in fields.items():
@@ -174,15 +175,15 @@ def update(**fields: Any) -> None:
 
 
 def bind(function: Callable[P, R]) -> Callable[P, R]:
-    """The function with the scope of now, for another thread: ``pool.submit(bind(work), 1)``.
+    """Bind the current scope to a function, for another thread: ``pool.submit(bind(work), 1)``.
 
-    It gets a copy of what is known now, so the request may end before the function runs.
+    The function runs with a copy of the scope, so the request may end before it runs.
     """
     scope = _current.get()
-    taken = None if scope is None else scope.copy()
+    snapshot = None if scope is None else scope.copy()
 
     def enter_copy() -> Token[Scope | None]:
-        return _current.set(None if taken is None else taken.copy())
+        return _current.set(None if snapshot is None else snapshot.copy())
 
     if inspect.iscoroutinefunction(function):
 
@@ -208,9 +209,9 @@ def bind(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _person(value: Any) -> Actor | None:
-    # A LocalProxy of Werkzeug stands for a user, though it can be called.
-    asked = callable(value) and not hasattr(type(value), "_get_current_object")
-    return actor_of(value() if asked else value)
+    # A Werkzeug LocalProxy is callable, but it is a user object and not a function.
+    is_function = callable(value) and not hasattr(type(value), "_get_current_object")
+    return actor_of(value() if is_function else value)
 
 
 def _value(function: Callable[[], Any]) -> Any:

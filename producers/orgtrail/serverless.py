@@ -1,6 +1,6 @@
-"""For functions that are frozen between invocations, such as those of AWS Lambda.
+"""For serverless functions that are frozen between invocations, such as AWS Lambda.
 
-A frozen process sends nothing. So the handler's events are delivered before its answer is given::
+A frozen process sends nothing, so the handler's events are delivered before it returns::
 
     @audited
     def handler(event, context):
@@ -25,12 +25,12 @@ def audited(
     producer: AuditProducer | None = None,
     seconds: float = 5,
 ) -> Any:
-    """The handler, which waits at its end until Kafka has acknowledged what it emitted.
+    """Decorate a handler to wait at its end until Kafka has acknowledged its events.
 
-    It waits for ``seconds`` at most. What Kafka has not taken by then stays in the spool, and is
-    sent with the next invocation of this instance; an instance that is thrown away takes it along,
-    so give the spool a folder on a file system that outlives it if that matters. ``producer`` is
-    the process-wide one when not given.
+    It waits for at most ``seconds``. Events that are not acknowledged by then stay in the spool
+    and are sent at the next invocation of this instance. They are lost if the instance is
+    discarded, unless the spool folder is on a file system that outlives the instance. ``producer``
+    defaults to the process-wide producer.
     """
 
     def decorate(handler: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,15 +1,16 @@
-"""Text from outside made fit to send: nothing that a client sends stops an event.
+"""Converts values to text and repairs text from clients, so that client input never stops an event.
 
-Each function returns what is sent and adds to ``repairs`` what it did, such as
-``context.user_agent: cut``. The rules:
+Each function returns the text to send. It appends a description of every repair to ``repairs``,
+such as ``context.user_agent: cut``. The rules:
 
-- ``None`` is the empty text; ``True`` and ``False`` are ``true`` and ``false``; an ``int``,
-  ``float``, ``Decimal``, ``UUID``, ``timedelta``, path or IP address is what ``str`` gives;
-- a ``datetime``, ``date`` or ``time`` is ISO 8601, a ``datetime`` with a zone in UTC; an ``Enum``
-  is its value; bytes are read as UTF-8;
-- a list, set or mapping is JSON, in which the values of secret names are redacted.
-- What is too long is cut. A lone surrogate becomes U+FFFD.
-- An address loses its port, brackets and zone, and an IPv4 address mapped into IPv6 becomes IPv4.
+- ``None`` becomes the empty string. ``True`` and ``False`` become ``true`` and ``false``. An
+  ``int``, ``float``, ``Decimal``, ``UUID``, ``timedelta``, path or IP address is converted by
+  ``str``.
+- A ``datetime``, ``date`` or ``time`` is written in ISO 8601, a ``datetime`` with a time zone in
+  UTC. An ``Enum`` is replaced by its value. Bytes are decoded as UTF-8.
+- A list, set or mapping is written as JSON. Values under secret names are redacted.
+- Text that is too long is truncated. A lone surrogate is replaced by U+FFFD.
+- Port, brackets and zone are removed from an address. An IPv4-mapped IPv6 address becomes IPv4.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from orgtrail_schemas.catalogue import REDACTED, catalogue
 
 if TYPE_CHECKING:
     Text = str | int | float | Decimal | UUID | datetime | date | time | Enum | bytes | None
-    """What the SDK takes as text; this module says how each becomes one."""
+    """The types that the SDK accepts as text. The module docstring lists the conversions."""
 else:
     Text = Any
 
@@ -39,10 +40,10 @@ _PORT = re.compile(r"(\d+\.\d+\.\d+\.\d+):\d+|\[([^\]]*)\](?::\d+)?")
 
 
 def text(value: Any, length: int, field: str, repairs: list[str]) -> str:
-    """The value as text of at most ``length`` characters.
+    """Convert the value to text of at most ``length`` characters.
 
     Raises:
-        InvalidEventError: it is of a type that has no documented text: a mistake of the caller.
+        InvalidEventError: the module docstring lists no conversion for this type.
     """
     if type(value) is not str:
         if value is None:
@@ -61,7 +62,7 @@ def text(value: Any, length: int, field: str, repairs: list[str]) -> str:
 
 
 def email(value: Any, length: int, field: str, repairs: list[str]) -> str:
-    """An email address as text, its domain in lower case (RFC 5321, section 2.4)."""
+    """Convert an email address to text, with its domain in lower case (RFC 5321, section 2.4)."""
     cleaned = text(value, length, field, repairs)
     if cleaned.islower():
         return cleaned
@@ -71,16 +72,16 @@ def email(value: Any, length: int, field: str, repairs: list[str]) -> str:
 
 @lru_cache(4_096)
 def address(value: str) -> str | None:
-    """The canonical text of an IPv4 or IPv6 address, or ``None`` when the text holds none."""
+    """Return an IPv4 or IPv6 address in canonical form, or ``None`` for anything else."""
     value = value.strip().strip('"')
     match = _PORT.fullmatch(value)
     if match is not None:
         value = match[1] or match[2]
     try:
-        found = ipaddress.ip_address(value.partition("%")[0])
+        parsed = ipaddress.ip_address(value.partition("%")[0])
     except ValueError:
         return None
-    return str(getattr(found, "ipv4_mapped", None) or found)
+    return str(getattr(parsed, "ipv4_mapped", None) or parsed)
 
 
 def _from(value: Any, field: str) -> str:
@@ -101,7 +102,7 @@ def _moment(value: datetime) -> str:
     try:
         return (value if value.utcoffset() is None else value.astimezone(UTC)).isoformat()
     except OverflowError:
-        # Within a day of the year 1 or 9999.
+        # Conversion to UTC would leave the years 1 to 9999.
         return value.isoformat()
 
 
@@ -109,13 +110,13 @@ def _number(value: Any) -> str:
     try:
         return str(value)
     except ValueError:
-        # An int of over 4,300 digits (sys.set_int_max_str_digits) is written as far as it is kept.
+        # str refuses an int of over 4,300 digits (sys.set_int_max_str_digits); hex does not.
         return hex(value)
 
 
-# In this order: a bool is an int as well, and a datetime a date.
+# The order matters: bool is a subclass of int, and datetime of date.
 _CONVERSIONS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
-    # Of a subclass: its own characters, whatever its __str__ says.
+    # For a subclass of str, take its characters and ignore an overridden __str__.
     (str, str.__str__),
     (bool, lambda value: "true" if value else "false"),
     (datetime, _moment),
@@ -128,7 +129,7 @@ _CONVERSIONS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
 
 
 def _redacted(value: Any) -> Any:
-    """The value without the secrets that its mappings name."""
+    """Redact the values under secret names in nested mappings."""
     if isinstance(value, Mapping):
         known = catalogue()
         return {
@@ -148,4 +149,4 @@ def _json(value: Any, field: str) -> str:
     try:
         return json.dumps(_redacted(value), ensure_ascii=False, default=str)
     except (TypeError, ValueError, RecursionError):
-        raise InvalidEventError(field, "must be text, or something that JSON can hold") from None
+        raise InvalidEventError(field, "must be text or JSON-serializable") from None

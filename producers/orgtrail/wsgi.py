@@ -1,4 +1,4 @@
-"""The scope of each request for any WSGI application; ``orgtrail.flask`` and ``django`` use less.
+"""Request scopes for any WSGI application. For Flask and Django, use their own modules.
 
 ``application = AuditMiddleware(application, actor=lambda environ: environ["app.user"])``.
 """
@@ -17,10 +17,11 @@ WsgiApp = Callable[[Any, Any], Iterable[bytes]]
 
 
 class AuditMiddleware:
-    """Gives each request its scope, until the server has closed the response.
+    """Opens a scope for each request, until the server closes the response.
 
-    ``actor`` and ``org_id`` get the WSGI environment at each ``emit``; an error in them is logged
-    once and stops nothing. ``trusted_proxies`` are networks (``orgtrail.request.proxies``).
+    ``actor`` and ``org_id`` are called with the WSGI environment at each ``emit``. If one of them
+    raises, the error is logged once, and neither the request nor the event fails.
+    ``trusted_proxies`` are networks (``orgtrail.request.proxies``).
 
     Raises:
         SettingsError: ``trusted_proxies`` is not a list of networks.
@@ -39,7 +40,7 @@ class AuditMiddleware:
         self._requests = Requests(actor, org_id, trusted_proxies, request_id_header)
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        """Run the application, and later its response, within the scope of this request."""
+        """Run the application, and later its response, in the scope of this request."""
         scope = scope_of(self._requests, environ, lambda: environ)
         token = enter(scope)
         try:
@@ -50,13 +51,14 @@ class AuditMiddleware:
         if isinstance(response, list | tuple) or (
             isinstance(wrapper, type) and isinstance(response, wrapper)
         ):
-            # Nothing of the application runs any more, and servers send these two forms faster.
+            # Do not wrap these: no application code runs while the server sends them, and servers
+            # have a fast path for both.
             return response
         return _Response(response, scope)
 
 
 def scope_of(requests: Requests, environ: Environ, request: Callable[[], Any]) -> Scope:
-    """The scope of a request from its WSGI environment."""
+    """Build the scope of a request from its WSGI environment."""
     requested = f"HTTP_{requests.request_id_header.decode('latin-1').upper().replace('-', '_')}"
     names = (
         (b"user-agent", "HTTP_USER_AGENT"),
@@ -66,7 +68,7 @@ def scope_of(requests: Requests, environ: Environ, request: Callable[[], Any]) -
         (requests.request_id_header, requested),
     )
     headers = [
-        # PEP 3333: the bytes of the header, each as the character of its number.
+        # PEP 3333: a header value is a string with one character per byte (Latin-1).
         (name, str(environ[key]).encode("latin-1", "replace"))
         for name, key in names
         if key in environ
@@ -75,7 +77,7 @@ def scope_of(requests: Requests, environ: Environ, request: Callable[[], Any]) -
 
 
 class _Response:
-    """The response of an application, each of whose steps runs within the scope of its request."""
+    """Wraps the application's response so that each step runs in the scope of its request."""
 
     def __init__(self, response: Iterable[bytes], scope: Scope) -> None:
         self._response = response

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Litestar
@@ -100,7 +99,7 @@ def make_app(settings: QuerySettings, parts: Parts) -> Litestar:
             Exception: on_exception,
         },
         before_send=[_add_security_headers],
-        template_config=TemplateConfig(instance=_templates()),
+        template_config=TemplateConfig(instance=templates()),
         openapi_config=DESCRIPTION,
         plugins=trace_plugins(),
         lifespan=[lifespan],
@@ -156,7 +155,8 @@ async def _add_security_headers(message: Message, _scope: Scope) -> None:
             headers.setdefault(name, value)
 
 
-def _templates() -> Any:
+def templates() -> JinjaTemplateEngine:
+    """The page's templates: values are escaped, and an unknown name is an error."""
     environment = Environment(
         loader=FileSystemLoader(_PAGE / "templates"),
         autoescape=True,

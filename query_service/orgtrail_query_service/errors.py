@@ -1,4 +1,4 @@
-"""Every failure of a request becomes an answer here, and nowhere else."""
+"""From exceptions to answers: problem+json for programs, a page for browsers."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from orgtrail_query_service.problems import Problem, not_found, too_many
 log = structlog.get_logger("orgtrail.query")
 
 _KINDS = {
-    400: ("bad-request", "The request cannot be used"),
+    400: ("bad-request", "Malformed request"),
     404: ("not-found", "Not found"),
     403: ("forbidden", "The form has expired"),
-    405: ("method-not-allowed", "The log cannot be changed"),
+    405: ("method-not-allowed", "The log is read-only"),
 }
 
 
@@ -33,21 +33,21 @@ def on_problem(request: AnyRequest, problem: Problem) -> Response[Any]:
 
 
 def on_http_exception(request: AnyRequest, error: HTTPException) -> Response[Any]:
-    """A problem that Litestar found before a route was reached."""
+    """An error of Litestar's, before a route was reached."""
     headers = error.headers or {}
     if error.status_code == 429:
         return _answer(request, too_many(int(headers["RateLimit-Reset"])), headers)
     kind, title = _KINDS.get(error.status_code, ("error", "The request failed"))
-    detail = error.detail if error.status_code < 500 else "It was logged."
+    detail = error.detail if error.status_code < 500 else "The error was logged."
     return _answer(request, Problem(kind, error.status_code, title, detail), headers)
 
 
 def on_exception(request: AnyRequest, error: Exception) -> Response[Any]:
-    """A defect: where it happened goes to the log, nothing of it to the caller."""
+    """A bug: its location goes to the log, and nothing of it to the caller."""
     if "\x00" in request.url.path:
-        # No route or file is named so, which the file system tells by a ValueError.
+        # The file system raises ValueError for this name, which no route or file has.
         return _answer(request, not_found())
-    # Not the message: it may hold what was searched for.
+    # Not the message: it may contain what the caller searched for.
     frames = traceback.extract_tb(error.__traceback__)[-5:]
     log.error(
         "request_failed",
@@ -55,7 +55,7 @@ def on_exception(request: AnyRequest, error: Exception) -> Response[Any]:
         at=[f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames],
     )
     return _answer(
-        request, Problem("internal-error", 500, "Something went wrong", "It was logged.")
+        request, Problem("internal-error", 500, "Internal error", "The error was logged.")
     )
 
 
@@ -75,7 +75,7 @@ def _answer(
     signs_in = parts_of(request).settings.oidc_client_id is not None
     sign_in = f"/sign-in?{urlencode({'next': again})}"
     if problem.status == 401 and signs_in and not path.startswith("/sign-in"):
-        # Not a redirect: as the answer to a form, form-action would hold it to this host.
+        # Not a redirect: after a form, the form-action policy would keep it on this host.
         headers["Refresh"] = f"0; url={sign_in}"
     who = request.scope.get("user")
     return Template(

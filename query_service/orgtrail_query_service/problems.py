@@ -1,4 +1,4 @@
-"""Errors as people and programs see them: RFC 9457 problem details, from one table."""
+"""Errors as people and programs see them: RFC 9457 problem details."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ProblemBody(msgspec.Struct, frozen=True):
 
 @dataclass(eq=False)
 class Problem(Exception):  # noqa: N818 - it is the RFC's word
-    """What is answered instead of what was asked for. ``kind`` ends the stable type URI."""
+    """The answer to a request that failed. ``kind`` is the end of the stable type URI."""
 
     kind: str
     status: int
@@ -38,31 +38,34 @@ class Problem(Exception):  # noqa: N818 - it is the RFC's word
 
 
 def bad_parameter(name: str, detail: str) -> Problem:
-    """A query parameter that is unknown or has a value that cannot be used."""
-    return Problem("bad-parameter", 400, "A parameter cannot be used", f"{name}: {detail}")
+    """A query parameter is unknown, or its value cannot be used."""
+    return Problem("bad-parameter", 400, "Invalid parameter", f"{name}: {detail}")
 
 
 def bad_request() -> Problem:
-    """What the HTTP server could not read: malformed, or an address of more than 64 KB."""
+    """The HTTP server could not parse the request: malformed, or an address of over 64 KB."""
     return Problem(
         "bad-request",
         400,
-        "The request cannot be read",
-        "It is malformed, or its address too long.",
+        "Malformed request",
+        "The request cannot be parsed, or its address is too long.",
     )
 
 
 def unauthenticated(detail: str) -> Problem:
-    """No token, or none that is valid."""
+    """There is no token, or it is not valid."""
     return Problem(
         "unauthenticated", 401, "Sign in first", detail, (("WWW-Authenticate", "Bearer"),)
     )
 
 
 def not_found() -> Problem:
-    """The same whether it does not exist or is not the caller's to read."""
+    """The answer is the same whether a thing does not exist or is not the caller's to read."""
     return Problem(
-        "not-found", 404, "Not found", "There is no such thing, or it is not yours to administer."
+        "not-found",
+        404,
+        "Not found",
+        "It does not exist, or you do not administer its organization.",
     )
 
 
@@ -71,8 +74,8 @@ def unavailable() -> Problem:
     return Problem(
         "unavailable",
         503,
-        "The audit log cannot be read now",
-        "The storage does not answer. Nothing is lost; try again in a moment.",
+        "The audit log is unavailable",
+        "The database does not answer. No events are lost; try again in a moment.",
         (("Retry-After", "5"),),
     )
 
@@ -82,25 +85,25 @@ def too_expensive() -> Problem:
     return Problem(
         "too-expensive",
         422,
-        "The request reads too much",
-        "It was stopped at its limit of time or memory. Narrow the range or the filters.",
+        "The query is too expensive",
+        "It reached its limit of time or memory. Use a shorter range or more filters.",
     )
 
 
 def not_recorded() -> Problem:
-    """An export that would leave no trace is refused (``record_exports``)."""
+    """An export that cannot be recorded is refused (setting ``record_exports``)."""
     return Problem(
         "not-recorded",
         503,
-        "The export cannot be recorded now",
-        "Every export is recorded in the audit log itself, and Kafka does not take the record;"
-        " try again in a moment.",
+        "The export cannot be recorded",
+        "Every export is recorded in the audit log itself, and Kafka does not accept the record."
+        " Try again in a moment.",
         (("Retry-After", "10"),),
     )
 
 
 def too_many(seconds: int) -> Problem:
-    """The caller, or everybody together, asks more often than the limits allow."""
+    """The caller, or all callers together, exceeded a rate limit."""
     return Problem(
         "too-many-requests",
         429,
@@ -111,9 +114,12 @@ def too_many(seconds: int) -> Problem:
 
 
 def not_acceptable(media_types: list[str]) -> Problem:
-    """No format of an export is one that the caller accepts."""
+    """The caller accepts none of the export formats."""
     return Problem(
-        "not-acceptable", 406, "No such format", f"An export is one of {', '.join(media_types)}."
+        "not-acceptable",
+        406,
+        "Format not available",
+        f"Available formats: {', '.join(media_types)}.",
     )
 
 

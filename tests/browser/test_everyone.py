@@ -45,7 +45,7 @@ def counts(page, log, events):
 
 def nothing(page, log, events):
     page.goto(f"{log}?user=bob@page.example&outcome=denied")
-    expect(page.get_by_role("heading", name="No event matches")).to_be_visible()
+    expect(page.get_by_role("heading", name="No matching events")).to_be_visible()
 
 
 def not_yours(page, log, events):

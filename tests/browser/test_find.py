@@ -176,5 +176,5 @@ def test_without_scripts_days_are_utc(open_page, log):
     expect(page.locator(".range")).to_contain_text("UTC")
     page.get_by_role("link", name="Counts over time, by event and by actor").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("events")
-    page.get_by_text("The same as a table").click()
+    page.get_by_text("Show as a table").click()
     expect(page.locator(".counts tbody tr").first).to_be_visible()

@@ -31,7 +31,7 @@ def check(root, events):
     )
     expect(root).to_contain_text(re.compile(r"partition \d+, offset \d+"))
     expect(root).to_contain_text("kept until")
-    expect(root).to_contain_text("Everything received until")
+    expect(root).to_contain_text("Complete for everything received before")
     assert "hunter" not in root.page.content()
 
 
@@ -118,7 +118,7 @@ def test_it_has_its_own_address_and_leads_back(open_page, log, events, scripts):
         ("Same session", "session_id=ses-1", 50),
         ("Same IP address", "ip=80.67", 50),
         ("All of this type", "event=org.user.role.updated", 1),
-        ("Everything done so", "impersonator=sam", 1),
+        ("All impersonated actions", "impersonator=sam", 1),
     ],
 )
 def test_one_click_filters(page, log, events, link, parameter, count):

@@ -27,7 +27,7 @@ def test_a_row_says_who_did_what_to_whom_when_and_from_where(page, log, events, 
     expect(row.locator("td").nth(0)).to_contain_text(f"{occurred:%H:%M:%S}")
     expect(row.locator("td").nth(0)).to_contain_text(re.compile(r"min\. ago|mins? ago|hr ago"))
     expect(row.locator("td").nth(1)).to_contain_text("Alice Moreau")
-    expect(row.locator("td").nth(1)).to_contain_text("really sam@support.example")
+    expect(row.locator("td").nth(1)).to_contain_text("impersonated by sam@support.example")
     expect(row.locator("td").nth(2)).to_contain_text("Organization - User Role Updated")
     expect(row.locator("td").nth(3)).to_contain_text("bob@page.example")
     expect(row.locator("td").nth(4)).to_contain_text("80.67.169.12 France")
@@ -85,7 +85,7 @@ def test_the_histogram_comes_by_itself_and_zooms(page, log, now):
     expect(page).to_have_url(re.compile(r"from=\d{4}-\d\d-\d\dT"))
     expect(page.locator(".legend")).to_contain_text("62 events")
     # The text alternative says the same.
-    page.get_by_text("The same as a table").click()
+    page.get_by_text("Show as a table").click()
     totals = page.locator("#histogram tbody td:last-child").all_text_contents()
     assert sum(int(total) for total in totals) == 62
 

@@ -28,7 +28,7 @@ def test_an_empty_organization_is_told_how_to_begin(open_page, running):
 
 def test_nothing_found_says_which_filter_to_relax(page, log):
     page.goto(f"{log}?user=bob@page.example&outcome=denied&event=org.user.role.updated")
-    expect(page.get_by_role("heading", name="No event matches")).to_be_visible()
+    expect(page.get_by_role("heading", name="No matching events")).to_be_visible()
     suggested = page.locator(".empty a")
     expect(suggested).to_have_text(["without Outcome denied"])
     suggested.click()
@@ -37,7 +37,7 @@ def test_nothing_found_says_which_filter_to_relax(page, log):
     page.get_by_role("link", name="in the last 90 days").click()
     expect(page.locator("tr[data-id]")).to_have_count(1)
     page.goto(f"{log}?user=x&ip=y&country=z")
-    expect(page.get_by_text("Neither do any with one filter fewer")).to_be_visible()
+    expect(page.get_by_text("Removing any one filter does not help either")).to_be_visible()
 
 
 def test_records_that_were_set_aside_are_counted(running, open_page):
@@ -68,7 +68,7 @@ def test_still_arriving(running, page):
 
     def settled():
         page.reload()
-        return page.get_by_text("Everything received until").count()
+        return page.get_by_text("Complete for everything received before").count()
 
     eventually(settled)
 
@@ -85,7 +85,7 @@ def test_clickhouse_is_away_and_comes_back(running, browser, tmp_path):
             proxy.cut()
             page.goto(f"{service.url}/orgs/page/audit-logs?user=bob@page.example")
             expect(page.get_by_role("heading", level=1)).to_have_text(
-                "The audit log cannot be read now"
+                "The audit log is unavailable"
             )
             expect(page.get_by_text("Nothing is lost")).to_be_visible()
             proxy.mend()
@@ -128,7 +128,7 @@ def test_a_parameter_that_cannot_be_used_is_named(open_page, log):
     page = open_page(expected=("400",))
     page.goto(f"{log}?from=yesterday")
     expect(page.get_by_text("from: must be a day or a minute")).to_be_visible()
-    page.get_by_role("link", name="Start anew").click()
+    page.get_by_role("link", name="Start over").click()
     expect(page.locator("tr[data-id]")).to_have_count(50)
 
 

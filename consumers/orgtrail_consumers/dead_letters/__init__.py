@@ -1,1 +1,1 @@
-"""Records that cannot be stored: sent to their topic, listed and replayed."""
+"""Dead letters, which are records that cannot be stored: sent to a topic, listed, replayed."""

@@ -10,7 +10,7 @@ from orgtrail_consumers.kafka.batch import Rejected
 
 
 class Breaker:
-    """The share of bad records among the last ones. An unknown schema does not count as bad."""
+    """The share of bad records among the most recent ones. Unknown schemas do not count as bad."""
 
     def __init__(self, percent: float, records: int) -> None:
         """Trip when more than ``percent`` of at least the last ``records`` records are bad."""
@@ -22,17 +22,17 @@ class Breaker:
         """Count a batch of ``total`` records.
 
         Raises:
-            StopError: the share is over the limit. Nothing of the batch is dead-lettered.
+            StopError: the share is over the limit. No record of the batch is dead-lettered.
         """
         bad = Counter[str](item.reason for item in rejected if item.reason != "unknown_schema")
         self._batches.append((total, bad))
         while sum(count for count, _ in self._batches) - self._batches[0][0] >= self._window:
             self._batches.popleft()
         seen = sum(count for count, _ in self._batches)
-        reasons = sum((found for _, found in self._batches), Counter[str]())
+        reasons = sum((counts for _, counts in self._batches), Counter[str]())
         if seen >= self._window and reasons.total() * 100 > self._percent * seen:
-            found = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+            summary = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
             raise StopError(
-                f"{reasons.total()} of the last {seen} records cannot be stored ({found}): stop"
+                f"{reasons.total()} of the last {seen} records cannot be stored ({summary}): stop"
                 " their producer, or set ORGTRAIL_BREAKER_PERCENT=100 to dead-letter them"
             )

@@ -25,10 +25,11 @@ def list_dead_letters(
     until: datetime | None = None,
     limit: int = 1000,
 ) -> int:
-    """List the dead letters: location, time, reason, and source of each.
+    """List dead letters, one per line: location, time, reason, source, key, size and detail.
 
-    REASON, SINCE and UNTIL narrow the list. The times are those of dead-lettering, in UTC unless
-    they have an offset. LIMIT is the maximum number of lines.
+    REASON, SINCE and UNTIL filter the list. SINCE and UNTIL are compared with the time of
+    dead-lettering; they are in UTC unless they have an offset. LIMIT is the maximum number of
+    lines.
     """
 
     def show(letters: Iterator[DeadLetter], _settings: ConsumerSettings) -> None:
@@ -36,7 +37,7 @@ def list_dead_letters(
         shown = 0
         for letter in letters:
             if shown == limit:
-                print(f"more than {limit} dead letters; raise --limit to see them", file=sys.stderr)
+                print(f"more than {limit} dead letters; raise --limit to see all", file=sys.stderr)
                 break
             shown += 1
             when = letter.set_aside_at.isoformat(timespec="milliseconds")
@@ -52,21 +53,21 @@ def list_dead_letters(
 
 @dlq.command(name="show")
 def show_dead_letter(location: str) -> int:
-    """Show one dead letter with its headers, and its bytes in hexadecimal.
+    """Show one dead letter: its headers, and its value in hexadecimal.
 
-    LOCATION is PARTITION/OFFSET or local/NAME, the first column of the list. The output may
-    contain personal data.
+    LOCATION is PARTITION/OFFSET or local/NAME, as in the first column of orgtrail dlq list. The
+    output may contain personal data.
     """
 
     def show(letters: Iterator[DeadLetter], _settings: ConsumerSettings) -> None:
-        found = next((letter for letter in letters if letter.location == location), None)
-        if found is None:
-            raise ValueError(f"no dead letter at {location}: see orgtrail dlq list")
-        print(f"reason\t{found.reason}\ndetail\t{found.detail}\nsource\t{found.source}")
-        print(f"key\t{found.key!r}")
-        for name, value in found.headers:
+        letter = next((item for item in letters if item.location == location), None)
+        if letter is None:
+            raise ValueError(f"no dead letter at {location}: run orgtrail dlq list to find it")
+        print(f"reason\t{letter.reason}\ndetail\t{letter.detail}\nsource\t{letter.source}")
+        print(f"key\t{letter.key!r}")
+        for name, value in letter.headers:
             print(f"header\t{name}\t{value!r}")
-        print(f"value\t{(found.value or b'').hex()}")
+        print(f"value\t{(letter.value or b'').hex()}")
 
     return _with_letters("dlq show", show)
 
@@ -79,9 +80,10 @@ def replay_dead_letters(
     until: datetime | None = None,
     dry_run: bool = False,
 ) -> int:
-    """Send dead letters to the topic again, for example after an upgrade that knows their schema.
+    """Send dead letters to the events topic again.
 
-    REASON, SINCE and UNTIL (times of dead-lettering) select them; --dry-run only counts them.
+    Use this, for example, after an upgrade to a version that knows their schema. REASON, SINCE
+    and UNTIL (times of dead-lettering) select the letters. With --dry-run they are only counted.
     """
     from orgtrail_consumers.dead_letters.replay import replay
 

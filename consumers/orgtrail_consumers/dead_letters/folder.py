@@ -1,4 +1,4 @@
-"""The folder of dead letters that even the dead-letter topic refuses."""
+"""The local folder for dead letters that the dead-letter topic rejects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import msgspec
 
 
 class KeptLetter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One record as a file; bytes are in base64. ``set_aside_at`` is in ms since 1970, UTC."""
+    """One dead letter as a JSON file.
+
+    Bytes are base64-encoded. ``set_aside_at`` is in milliseconds since 1970, UTC.
+    """
 
     set_aside_at: int
     reason: str
@@ -22,20 +25,21 @@ class KeptLetter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def keep(folder: Path, letter: KeptLetter) -> None:
-    """Write it; on return it is on the disk. The same record again is the same file.
+    """Write the letter; on return it is on disk. The same record always has the same file name.
 
     Raises:
         OSError: the folder cannot be written.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     target = folder / f"{letter.source.replace('/', '_')}.json"
-    begun = target.with_suffix(".begun")
-    descriptor = os.open(begun, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    unfinished = target.with_suffix(".begun")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as out:
         out.write(msgspec.json.encode(letter))
         out.flush()
         os.fsync(out.fileno())
-    begun.replace(target)
+    unfinished.replace(target)
+    # The rename survives a power cut only after the folder itself is synced.
     entries = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(entries)
@@ -44,14 +48,14 @@ def keep(folder: Path, letter: KeptLetter) -> None:
 
 
 def kept(folder: Path) -> Iterator[tuple[str, KeptLetter]]:
-    """The name and content of each, in the order of their sources' names.
+    """The name and content of each file, sorted by name.
 
     Raises:
-        OSError, ValueError: a file cannot be read, or is none of ours.
+        OSError, ValueError: a file cannot be read, or is not a dead letter.
     """
     for path in sorted(folder.glob("*.json")):
         try:
             letter = msgspec.json.decode(path.read_bytes(), type=KeptLetter)
         except msgspec.MsgspecError as error:
-            raise ValueError(f"{path} is no dead letter") from error
+            raise ValueError(f"{path} is not a dead letter") from error
         yield path.stem, letter

@@ -1,4 +1,4 @@
-"""Sends records that cannot be stored to the dead-letter topic, whole and with the reason."""
+"""Sends records that cannot be stored to the dead-letter topic, unchanged, with the reason."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEADER_SOURCE = "orgtrail-source"
 """``topic/partition/offset/received``: the record's position, and when Kafka received it (ms)."""
 
 MAX_LETTER_BYTES = 100_000_000
-"""Before compression. The topic's own limit counts after it, and the broker enforces that."""
+"""The producer's limit, before compression. The broker enforces the topic's, after compression."""
 
 _UNDELIVERABLE = {
     KafkaError.MSG_SIZE_TOO_LARGE,
@@ -32,16 +32,16 @@ _UNDELIVERABLE = {
     KafkaError._UNKNOWN_TOPIC,
     KafkaError._UNKNOWN_PARTITION,
 }
-"""Answers that a retry does not change: the record goes to the local folder."""
+"""Errors that a retry cannot fix. The record then goes to the local folder."""
 
 log = structlog.get_logger("orgtrail.consumer")
 
 
 class DeadLetterSink(Protocol):
-    """Where dead letters go. ``DeadLetterProducer`` is the real one."""
+    """A destination of dead letters. ``DeadLetterProducer`` is the production implementation."""
 
     def send(self, batch: Batch, rejected: Sequence[Rejected], now_ms: int) -> None:
-        """Send the rejected records; on return they are acknowledged."""
+        """Send the rejected records. On return they are acknowledged."""
         ...
 
 
@@ -64,17 +64,18 @@ class DeadLetterProducer:
         )
 
     def send(self, batch: Batch, rejected: Sequence[Rejected], now_ms: int) -> None:
-        """Send the rejected records; on return each is acknowledged, or is in the local folder.
+        """Send the rejected records. On return each is acknowledged or in the local folder.
 
-        ``now_ms`` is the time, in milliseconds since 1970, UTC.
+        ``now_ms`` is the current time, in milliseconds since 1970, UTC.
 
         Raises:
-            DeadLetterError: one is neither. Sending all again is safe: replay is idempotent.
+            DeadLetterError: a record is neither. Sending all of them again is safe, because
+                replay is idempotent.
         """
         failures: list[str] = []
         undeliverable: list[tuple[Rejected, str]] = []
 
-        def note(item: Rejected, error: KafkaError) -> None:
+        def failed(item: Rejected, error: KafkaError) -> None:
             if error.code() in _UNDELIVERABLE:
                 undeliverable.append((item, error.name()))
             else:
@@ -94,7 +95,7 @@ class DeadLetterProducer:
                     error: KafkaError | None, _message: Message, item: Rejected = item
                 ) -> None:
                     if error is not None:
-                        note(item, error)
+                        failed(item, error)
 
                 try:
                     self._producer.produce(
@@ -105,11 +106,11 @@ class DeadLetterProducer:
                         on_delivery=delivered,
                     )
                 except KafkaException as error:
-                    note(item, error.args[0])
+                    failed(item, error.args[0])
                 self._producer.poll(0)
         except BufferError as error:
             self._producer.flush(30)
-            raise DeadLetterError("the buffer is full") from error
+            raise DeadLetterError("the producer's buffer is full") from error
         if self._producer.flush(35) or failures:
             raise DeadLetterError(failures[0] if failures else "no acknowledgement in time")
         self._keep(batch, undeliverable, now_ms)
@@ -117,7 +118,7 @@ class DeadLetterProducer:
     def _keep(
         self, batch: Batch, undeliverable: Sequence[tuple[Rejected, str]], now_ms: int
     ) -> None:
-        for item, why in undeliverable:
+        for item, cause in undeliverable:
             record = batch.records[item.position]
             letter = KeptLetter(
                 set_aside_at=now_ms,
@@ -134,9 +135,9 @@ class DeadLetterProducer:
                 raise DeadLetterError("the local folder cannot be written") from error
             metrics.REFUSED_DEAD_LETTERS.inc()
             log.error(
-                "dead_letter_kept_locally",
+                "dead_letter_stored_locally",
                 folder=str(self._folder),
-                error=why,
+                error=cause,
                 partition=batch.partition,
                 offset=record.offset,
             )

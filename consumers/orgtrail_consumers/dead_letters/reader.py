@@ -1,4 +1,4 @@
-"""Read dead letters back from their topic."""
+"""Reads dead letters back from their topic and from the local folder."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _OURS = (HEADER_REASON, HEADER_DETAIL, HEADER_SOURCE)
 
 
 class DeadLetter(NamedTuple):
-    """One record that was set aside.
+    """One dead-lettered record.
 
-    ``location`` is ``partition/offset`` of the dead-letter topic, or ``local/`` and a
-    file's name in the folder of those that the topic refused. ``key``, ``value`` and ``headers``
-    are the original's; the key names the organization, when there was one. ``source`` is
+    ``location`` is ``partition/offset`` in the dead-letter topic, or ``local/`` plus the file's
+    name in the local folder. ``key``, ``value`` and ``headers`` are those of the original record;
+    the key is the organization's ID, if the record had one. ``source`` is
     ``topic/partition/offset/received``.
     """
 
@@ -35,12 +35,12 @@ class DeadLetter(NamedTuple):
 
 
 def read_dead_letters(settings: ConsumerSettings) -> Iterator[DeadLetter]:
-    """Every dead letter that the topic holds at this moment, in the order of each partition.
+    """Every dead letter that the topic holds at this moment, in offset order per partition.
 
-    Those in this machine's folder follow.
+    The dead letters in this machine's local folder follow.
 
     Raises:
-        KafkaException: Kafka does not answer, or the topic does not exist.
+        KafkaException: Kafka is unreachable, or the topic does not exist.
     """
     consumer = Consumer(
         {
@@ -75,31 +75,31 @@ def read_dead_letters(settings: ConsumerSettings) -> Iterator[DeadLetter]:
 
 
 def _read(consumer: Consumer, topic: str, partitions: list[int]) -> Iterator[DeadLetter]:
-    left: dict[int, int] = {}
-    places = []
+    end_offsets: dict[int, int] = {}
+    start_positions = []
     for number in partitions:
         low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=15)
         if low < high:
-            left[number] = high
-            places.append(TopicPartition(topic, number, low))
-    consumer.assign(places)
-    while left:
+            end_offsets[number] = high
+            start_positions.append(TopicPartition(topic, number, low))
+    consumer.assign(start_positions)
+    while end_offsets:
         message = consumer.poll(30)
         if message is None:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
         if message.error() is not None:
             raise KafkaException(message.error())
         number, offset = message.partition(), message.offset()
-        if number not in left:
+        if number not in end_offsets:
             continue
-        if offset >= left[number] - 1:
-            del left[number]
+        if offset >= end_offsets[number] - 1:
+            del end_offsets[number]
         yield _letter(message)
 
 
 def _letter(message: Message) -> DeadLetter:
     headers = list(message.headers() or [])
-    # Ours are the last; before them stand the original's, which may have any name and value.
+    # Our headers come last. The original headers before them may have any names, even ours.
     original, added = headers[: -len(_OURS)], headers[-len(_OURS) :]
     ours = {name: (value or b"").decode("utf-8", errors="replace") for name, value in added}
     return DeadLetter(

@@ -1,4 +1,4 @@
-"""Send dead letters to the topic again, as they were."""
+"""Sends dead letters to the events topic again, with their original content."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from orgtrail_consumers.dead_letters.producer import MAX_LETTER_BYTES
 from orgtrail_consumers.dead_letters.reader import DeadLetter
 from orgtrail_consumers.settings import ConsumerSettings
 
-_AT_ONCE = 10_000
+_FLUSH_EVERY = 10_000
 
 
 def replay(
     settings: ConsumerSettings, letters: Iterable[DeadLetter], progress: Callable[[int], None]
 ) -> int:
-    """Send each with its original key, value and headers; how many Kafka acknowledged.
+    """Send each letter with its original key, value and headers; return how many were sent.
 
-    Replaying twice is harmless: a record that is stored already is the same row again. What still
-    cannot be stored is set aside again.
+    Replaying twice is harmless, because a record that is already stored results in the same row.
+    A record that still cannot be stored is dead-lettered again.
 
     Raises:
-        KafkaException: Kafka refused some, or did not answer; all others are sent.
+        KafkaException: Kafka rejected some letters, or did not answer. The others are sent.
     """
     producer = Producer(
         {
             **settings.librdkafka(),
             "enable.idempotence": True,
             "partitioner": "murmur2_random",
-            # What came compressed must fit the topic again.
+            # A record that arrived compressed may exceed the topic's limit without compression.
             "compression.type": "zstd",
             "message.max.bytes": MAX_LETTER_BYTES,
             "allow.auto.create.topics": False,
@@ -66,7 +66,7 @@ def replay(
             failures.append(error.args[0])
         producer.poll(0)
         sent += 1
-        if sent % _AT_ONCE == 0:
+        if sent % _FLUSH_EVERY == 0:
             flush()
             progress(sent - len(failures))
     flush()

@@ -10,7 +10,7 @@ from orgtrail_consumers.kafka.batch import Batch, Rejected
 
 
 def dead_letter_rows(batch: Batch, rejected: Sequence[Rejected], now_ms: int) -> pa.Table:
-    """One row for each rejected record: no payload; the organization is the Kafka key."""
+    """One row per rejected record, without its payload. The organization is the Kafka key."""
     instant = pa.timestamp("ms", "UTC")
     records = [batch.records[item.position] for item in rejected]
     count = len(records)

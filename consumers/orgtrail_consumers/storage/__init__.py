@@ -1,1 +1,1 @@
-"""Rows written to ClickHouse, and how far ingestion has come."""
+"""Writes rows and ingest progress to ClickHouse."""

@@ -23,11 +23,11 @@ def settled_through(
     - A busy partition is settled up to its last stored record, excluding that record's own
       millisecond.
     - An idle partition (nothing in progress, and position = last stable offset = high watermark)
-      is settled up to when the last fetch was sent, minus a margin: whatever arrives later is
-      received later.
+      is settled up to when the last fetch was sent, minus a margin. A record that arrives after
+      the fetch was also received after it.
     - No partition is settled past the time when Kafka was last asked for the number of partitions
-      (``partitions_asked_at``), minus the same margin: an added partition may hold records that
-      nobody reads yet.
+      (``partitions_asked_at``), minus the same margin. A new partition may hold records that no
+      worker reads yet.
     """
     candidates = []
     if stored_through is not None:
@@ -45,7 +45,7 @@ def settled_through(
 
 
 def progress_rows(topic: str, partitions: int, settled: Mapping[int, int]) -> pa.Table:
-    """The rows of ``audit.ingest_progress``; ``settled`` is by partition number."""
+    """The rows of ``audit.ingest_progress``. ``settled`` maps partition numbers to times (ms)."""
     instant = pa.timestamp("ms", "UTC")
     return pa.table(
         {

@@ -1,4 +1,4 @@
-"""What a worker reports every second: lag, progress, and whether Kafka answers."""
+"""Reports lag, progress, and whether Kafka is reachable, once a second."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from orgtrail_consumers.storage.progress import progress_rows, settled_through
 from orgtrail_consumers.storage.writer import Inserter, WriteError
 
 KAFKA_SILENT_MS = 5_000
-"""Kafka counts as unreachable after this long: it answers each fetch within 1.5 s."""
+"""Milliseconds without an answer until Kafka counts as unreachable.
+
+Kafka answers each fetch within 1.5 s, even if there are no records.
+"""
 
 log = structlog.get_logger("orgtrail.consumer")
 
 
 class Reporter:
-    """Knows, and writes, up to when each assigned partition is settled."""
+    """Tracks and writes the time up to which each assigned partition is settled."""
 
     def __init__(
         self,
@@ -34,7 +37,7 @@ class Reporter:
         executor: Executor,
         now_ms: Callable[[], int],
     ) -> None:
-        """``idle_margin_ms`` is the safety margin of idle partitions (``validate_topic``)."""
+        """``idle_margin_ms`` is the safety margin for idle partitions (see ``validate_topic``)."""
         self._idle_margin_ms = idle_margin_ms
         self._settings = settings
         self._writer = writer
@@ -44,12 +47,12 @@ class Reporter:
         self._settled: dict[int, int] = {}
 
     def forget(self) -> None:
-        """Partitions were revoked: their progress must not be written any more."""
+        """Forget all progress. After a revocation, this worker must not write it any more."""
         self._settled.clear()
         metrics.LAG.clear()
 
     async def report(self, consumer: BatchConsumer) -> None:
-        """Measure once, and write the rows of ``audit.ingest_progress``."""
+        """Measure once, and write the progress to ``audit.ingest_progress``."""
         topic, offsets = self._settings.topic, consumer.offsets
         positions = await consumer.positions()
         partitions = await consumer.partitions(topic)
@@ -60,7 +63,8 @@ class Reporter:
                 continue
             position = positions.get(tp)
             if position is not None:
-                # While records wait for ClickHouse, nothing is fetched and Kafka is not asked.
+                # While records wait for ClickHouse, nothing is fetched. The time since the last
+                # fetch then says nothing about Kafka.
                 if not offsets.waiting(tp, position.last_polled):
                     silence.append(self._now_ms() - position.asked_at)
                 await consumer.check_start(tp, position)
@@ -91,4 +95,4 @@ class Reporter:
                 self._executor, self._writer.insert, "ingest_progress", rows
             )
         except WriteError as error:
-            log.warning("progress_not_written", error=describe(error))
+            log.warning("progress_write_failed", error=describe(error))

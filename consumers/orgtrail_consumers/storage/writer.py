@@ -1,4 +1,4 @@
-"""The writer: the consumer's one file that knows clickhouse-connect."""
+"""Inserts rows into ClickHouse. The only consumer module that imports clickhouse-connect."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from orgtrail_consumers.settings import ConsumerSettings
 
 WriteError = (ClickHouseError, OSError)
-"""What ``insert`` raises when a retry may help: ClickHouse is unreachable, or refused for now."""
+"""Errors of ``insert`` that a retry may resolve: unreachable, or the insert failed for now."""
 
 
 class Inserter(Protocol):
-    """Storage, as the consumer needs it. ``Writer`` is the real one."""
+    """The storage interface of the consumer. ``Writer`` is the production implementation."""
 
     def insert(self, table: str, rows: pa.Table) -> None:
-        """Insert the rows; on return they are acknowledged."""
+        """Insert the rows. On return they are acknowledged."""
         ...
 
 
 class Writer:
-    """Synchronous inserts, each acknowledged when it returns. One connection for each thread."""
+    """Synchronous inserts over one connection per thread."""
 
     def __init__(self, settings: ConsumerSettings) -> None:
         self._settings = settings
         self._local = threading.local()
 
     def insert(self, table: str, rows: pa.Table) -> None:
-        """Insert the rows; on return ClickHouse has acknowledged them.
+        """Insert the rows. On return ClickHouse has acknowledged them.
 
-        A retry after an error is safe: the tables keep one row of a key.
+        A retry after an error is safe, because the tables keep one row per key.
 
         Raises:
-            WriteError: it did not acknowledge.
+            WriteError: ClickHouse did not acknowledge the rows.
         """
-        # async_insert and optimize_on_insert are constants of the writer's profile (access.toml).
+        # async_insert and optimize_on_insert are set in the writer's profile (access.toml).
         self._client().insert_arrow(table, rows, database="audit")
 
     def _client(self) -> Client:

@@ -17,10 +17,11 @@ from orgtrail_query_service.page.days import PRESETS
 from orgtrail_query_service.page.histogram import bars
 from orgtrail_query_service.parts import AnyRequest, Parts
 from orgtrail_query_service.reads.calendar import bucket_edges
+from orgtrail_query_service.reads.export_formats import FORMATS
 from orgtrail_query_service.reads.filters import FILTERS
 from orgtrail_query_service.reads.pages import read_page, read_settled
 from orgtrail_query_service.reads.summary import read_summary
-from orgtrail_schemas.catalogue import LEVELS, OUTCOMES, catalogue
+from orgtrail_schemas.catalogue import LEVELS, catalogue
 from orgtrail_schemas.tables import RETENTION_DAYS
 
 LIMITS = (50, 200, 1000)
@@ -67,7 +68,7 @@ class AuditLogPage(Controller):
                 "live": view.query(without=("until",))
                 if newest and after is None and view.days.until is None
                 else None,
-                **_form(view),
+                **form_context(view),
             },
         )
 
@@ -120,7 +121,7 @@ def _common(view: View, parts: Parts) -> dict[str, Any]:
         "days": view.days,
         "zone": view.days.zone,
         "now": parts.now(),
-        # Its own first day is cut by hours, which is no news.
+        # The oldest day is always partial; do not warn about it.
         "clamped": view.search.clamped and view.days.first < _oldest_day(view, parts),
         "presets": PRESETS,
         "retention": RETENTION_DAYS,
@@ -132,18 +133,17 @@ def _oldest_day(view: View, parts: Parts) -> str:
     return oldest.astimezone(view.days.zone).date().isoformat()
 
 
-def _form(view: View) -> dict[str, Any]:
+def form_context(view: View) -> dict[str, Any]:
+    """What the form and the export menu of ``table.html`` are made from."""
     events = catalogue().events.values()
-    values = {filter_.name: found for filter_, found in view.search.values}
-    chosen = set(values.get("event", ()))
+    values = dict[str, tuple[str, ...]]((f.name, found) for f, found in view.search.values)
     return {
-        "chosen": {f.name: values.get(f.name, ("",))[0] for f in FILTERS},
-        "events_chosen": chosen,
-        "excluded": values.get("exclude_event", ()),
+        "filters": FILTERS,
+        "formats": FORMATS.values(),
+        "values": values,
+        "more_open": any(f.name in values for f in FILTERS if not f.main),
         # A prefix, or a type that the catalogue does not list, is kept as the address has it.
-        "other_events": sorted(chosen - {event.key for event in events}),
-        "outcomes": OUTCOMES,
-        "levels": LEVELS,
+        "other_events": sorted(set(values.get("event", ())) - {event.key for event in events}),
         "limits": sorted({*LIMITS, view.search.limit}),
         "groups": [
             ("User level", [e for e in events if e.level == "user"]),

@@ -1,4 +1,4 @@
-"""The filters: each is a row of data, with the SQL that it becomes and a sentence for people.
+"""The filters: each is a row of data. SQL, OpenAPI, CLI, form and docs are made from it.
 
 The columns are those of both ``audit.event_keys`` and ``audit.events``.
 """
@@ -6,20 +6,29 @@ The columns are those of both ``audit.event_keys`` and ``audit.events``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from orgtrail_schemas.catalogue import LEVELS, OUTCOMES
+
+Control = Literal["text", "person", "choice", "event_types", "hidden"]
 
 
 @dataclass(frozen=True)
 class Filter:
-    """One query parameter that narrows a read; the page calls it by its ``title``.
+    """One query parameter that narrows a read.
+
+    ``title`` is its name on the page, ``sentence`` what it keeps, ``example`` a sensible value.
 
     ``sql`` holds one parameter of the filter's own name. A ``repeatable`` filter takes several
-    values, of which one must hold, or none when it is ``negated``. ``prefix_sql``, with the
+    values, one of which must match, or none if it is ``negated``. ``prefix_sql``, with the
     parameter ``<name>_prefixes``, takes those of its values that end in ``.*``. ``choices`` are the
-    values allowed, when they are few; ``example`` is one that makes sense.
+    allowed values, if they are few.
 
-    ``pairs_with`` are the filters whose values ``audit.event_keys`` has in ``pairs`` with its own.
+    ``control`` is the form field that the page shows, with ``hint`` in it; ``main`` filters are
+    always visible, the others below "More filters".
+
+    ``pairs_with`` are the filters whose values are in ``pairs`` of ``audit.event_keys`` together
+    with this filter's own.
     """
 
     name: str
@@ -27,6 +36,9 @@ class Filter:
     sql: str
     sentence: str
     example: str
+    control: Control = "text"
+    hint: str = ""
+    main: bool = False
     repeatable: bool = False
     negated: bool = False
     prefix_sql: str = ""
@@ -49,43 +61,13 @@ _WHAT = ("event", "country", "outcome")
 
 FILTERS: tuple[Filter, ...] = (
     Filter(
-        "user",
-        "User",
-        _USER,
-        "the person acted, impersonated or was acted upon (email or id)",
-        "bob@x.org",
-        pairs_with=_WHAT,
-    ),
-    Filter(
-        "actor",
-        "Actor",
-        _ACTOR,
-        "whose account acted (email or id)",
-        "bob@x.org",
-        pairs_with=(*_WHAT, "target"),
-    ),
-    Filter(
-        "impersonator",
-        "Impersonator",
-        _IMPERSONATOR,
-        "who acted as somebody else (email or id)",
-        "sam@x.org",
-        pairs_with=_WHAT,
-    ),
-    Filter(
-        "target",
-        "Target",
-        _TARGET,
-        "who or what was acted upon (email or id)",
-        "bob@x.org",
-        pairs_with=_WHAT,
-    ),
-    Filter(
         "event",
         "Event",
         "event IN {event:Array(String)}",
-        "the event's key; ends in .* for all that begin so; repeatable",
+        "the event type's key; a key that ends in .* matches all with that prefix; repeatable",
         "user.login",
+        control="event_types",
+        main=True,
         repeatable=True,
         prefix_sql="arrayExists(p -> startsWith(event, p), {event_prefixes:Array(String)})",
     ),
@@ -93,8 +75,10 @@ FILTERS: tuple[Filter, ...] = (
         "exclude_event",
         "Not the event",
         "event IN {exclude_event:Array(String)}",
-        "not these events; ends in .* for all that begin so; repeatable",
+        "not these event types; a key that ends in .* excludes all with that prefix; repeatable",
         "user.login",
+        control="hidden",
+        main=True,
         repeatable=True,
         negated=True,
         prefix_sql="arrayExists(p -> startsWith(event, p), {exclude_event_prefixes:Array(String)})",
@@ -105,14 +89,76 @@ FILTERS: tuple[Filter, ...] = (
         "level = {level:String}",
         "user, organization or other",
         "user",
+        control="choice",
+        main=True,
         choices=LEVELS,
+    ),
+    Filter(
+        "user",
+        "User",
+        _USER,
+        "the person acted, impersonated or was acted upon (email or ID)",
+        "bob@x.org",
+        control="person",
+        hint="email or ID",
+        main=True,
+        pairs_with=_WHAT,
+    ),
+    Filter(
+        "q",
+        "Text",
+        _TEXT,
+        "text in an email, a name, the IP address or the event type's key",
+        "bob",
+        hint="in names, emails, IP, event",
+        main=True,
+    ),
+    Filter(
+        "outcome",
+        "Outcome",
+        "outcome = {outcome:String}",
+        "success, failure or denied",
+        "failure",
+        control="choice",
+        choices=OUTCOMES,
+    ),
+    Filter(
+        "actor",
+        "Actor",
+        _ACTOR,
+        "whose account acted (email or ID)",
+        "bob@x.org",
+        control="person",
+        hint="email or ID",
+        pairs_with=(*_WHAT, "target"),
+    ),
+    Filter(
+        "impersonator",
+        "Impersonator",
+        _IMPERSONATOR,
+        "who acted as somebody else (email or ID)",
+        "sam@x.org",
+        control="person",
+        hint="email or ID",
+        pairs_with=_WHAT,
+    ),
+    Filter(
+        "target",
+        "Target",
+        _TARGET,
+        "who or what was acted upon (email or ID)",
+        "bob@x.org",
+        control="person",
+        hint="email or ID",
+        pairs_with=_WHAT,
     ),
     Filter(
         "ip",
         "IP address",
         "ip = {ip:String}",
-        "the IP address that it came from",
+        "the IP address that the request came from",
         "203.0.113.7",
+        hint="203.0.113.7",
         pairs_with=_WHAT,
     ),
     Filter(
@@ -121,30 +167,22 @@ FILTERS: tuple[Filter, ...] = (
         "country = {country:String}",
         "the country of the IP address, two letters",
         "FR",
-    ),
-    Filter(
-        "outcome",
-        "Outcome",
-        "outcome = {outcome:String}",
-        "success, failure or denied",
-        "failure",
-        choices=OUTCOMES,
+        hint="two letters",
     ),
     Filter(
         "request_id",
         "Request",
         "request_id = {request_id:String}",
-        "the request that caused it",
+        "the request that caused the event",
         "r-1",
+        hint="ID",
     ),
     Filter(
         "session_id",
         "Session",
         "session_id = {session_id:String}",
-        "the session it happened in",
+        "the session in which the event occurred",
         "s-1",
-    ),
-    Filter(
-        "q", "Text", _TEXT, "text in an email, a name, the IP address or the event's key", "bob"
+        hint="ID",
     ),
 )

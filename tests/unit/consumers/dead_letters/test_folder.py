@@ -37,5 +37,5 @@ def test_a_folder_that_cannot_be_written_says_so(tmp_path):
 
 def test_a_foreign_file_is_an_error_and_not_passed_over(tmp_path):
     (tmp_path / "x.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"x\.json is no dead letter"):
+    with pytest.raises(ValueError, match=r"x\.json is not a dead letter"):
         list(kept(tmp_path))

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from orgtrail_query_service.page.histogram import bars
-from orgtrail_query_service.reads.search import Search
 from orgtrail_query_service.reads.calendar import bucket_edges
+from orgtrail_query_service.reads.search import Search
 from orgtrail_query_service.reads.summary import Bucket
 
 PARIS = ZoneInfo("Europe/Paris")

@@ -1,8 +1,13 @@
 import itertools
+import uuid
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from orgtrail_query_service.reads.pages import windows
+import pytest
+from tests.support.api_rows import row
+
+from orgtrail_query_service.reads.filters import FILTERS
+from orgtrail_query_service.reads.pages import read_event, read_page, read_settled, windows
 from orgtrail_query_service.reads.search import Place, Search
 
 SINCE = datetime(2026, 8, 25, tzinfo=UTC)
@@ -35,3 +40,142 @@ def test_a_later_page_begins_at_its_place():
 def test_a_short_range_is_one_window():
     short = Search(UNTIL - timedelta(hours=2), UNTIL)
     assert len(list(windows(short, None))) == 1
+
+
+class FakeLog:
+    """Events in memory, read by the statements that ``read_page`` makes.
+
+    ``copies`` are keys that the first step finds and the second does not: later copies of an event
+    whose first copy does not match.
+    """
+
+    org = "acme"
+
+    def __init__(self, places, copies=()):
+        self.places = sorted(places, key=lambda p: (p.occurred_at, p.event_id), reverse=True)
+        self.copies = set(copies)
+        self.statements = []
+
+    async def rows(self, statement):
+        self.statements.append(statement)
+        given = statement.parameters
+        assert given["org"] == "acme"
+        if "keys" in given:
+            wanted = {UUID(key) for _, key in given["keys"]}
+            return [
+                row(p.occurred_at, p.event_id)
+                for p in self.places
+                if p.event_id in wanted and p not in self.copies
+            ]
+        found = [
+            p
+            for p in self.places
+            if moment(given["since"]) <= p.occurred_at < moment(given["until"])
+            and ("after" not in given or self._is_after(p, given))
+        ]
+        limit = int(statement.sql.rsplit(" ", 1)[1])
+        if "event_keys" in statement.sql:
+            return [(p.occurred_at.replace(tzinfo=None), p.event_id) for p in found[:limit]]
+        return [row(p.occurred_at, p.event_id) for p in found[:limit]]
+
+    @staticmethod
+    def _is_after(place, given):
+        at = moment(given["after"])
+        return place.occurred_at < at or (
+            place.occurred_at == at and place.event_id < UUID(given["after_id"])
+        )
+
+
+def moment(text):
+    return datetime.strptime(text, "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=UTC)
+
+
+def places(count, every=timedelta(hours=7)):
+    return [Place(UNTIL - every * (n + 1), UUID(int=count - n)) for n in range(count)]
+
+
+ACTOR = next(f for f in FILTERS if f.name == "actor")
+
+
+def search(limit, *, filtered=False, **more):
+    values = ((ACTOR, ("alice",)),) if filtered else ()
+    return Search(SINCE, UNTIL, values=values, limit=limit, **more)
+
+
+async def read_all(log, asked):
+    found, after = [], None
+    while True:
+        page = await read_page(log, asked, after)
+        found += [event.place for event in page.events]
+        if page.last is None:
+            return found
+        assert len(page.events) == asked.limit
+        after = page.last
+
+
+@pytest.mark.parametrize("filtered", [False, True])
+@pytest.mark.parametrize("limit", [1, 7, 50, 300])
+async def test_pages_hold_every_event_once_in_order(limit, filtered):
+    log = FakeLog(places(200))
+    assert await read_all(log, search(limit, filtered=filtered)) == log.places
+
+
+async def test_events_of_one_millisecond_are_split_over_pages():
+    log = FakeLog([Place(UNTIL - timedelta(days=2), UUID(int=n)) for n in range(1, 8)])
+    assert await read_all(log, search(3)) == log.places
+
+
+@pytest.mark.parametrize("limit", [1, 5, 20])
+async def test_a_page_is_filled_up_where_copies_fall_away(limit):
+    everything = places(100, timedelta(minutes=10))
+    log = FakeLog(everything, copies=everything[::2])
+    expected = [p for p in log.places if p not in log.copies]
+    assert await read_all(log, search(limit, filtered=True)) == expected
+
+
+async def test_a_page_of_copies_alone_is_empty_and_the_last():
+    everything = places(30)
+    page = await read_page(FakeLog(everything, copies=everything), search(5, filtered=True), None)
+    assert (page.events, page.last) == ([], None)
+
+
+async def test_the_first_page_reads_no_further_than_it_must():
+    log = FakeLog(places(200, timedelta(minutes=1)))
+    await read_page(log, search(50), None)
+    assert len(log.statements) == 1
+
+
+async def test_one_event_is_looked_for_around_its_time_first():
+    place = Place(UNTIL - timedelta(days=3), uuid7_at(UNTIL - timedelta(days=3)))
+    log = FakeLog([place])
+    event = await read_event(log, place.event_id, UNTIL)
+    assert event.place == place
+    assert len(log.statements) == 2
+
+
+async def test_one_event_is_found_wherever_its_time_is():
+    for identity in (uuid.uuid4(), uuid7_at(UNTIL - timedelta(days=60))):
+        place = Place(UNTIL - timedelta(days=3), identity)
+        assert (await read_event(FakeLog([place]), identity, UNTIL)).place == place
+    assert await read_event(FakeLog([]), uuid.uuid4(), UNTIL) is None
+
+
+def uuid7_at(when):
+    value = int(when.timestamp() * 1000) << 80 | 0x7 << 76 | 0x2 << 62 | 12345
+    return UUID(int=value)
+
+
+async def test_what_is_settled_is_null_until_every_partition_reported():
+    class Answers:
+        org = "acme"
+
+        def __init__(self, through):
+            self.answers = [[(through,)], [(3,)]]
+
+        async def rows(self, _statement):
+            return self.answers.pop(0)
+
+    settled = await read_settled(Answers(None), search(1))
+    assert (settled.settled_through, settled.set_aside) == (None, 3)
+    settled = await read_settled(Answers(datetime(2026, 11, 23)), search(1))
+    assert settled.settled_through == datetime(2026, 11, 23, tzinfo=UTC)

@@ -1,0 +1,64 @@
+"""The query service's parts without servers: a database of prepared rows, a caller by token."""
+
+from __future__ import annotations
+
+import gzip as gzip_module
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
+
+from orgtrail import AuditProducer, ProducerSettings
+from orgtrail_query_service.auth.administrator import Administrator
+from orgtrail_query_service.auth.logs import Logs
+from orgtrail_query_service.auth.oidc import OidcProvider
+from orgtrail_query_service.parts import Parts
+from orgtrail_query_service.problems import unauthenticated, unavailable
+from orgtrail_query_service.reads.cursor import Cursors
+from orgtrail_query_service.self_audit import SelfAudit
+from orgtrail_query_service.settings import QuerySettings
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+SETTINGS = QuerySettings(jwt_issuer="https://issuer.example", secret="s" * 32)
+
+
+class FakeDatabase:
+    """Answers each statement by the table that it reads; remembers the statements."""
+
+    def __init__(self) -> None:
+        self.answers = {"audit.ingest_progress": [(None,)], "audit.dead_letters": [(0,)]}
+        self.asked = []
+        self.away = False
+
+    async def rows(self, statement):
+        if self.away:
+            raise unavailable()
+        self.asked.append(statement)
+        return next((rows for table, rows in self.answers.items() if table in statement.sql), [])
+
+    async def stream(self, statement, *, gzip) -> AsyncGenerator[bytes]:
+        self.asked.append(statement)
+        yield gzip_module.compress(b"event_id\n") if gzip else b"event_id\n"
+
+    async def close(self):
+        pass
+
+
+class FakeTokens:
+    """A token is the names of the organizations that its bearer administers, by commas."""
+
+    async def verify(self, token, now):
+        if not token:
+            raise unauthenticated("no token")
+        return Administrator("alice", tuple(token.split(",")))
+
+
+def fake_parts(database: FakeDatabase) -> Parts:
+    """Parts whose events go to the ``orgtrail.testing.Recorder`` at hand."""
+    return Parts(
+        settings=SETTINGS,
+        logs=Logs(database, database),
+        provider=OidcProvider(SETTINGS),
+        tokens=FakeTokens(),
+        cursors=Cursors("s" * 32),
+        self_audit=SelfAudit(AuditProducer(ProducerSettings(service="orgtrail")), required=True),
+        now=lambda: NOW,
+    )
