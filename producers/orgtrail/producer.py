@@ -209,8 +209,7 @@ class AuditProducer:
                 self._unlisted.warn_once(event)
             identity = events[0].event_id
             if self._before_send is not None:
-                filtered = map(self._filtered, events)
-                events = [one for one in filtered if one is not None]
+                events = [sent for one in events if (sent := self._filtered(one)) is not None]
             accepted = bool(events) and self._take(events, trace, on_delivery)
         except AuditError:
             raise
@@ -364,7 +363,8 @@ class AuditProducer:
             # worker adopts it and sends the event.
             self.close(0)
         elif _exiting and not engine.on_disk:
-            # The exit handler has already run, so close here. Lost events are logged.
+            # The exit handler may have passed this producer already, so close it here. Lost
+            # events are logged.
             with suppress(AuditError):
                 self.close()
         return True

@@ -155,6 +155,8 @@ def _shown(field: msgspec.structs.FieldInfo) -> str | None:
     if field.required:
         return None
     value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+    if value is None:
+        return ""
     if isinstance(value, Secret):
         return value.reveal()
     if isinstance(value, list | tuple):

@@ -1,1 +1,1 @@
-"""Batches of records out of Kafka, and the offsets committed to it."""
+"""Fetches batches of records from Kafka, and commits their offsets."""

@@ -11,7 +11,7 @@ from orgtrail_schemas.reasons import Reason
 
 
 class Record(Protocol):
-    """The attributes of a fetched record that are used; aiokafka's records have more."""
+    """The attributes of a fetched record that the consumer uses; aiokafka's records have more."""
 
     @property
     def key(self) -> bytes | None:
@@ -41,7 +41,7 @@ class Record(Protocol):
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """The most that one batch may hold. One larger record is a batch of its own."""
+    """The limits of one batch. A record larger than ``bytes`` becomes a batch of its own."""
 
     records: int
     bytes: int
@@ -56,11 +56,11 @@ class Batch(NamedTuple):
 
 
 class Delivery:
-    """A batch on its way to the agent. Its offsets stay known after its records were taken out.
+    """A batch on its way to the agent. It keeps the batch's offsets after the records are taken.
 
     Faust's message and the offset tracker refer to the delivery until it is committed. The records
-    are needed only until rows are made of them, and would otherwise wait for ClickHouse beside
-    those rows (docs/benchmarks.md, "Where memory goes").
+    are needed only until they are converted to rows. If the delivery kept them, they would stay in
+    memory beside the rows that wait for ClickHouse (docs/benchmarks.md, "Where memory goes").
     """
 
     def __init__(self, batch: Batch) -> None:
@@ -72,21 +72,21 @@ class Delivery:
         self._batch: Batch | None = batch
 
     def take(self) -> Batch:
-        """The batch, for its one reader: the delivery forgets it.
+        """Return the batch and drop the reference to it. Call this only once.
 
         Raises:
-            RuntimeError: it was taken before.
+            RuntimeError: the batch was already taken.
         """
         batch, self._batch = self._batch, None
         if batch is None:
-            raise RuntimeError("the batch was taken before")
+            raise RuntimeError("the batch was already taken")
         return batch
 
 
 class Rejected(NamedTuple):
     """One record that cannot be stored: its position in the batch, and why.
 
-    ``detail`` is for the operator; it never holds a value of the event.
+    ``detail`` is for the operator. It never contains a value of the event.
     """
 
     position: int
@@ -95,21 +95,22 @@ class Rejected(NamedTuple):
 
 
 def size(records: Sequence[Record]) -> int:
-    """The total bytes of their values."""
+    """The total size of the records' values in bytes."""
     return sum(map(len, filter(None, map(attrgetter("value"), records))))
 
 
 def cut(records: list[Record], limits: BatchLimits) -> Iterator[list[Record]]:
-    """The records in slices within the limits; a larger record is a slice of its own."""
+    """Cut the records into slices within the limits. A larger record is a slice of its own."""
     if 0 < len(records) <= limits.records and size(records) <= limits.bytes:
         yield records
         return
-    start = taken = 0
+    start = slice_bytes = 0
     for index, record in enumerate(records):
         length = len(record.value or b"")
-        if index > start and (index - start >= limits.records or taken + length > limits.bytes):
+        too_large = index - start >= limits.records or slice_bytes + length > limits.bytes
+        if index > start and too_large:
             yield records[start:index]
-            start, taken = index, 0
-        taken += length
+            start, slice_bytes = index, 0
+        slice_bytes += length
     if start < len(records):
         yield records[start:]

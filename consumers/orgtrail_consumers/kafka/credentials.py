@@ -1,4 +1,4 @@
-"""Faust's credentials for Kafka."""
+"""The Kafka credentials in the form that Faust expects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from orgtrail_consumers.settings import ConsumerSettings
 
 
 def credentials(settings: ConsumerSettings) -> Any:
-    """TLS and SASL as the settings say; ``None`` for a plain connection."""
+    """The TLS and SASL credentials from the settings; ``None`` for a plaintext connection."""
     protocol = settings.kafka_security_protocol
     if protocol == "PLAINTEXT":
         return None

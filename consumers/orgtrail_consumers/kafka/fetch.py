@@ -1,4 +1,4 @@
-"""Fetching: the thread that Kafka's client lives in, and what is asked of it there."""
+"""Fetching: the thread that runs the Kafka client, and the requests that it serves there."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ from orgtrail_consumers.kafka.positions import Partitions, Position
 log = structlog.get_logger("orgtrail.consumer")
 
 FEW_RECORDS = 1_000
-"""After fewer records than this it pays to wait for more: inserting one costs what these cost."""
+"""Below this number of records it pays to wait for more.
+
+Inserting a single record costs as much as inserting this many.
+"""
 
 _END_OFFSETS_EVERY_S = 5
 _FIRST_FETCH = 64
-"""How many records are taken before their size is known."""
+"""How many records to take before their average size is known."""
 
 
 class FetchThread(driver.AIOKafkaConsumerThread):
-    """Faust's client thread, which polls at most a batch at a time.
+    """Faust's client thread, limited to one batch per poll.
 
-    ``limits`` is set by the consumer that makes the thread.
+    The consumer that creates the thread sets ``limits``.
     """
 
     limits: BatchLimits
@@ -42,8 +45,8 @@ class FetchThread(driver.AIOKafkaConsumerThread):
         self._end_offsets_request: asyncio.Task[None] | None = None
 
     def _create_worker_consumer(self, transport: driver.Transport) -> Any:
-        # Faust reads uncommitted records unless it runs transactions of its own. The flag that it
-        # checks has no other effect at this place.
+        # Faust sets read_committed only if it runs transactions of its own. The flag that it
+        # checks has no other effect in this method.
         self.consumer.in_transaction = True
         try:
             return super()._create_worker_consumer(transport)
@@ -51,13 +54,13 @@ class FetchThread(driver.AIOKafkaConsumerThread):
             self.consumer.in_transaction = False
 
     async def positions(self, partitions: Iterable[TP]) -> dict[TP, Position]:
-        """Where partitions stand; those without an answer yet are missing."""
+        """The positions of partitions. Partitions without an answer yet are missing."""
         return await self.call_thread(self._get_positions, list(partitions))
 
     async def _get_positions(self, partitions: list[TP]) -> dict[TP, Position]:
         consumer = self._ensure_consumer()
         positions = {}
-        # A rebalance may have happened since the caller looked.
+        # A rebalance may have happened since the caller read the assignment.
         for tp in consumer.assignment() & set(partitions):
             end, stable = consumer.highwater(tp), consumer.last_stable_offset(tp)
             asked_at = consumer.last_poll_timestamp(tp)
@@ -71,7 +74,7 @@ class FetchThread(driver.AIOKafkaConsumerThread):
         return positions
 
     async def end_offsets(self, partitions: Iterable[TP]) -> dict[TP, int]:
-        """The end offsets at the last answer. Starts a request, and does not wait for it."""
+        """The end offsets from the last answer. Starts a new request without waiting for it."""
         return await self.call_thread(self._get_end_offsets, list(partitions))
 
     async def _get_end_offsets(self, partitions: list[TP]) -> dict[TP, int]:
@@ -87,7 +90,7 @@ class FetchThread(driver.AIOKafkaConsumerThread):
         await asyncio.sleep(_END_OFFSETS_EVERY_S)
 
     async def partitions(self, topic: str) -> Partitions | None:
-        """The number of partitions at the last answer. Starts a request, does not wait for it."""
+        """The partition count from the last answer. Starts a new request without waiting for it."""
         return await self.call_thread(self._get_partitions, topic)
 
     async def _get_partitions(self, topic: str) -> Partitions | None:
@@ -98,18 +101,19 @@ class FetchThread(driver.AIOKafkaConsumerThread):
     async def _request_partitions(self, topic: str) -> None:
         client = self._ensure_consumer()._client
         asked_at = int(time.time() * 1000)
-        # Unlike force_metadata_update(), which may join a request that was sent before, this one
-        # is sent now: the answer cannot be older than asked_at.
+        # force_metadata_update() may join a request that was sent earlier. This request is sent
+        # now, so its answer cannot be older than asked_at.
         if await client._metadata_update(client.cluster, set(client._topics)):
             partitions = client.cluster.partitions_for_topic(topic)
             if partitions:
                 self._partitions = Partitions(len(partitions), asked_at)
 
     async def stay_in_group(self) -> None:
-        """Count as a poll, although nothing is fetched during an outage."""
+        """Count as a poll. During an outage nothing is fetched, so nothing else does."""
         await self.call_thread(self._touch)
 
     async def _touch(self) -> None:
+        # aiokafka measures the poll interval from the last time that this context was left.
         with self._ensure_consumer()._subscription.fetch_context():
             pass
 
@@ -120,32 +124,34 @@ class FetchThread(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,  # noqa: ASYNC109
         max_records: int | None = None,  # noqa: ARG002
     ) -> dict[TP, list[Any]]:
-        """At most a batch, by records and by bytes: the rest stays compressed in the client.
+        """Return at most one batch, by records and by bytes. The rest stays compressed.
 
-        Without a bound Faust takes everything that was fetched, and a few small answers may hold
+        Faust itself takes everything that the client has fetched. A few small responses may hold
         many highly compressible records.
 
         Invariants:
-        - ``last_polled`` covers every record that is returned: the offset tracker relies on it to
-          know that records are waiting although no delivery holds them yet.
-        - All records are from one assignment: once some are taken, a rebalance ends the loop.
-        - No record that was taken is dropped: an error after the first records ends the loop, and
+        - ``last_polled`` covers every returned record. The offset tracker relies on this: it shows
+          that records are waiting although no delivery holds them yet.
+        - All records are from one assignment, because a rebalance ends the loop as soon as some
+          records are taken.
+        - No record that was taken is dropped. An error after the first records only ends the loop;
           the client raises it again at the next call.
         """
         taken: dict[TP, list[Any]] = {}
-        count, taken_bytes, want, patience = 0, 0, _FIRST_FETCH, timeout
+        # Only the first fetch waits. Afterwards, take what the client already has.
+        count, taken_bytes, want, wait_s = 0, 0, _FIRST_FETCH, timeout
         partitions = active_partitions
         while want > 0:
             if count and consumer._fetcher._subscriptions.reassignment_in_progress:
                 break
             try:
-                more = await super()._fetch_records(consumer, partitions, patience, want)
+                more = await super()._fetch_records(consumer, partitions, wait_s, want)
             except KafkaError:
                 if not count:
                     raise
                 break
             if not more and partitions is not active_partitions and count < FEW_RECORDS:
-                # The first partition is empty and gave little: fill up from the others.
+                # The first partition is exhausted after few records: fill up from the others.
                 partitions = active_partitions
                 continue
             if not more:
@@ -155,9 +161,10 @@ class FetchThread(driver.AIOKafkaConsumerThread):
                 self.last_polled[tp] = records[-1].offset
                 count += len(records)
                 taken_bytes += size(records)
-            # A batch belongs to one partition. The others' records come with the next batch, if
-            # this partition has many.
+            # A batch belongs to one partition, so continue with the same one. If it has many
+            # records, those of the other partitions come with a later batch.
             partitions = set(taken)
+            # How many more records fit, if they are as large as the average so far.
             room = (self.limits.bytes - taken_bytes) * count // max(taken_bytes, 1)
-            want, patience = min(self.limits.records - count, room), 0
+            want, wait_s = min(self.limits.records - count, room), 0
         return taken

@@ -6,21 +6,23 @@ from typing import NamedTuple
 
 
 class LostRange(NamedTuple):
-    """``offsets`` is how many are known to be lost; ``text`` says which, for the operator."""
+    """``offsets`` is how many are known to be lost. ``text`` names them for the operator."""
 
     offsets: int
     text: str
 
 
 def lost_range(expected: int, found: int, start: int) -> LostRange | None:
-    """What was lost when ``found`` came instead of ``expected``; ``start`` is the topic's first.
+    """The range that was lost when ``found`` came instead of ``expected``; ``None`` if none was.
 
-    A gap alone is no loss: aborted records and transaction markers leave gaps too. Retention does
-    lose records, and aiokafka then goes on at the topic's start without a word.
+    ``start`` is the first offset that the topic still has. A gap alone is not a loss, because
+    aborted records and transaction markers leave gaps too. It is a loss if the topic deleted the
+    records: aiokafka then silently continues at the topic's start. A lower offset than expected
+    means that the topic was recreated.
     """
     if found < expected:
         return LostRange(
-            0, f"expected offset {expected} but received {found}: the topic was created again"
+            0, f"expected offset {expected} but received {found}: the topic was recreated"
         )
     if start <= expected:
         return None

@@ -1,4 +1,4 @@
-"""Offsets: which batches are in progress, and how far a partition may be committed."""
+"""Offsets: which batches are in progress, and up to which offset a partition can be committed."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ class _Entry:
 
 
 class OffsetTracker:
-    """Deliveries by partition, in the order in which they were fetched.
+    """Tracks the deliveries of each partition, in the order in which they were fetched.
 
-    Only what was marked as stored counts: Faust also acknowledges messages that it skips.
+    Invariant: a committable offset never passes a delivery that is not stored. It holds because
+    deliveries leave the queue only at its front, and only once they are marked as stored. After
+    ``forget`` a delivery is unknown, so marking it late has no effect. Faust's acknowledgements do
+    not count here: Faust also acknowledges messages that it skips.
     """
 
     def __init__(self) -> None:
@@ -28,30 +31,31 @@ class OffsetTracker:
         self._reached: dict[TP, int] = {}
 
     def add(self, partition: TP, delivery: Delivery) -> None:
-        """The delivery is on its way to the agent."""
+        """Add a delivery that is on its way to the agent."""
         self._entries[partition].append(_Entry(delivery))
         self._reached[partition] = delivery.last_offset
 
     def mark_stored(self, partition: TP, delivery: Delivery) -> None:
-        """Every record of the delivery is acknowledged, by ClickHouse or as a dead letter.
+        """Mark a delivery whose records are all acknowledged, by ClickHouse or as dead letters.
 
-        A delivery from before ``forget`` is unknown: marking it does nothing.
+        Marking a delivery from before ``forget`` has no effect.
         """
         for entry in self._entries.get(partition, ()):
             if entry.delivery is delivery:
                 entry.stored = True
 
     def holds(self, partition: TP, delivery: Delivery) -> bool:
-        """Whether the delivery belongs to the present assignment and is not stored yet."""
+        """Whether the delivery belongs to the current assignment and is not stored yet."""
         return any(
             entry.delivery is delivery and not entry.stored
             for entry in self._entries.get(partition, ())
         )
 
     def pop_committable(self, partition: TP) -> int | None:
-        """The offset to commit: past the last delivery before which everything is stored.
+        """Return the offset to commit, and remove the deliveries before it.
 
-        Returns ``None`` if nothing new can be committed. Forgets the deliveries before the offset.
+        It is the offset after the last delivery of the stored ones at the front of the queue.
+        Returns ``None`` if there is nothing new to commit.
         """
         entries = self._entries[partition]
         last: _Entry | None = None
@@ -72,17 +76,17 @@ class OffsetTracker:
         return next(unstored, None)
 
     def in_progress(self, partition: TP, last_polled: int | None) -> bool:
-        """Whether a delivery is in progress, or records up to ``last_polled`` are in none yet."""
+        """Whether a delivery is in progress, or polled records are not in a delivery yet."""
         return bool(self._entries[partition]) or self.waiting(partition, last_polled)
 
     def waiting(self, partition: TP, last_polled: int | None) -> bool:
-        """Whether records that were polled are not stored yet."""
+        """Whether records up to ``last_polled`` are not stored yet."""
         if any(not entry.stored for entry in self._entries[partition]):
             return True
         return last_polled is not None and last_polled > self._reached.get(partition, -1)
 
     def forget(self, partition: TP) -> None:
-        """The partition was revoked: what is in progress belongs to its next owner."""
+        """Forget a revoked partition: its next owner fetches the unstored records again."""
         self._entries.pop(partition, None)
         self._stored_through.pop(partition, None)
         self._reached.pop(partition, None)

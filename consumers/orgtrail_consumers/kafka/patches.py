@@ -1,8 +1,9 @@
-"""Header names that are no UTF-8: Kafka takes any bytes, and aiokafka would stop at them for ever.
+"""Patches aiokafka to read records whose header names are not valid UTF-8.
 
-aiokafka raises before it moves on, so every owner of the partition would meet the record again. A
-batch that holds such a name is read a second time, by aiokafka's reader in Python, with U+FFFD for
-what is no UTF-8.
+Kafka accepts any bytes as a header name. aiokafka raises at such a name before it advances, so
+every owner of the partition would fail at the same record forever. With the patch, a batch that
+holds such a name is decoded a second time by aiokafka's pure-Python reader, with U+FFFD in place
+of the invalid bytes.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords
 
 _LENGTH_AT, _LENGTH_ENDS = 8, 12
-"""Where a batch says how many bytes follow (Kafka protocol, "Record Batch")."""
+"""Position of a batch's length field, which counts the bytes after it ("Record Batch")."""
 
 
 def patch_header_decoding() -> None:
-    """Have aiokafka's consumers read every record of this process; call before they start."""
+    """Patch aiokafka's consumers in this whole process. Call this before they start."""
     fetcher.MemoryRecords = Records
 
 
 class Records:
-    """The batches of one answer to a fetch, as aiokafka's ``MemoryRecords``."""
+    """The batches of one fetch response. Replaces aiokafka's ``MemoryRecords``."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -37,7 +38,7 @@ class Records:
         return self._records.has_next()
 
     def size_in_bytes(self) -> int:
-        """Of all batches."""
+        """The size of all batches."""
         return self._records.size_in_bytes()
 
     def next_batch(self) -> Any:
@@ -60,21 +61,26 @@ class _Batch:
         return next(self._batch)
 
     def __iter__(self) -> Iterator[Any]:
-        return chain.from_iterable(self._some())
+        return chain.from_iterable(self._groups())
 
-    def _some(self) -> Iterator[Iterable[Any]]:
-        """A few records at once: a generator entered for each one costs more than to read it."""
-        # aiokafka's own iterator may be begun once only, and not be asked again after its end.
+    def _groups(self) -> Iterator[Iterable[Any]]:
+        """Yield a few records at a time, because resuming a generator costs more than a record.
+
+        Invariant: each record is yielded exactly once, in order. ``done`` counts the records of
+        complete groups only. When a name fails to decode, the group that it is in was not yielded,
+        so the second reader starts right after ``done``.
+        """
+        # aiokafka's iterator can be started only once and must not be advanced after exhaustion.
         records, done = chain(self._batch), 0
         try:
-            while some := list(islice(records, _FEW)):
-                yield some
-                done += len(some)
+            while group := list(islice(records, _GROUP)):
+                yield group
+                done += len(group)
         except UnicodeDecodeError:
             yield islice(_leniently(self._data[self._begin : self._end]), done, None)
 
 
-_FEW = 200
+_GROUP = 200
 
 
 def _leniently(data: bytes) -> Iterator[Any]:
@@ -85,11 +91,11 @@ def _leniently(data: bytes) -> Iterator[Any]:
 
 
 class _Lenient(bytearray):
-    """Bytes whose parts are decoded whatever they are."""
+    """Bytes whose slices decode without errors, with U+FFFD for invalid UTF-8."""
 
-    def __getitem__(self, place: Any) -> Any:
-        found = super().__getitem__(place)
-        return _Lenient(found) if isinstance(place, slice) else found
+    def __getitem__(self, index: Any) -> Any:
+        part = super().__getitem__(index)
+        return _Lenient(part) if isinstance(index, slice) else part
 
     def decode(self, encoding: str = "utf-8", _errors: str = "replace") -> str:
         return super().decode(encoding, "replace")

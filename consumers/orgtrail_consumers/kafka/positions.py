@@ -1,4 +1,4 @@
-"""Where partitions stand, in Kafka's own terms."""
+"""The positions of partitions, in Kafka's terms."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 
 class Position(NamedTuple):
-    """Where a partition stood at the last answer to a fetch.
+    """The position of a partition at the last answer to a fetch.
 
-    ``position`` is the next offset to fetch. ``last_stable_offset`` is the end for readers of
-    committed records, ``high_watermark`` the end of what all replicas have. ``asked_at`` is when
-    the fetch was sent (milliseconds since 1970, this machine's clock). ``last_polled`` is the last
-    offset that the client handed to us, or ``None``.
+    ``position`` is the next offset to fetch. ``last_stable_offset`` is the end offset for
+    read_committed consumers, and ``high_watermark`` is the end of the records that all in-sync
+    replicas have. ``asked_at`` is when the fetch was sent (milliseconds since 1970, this machine's
+    clock). ``last_polled`` is the last offset that the client returned, or ``None``.
     """
 
     position: int

@@ -1,4 +1,4 @@
-"""Checks the topic before a worker starts, and asks how long its replicas may lag."""
+"""Validates the topic before a worker starts, and asks Kafka how long its replicas may lag."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _DEFAULT_LAG_MS = 30_000
 
 
 class TopicError(Exception):
-    """The worker must not start; the message says what to do, in one line."""
+    """The worker must not start. The message is one line and names the fix."""
 
 
 def validate_topic(settings: ConsumerSettings) -> int:
     """Check the topic, and return the safety margin (ms) for idle partitions.
 
-    The topic must exist, and its broker must set the records' time.
+    The topic must exist, and the broker must set the records' timestamps.
 
-    On a replicated topic a record may be received and yet hidden from every reader, until the
-    replicas have it or are given up: for up to 1.5 times ``replica.lag.time.max.ms``. That is added
-    to the configured margin.
+    On a replicated topic a received record is hidden from all readers until the replicas have it
+    or have left the in-sync set. This takes up to 1.5 times ``replica.lag.time.max.ms``, which is
+    added to the configured margin.
 
     Raises:
         TopicError: the topic is missing or misconfigured, or Kafka is unreachable.
@@ -46,14 +46,14 @@ def validate_topic(settings: ConsumerSettings) -> int:
 
 
 def _hidden_for_ms(admin: AdminClient, topic: TopicMetadata) -> int:
-    copied = [p for p in topic.partitions.values() if len(p.replicas) > 1]
-    if not copied:
+    replicated = [p for p in topic.partitions.values() if len(p.replicas) > 1]
+    if not replicated:
         return 0
-    broker = ConfigResource(ResourceType.BROKER, str(copied[0].leader))
+    broker = ConfigResource(ResourceType.BROKER, str(replicated[0].leader))
     try:
         lag = int(admin.describe_configs([broker])[broker].result(15)[_LAG].value)
     except (KafkaException, KeyError):
-        # A worker may lack the right to describe the brokers.
+        # A worker may not be authorized to describe the brokers.
         lag = _DEFAULT_LAG_MS
-    # A broker checks its replicas every half of that time.
+    # A broker checks its replicas at intervals of half that time.
     return lag * 3 // 2

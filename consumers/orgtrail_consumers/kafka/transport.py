@@ -1,8 +1,14 @@
 """A Faust transport that hands batches to the agent instead of single records.
 
-Faust spends 50 µs on each message, whatever it holds; here a message is a batch
-(docs/decisions.md, "Batches, not events"). Worker, assignment, rebalancing and sensors stay
-Faust's. tests/contract/test_faust.py fails when a method that is overridden here changes.
+Faust spends 50 µs on each message, whatever its size, so here a message is a whole batch
+(docs/decisions.md, "Batches, not events"). The worker, assignment, rebalancing and sensors remain
+Faust's. tests/unit/consumers/kafka/test_pinned.py fails when Faust changes an overridden method.
+
+Invariants:
+- Every delivery is in the offset tracker before the agent sees it. Otherwise the agent could mark
+  it as stored before the tracker knows it, and it would never be committed.
+- For a revoked partition no insert is started and no offset is committed. Revocation clears the
+  tracker first, and each insert attempt and each commit asks the tracker.
 """
 
 from __future__ import annotations
@@ -45,25 +51,25 @@ class BatchConsumer(driver.Consumer):
         return cast("FetchThread", self._thread)
 
     async def positions(self) -> dict[TP, Position]:
-        """Where the assigned partitions stand; those without an answer yet are missing."""
+        """The positions of the assigned partitions. Those without an answer yet are missing."""
         return await self._client.positions(self.assignment())
 
     async def partitions(self, topic: str) -> Partitions | None:
-        """How many partitions a topic had a moment ago; ``None`` before the first answer.
+        """The recent number of partitions of a topic; ``None`` before the first answer.
 
-        Call regularly: each call asks Kafka, so that a partition that is added is soon assigned.
+        Call this regularly. Each call asks Kafka, so a new partition is soon assigned.
         """
         return await self._client.partitions(topic)
 
     async def end_offsets(self) -> dict[TP, int]:
-        """The end offsets of the assigned partitions a few seconds ago, committed records only.
+        """The end offsets of the assigned partitions a few seconds ago, for committed records.
 
-        Unlike ``positions`` they advance while nothing is fetched.
+        Unlike ``positions``, they also advance while nothing is fetched.
         """
         return await self._client.end_offsets(self.assignment())
 
     def first_unstored(self, tp: TP, position: Position) -> int:
-        """The offset of the first record that is not stored, or of the next one to come."""
+        """The offset of the first record that is not stored; if all are, of the next record."""
         first = self.offsets.first_unstored(tp)
         if first is not None:
             return first
@@ -73,10 +79,10 @@ class BatchConsumer(driver.Consumer):
         return position.position
 
     async def check_start(self, tp: TP, position: Position) -> None:
-        """Report what a partition lost before it was assigned, although no record came yet.
+        """Report records that a partition lost before its assignment, even if none came since.
 
         Raises:
-            StopError: something was lost, and lost ranges are not accepted.
+            StopError: records were lost, and lost ranges are not accepted.
         """
         expected = self._read_offset[tp]
         if (
@@ -89,13 +95,13 @@ class BatchConsumer(driver.Consumer):
             try:
                 await self._check_gap(tp, expected, position.position)
             except KafkaError as error:
-                # Kafka is unreachable at the moment; the next check asks again.
+                # Kafka is unreachable at the moment. The next check asks again.
                 log.debug("start_offset_unavailable", error=type(error).__name__)
             else:
                 self._checked_start[tp] = position.position
 
     async def stay_in_group(self) -> None:
-        """Stay a member of the group while nothing is fetched; call this regularly.
+        """Stay a member of the group while nothing is fetched. Call this regularly.
 
         aiokafka leaves the group after ``broker_max_poll_interval`` without a fetch, and nothing is
         fetched while ClickHouse is unreachable.
@@ -103,11 +109,11 @@ class BatchConsumer(driver.Consumer):
         await self._client.stay_in_group()
 
     def mark_stored(self, message: ConsumerMessage) -> None:
-        """The message's delivery is stored; call this before acknowledging the message."""
+        """Mark the message's delivery as stored. Call this before acknowledging the message."""
         self.offsets.mark_stored(message.tp, message.value)
 
     def is_current(self, message: ConsumerMessage) -> bool:
-        """Whether the delivery belongs to the present assignment."""
+        """Whether the message's delivery belongs to the current assignment."""
         return self.offsets.holds(message.tp, message.value)
 
     def _new_consumer_thread(self) -> FetchThread:
@@ -122,13 +128,14 @@ class BatchConsumer(driver.Consumer):
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Forget what was polled before: it is fetched again."""
+        """Forget records polled before the assignment, because they are fetched again."""
         for tp in assigned:
             self._client.last_polled.pop(tp, None)
             self._checked_start.pop(tp, None)
         await super().on_partitions_assigned(assigned, generation_id)
 
     def _new_offset(self, tp: TP) -> int | None:
+        # Faust's own acknowledgements include skipped messages, so only the tracker decides.
         self._acked[tp].clear()
         self._acked_index[tp].clear()
         return self.offsets.pop_committable(tp)
@@ -145,12 +152,12 @@ class BatchConsumer(driver.Consumer):
                     try:
                         await self.perform_seek()
                     except KafkaError as error:
-                        # Another rebalance happened meanwhile; its partitions are sought next.
+                        # Another rebalance happened meanwhile. The next iteration seeks again.
                         log.warning("seek_failed", error=type(error).__name__)
                     continue
                 few = 0 < sum(map(len, records.values())) < FEW_RECORDS
                 for tp in list(records):
-                    # Popped: this loop must not keep the records alive.
+                    # Pop the records, because this loop must not keep them alive.
                     fetched = self._to_deliveries(tp, records.pop(tp))
                     if active is None or tp in active or tp in self._buffered_partitions:
                         await self._deliver(tp, fetched)
@@ -176,6 +183,7 @@ class BatchConsumer(driver.Consumer):
             await self._check_gap(tp, expected, deliveries[0].first_offset)
         for delivery in deliveries:
             if not self.flow_active or self.app.consumer_generation_id != generation:
+                # A rebalance happened while the agent was busy. The next owner fetches the rest.
                 return
             self.offsets.add(tp, delivery)
             self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
@@ -195,7 +203,7 @@ class BatchConsumer(driver.Consumer):
                 f"partition {tp.partition} of {tp.topic}: {lost.text}."
                 " To continue with the remaining records, set ORGTRAIL_LOST_RANGES=accept"
             )
-            log.error("consumer_stops", error=str(error), partition=tp.partition)
+            log.error("consumer_stopping", error=str(error), partition=tp.partition)
             await self.app.crash(error)
             raise error
         # Report each lost range only once.

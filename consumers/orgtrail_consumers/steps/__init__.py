@@ -1,1 +1,1 @@
-"""What happens to the events of a batch: pure functions over columns."""
+"""The processing steps of a batch: pure functions over columns."""

@@ -1,4 +1,4 @@
-"""Decode: from the values of a batch to Arrow columns in the current schema."""
+"""Decode the values of a batch into Arrow columns of the current schema."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ from orgtrail_schemas.codec import Frame, UnknownFramingError, decode_datum, rea
 from orgtrail_schemas.event_schema import EventSchema, current_schema
 
 FindSchema = Callable[[Frame], EventSchema | None]
-"""The schema that a frame names; ``None`` when it is definitely unknown."""
+"""Returns the schema that a frame names, or ``None`` if it is definitely unknown."""
 
 
 class Decoded(NamedTuple):
-    """``columns`` has a row for each good record, in no promised order.
+    """``columns`` has one row per good record, in no particular order.
 
-    ``positions`` (int64) are the rows' places in the batch; ``fingerprints`` the schemas that they
-    were written with. Every place of the batch is in ``positions`` or in ``rejected``, once.
+    ``positions`` (int64) are the rows' positions in the batch, and ``fingerprints`` identify the
+    schemas that they were written with.
+
+    Invariant: every position of the batch occurs exactly once, either in ``positions`` or in
+    ``rejected``. Otherwise a record would be lost or stored twice, since the whole batch is
+    committed. It holds because each branch of ``decode`` moves a position to one of the two.
     """
 
     columns: pa.RecordBatch
@@ -32,11 +36,11 @@ class Decoded(NamedTuple):
 
 
 def decode(values: Sequence[bytes | None], find_schema: FindSchema) -> Decoded:
-    """Decode the values of a batch, those of one schema together.
+    """Decode the values of a batch, grouped by schema.
 
     Raises:
-        Exception: what ``find_schema`` raises when it cannot know now (a registry that is away);
-            nothing of the batch may be taken as decoded then.
+        Exception: whatever ``find_schema`` raises if it cannot know at the moment (the registry is
+            unreachable). No record of the batch counts as decoded then.
     """
     rejected: list[Rejected] = []
     parts: list[tuple[pa.RecordBatch, list[int], str]] = []
@@ -53,7 +57,7 @@ def decode(values: Sequence[bytes | None], find_schema: FindSchema) -> Decoded:
             columns, good = _decode_good_ones(positions, data, schema, rejected)
         aligned = _align(columns)
         if aligned is None:
-            detail = f"schema {schema.fingerprint} is not that of an audit event"
+            detail = f"schema {schema.fingerprint} is not an audit event schema"
             rejected += [Rejected(p, "malformed", detail) for p in good]
             continue
         parts.append((aligned, good, schema.fingerprint))
@@ -70,6 +74,7 @@ def _joined(arrays: list[pa.Array], kind: pa.DataType) -> pa.Array:
 
 
 def _by_frame(values: Sequence[bytes | None], rejected: list[Rejected]) -> dict[Frame, list[int]]:
+    # Group by the raw header first, so that each distinct header is parsed only once.
     by_header: defaultdict[bytes, list[int]] = defaultdict(list)
     for position, value in enumerate(values):
         if not value:
@@ -100,7 +105,7 @@ def _decode_together(data: list[bytes], schema: EventSchema) -> pa.RecordBatch |
 def _decode_good_ones(
     positions: list[int], data: list[bytes], schema: EventSchema, rejected: list[Rejected]
 ) -> tuple[pa.RecordBatch, list[int]]:
-    """Leave the bad ones out: where a slice does not decode, fastavro says which they are."""
+    """Decode all but the bad records. In a slice that fails, fastavro tells which those are."""
     items = list(zip(positions, data, strict=True))
     good: list[tuple[int, bytes]] = []
     for start in range(0, len(items), _SLICE):
@@ -111,7 +116,7 @@ def _decode_good_ones(
         for position, datum in part:
             try:
                 decode_datum(schema, schema, datum)
-            # fastavro raises whatever the bytes led it to; all of it means "no such datum".
+            # Bad bytes can make fastavro raise any exception. All of them mean a bad datum.
             except Exception as error:
                 rejected.append(Rejected(position, "malformed", type(error).__name__))
             else:
@@ -125,14 +130,14 @@ def _decode_good_ones(
 def _decode_one_by_one(
     items: list[tuple[int, bytes]], schema: EventSchema, rejected: list[Rejected]
 ) -> tuple[pa.RecordBatch, list[int]]:
-    """What fastavro makes of them: the readers disagree on one, and fastavro has the last word."""
+    """Decode with fastavro, which decides if the two decoders disagree about a record."""
     decoded: list[pa.RecordBatch] = []
     good: list[int] = []
     for position, datum in items:
         try:
             decoded.append(_decode_alone(datum, schema))
             good.append(position)
-        # Arrow may refuse what Avro took (a number out of range): that is bad too.
+        # Arrow may reject a value that Avro accepts (a number out of range): also a bad record.
         except Exception as error:
             rejected.append(Rejected(position, "malformed", type(error).__name__))
     return (pa.concat_batches(decoded) if decoded else _EMPTY), good
@@ -140,39 +145,39 @@ def _decode_one_by_one(
 
 def _decode_alone(datum: bytes, schema: EventSchema) -> pa.RecordBatch:
     record = decode_datum(schema, schema, datum)
-    nothing = _decode_together([], schema)
-    if nothing is None:
-        raise TypeError("no columns can be made of this schema")
-    for field in nothing.schema:
+    empty = _decode_together([], schema)
+    if empty is None:
+        raise TypeError("the schema cannot be converted to columns")
+    for field in empty.schema:
         if pa.types.is_map(field.type):
             record[field.name] = list(record[field.name].items())
-    return pa.RecordBatch.from_pylist([record], schema=nothing.schema)
+    return pa.RecordBatch.from_pylist([record], schema=empty.schema)
 
 
 def _align(columns: pa.RecordBatch) -> pa.RecordBatch | None:
-    """The columns of the current schema; ``None`` when they cannot be made of the writer's.
+    """Convert to the columns of the current schema; ``None`` if that is not possible.
 
-    A field that an older writer did not know has its default.
+    A field that an older writer did not know gets its default.
     """
     if columns.schema == _CURRENT:
         return columns
     fields = {field["name"]: field for field in current_schema().plain["fields"]}
-    made = []
+    aligned = []
     try:
         for name in _CURRENT.names:
             kind = _CURRENT.field(name).type
             if name in columns.schema.names:
-                made.append(columns[name].cast(kind))
+                aligned.append(columns[name].cast(kind))
             else:
                 default = fields[name]["default"]
                 value = list(default.items()) if pa.types.is_map(kind) else default
-                made.append(pa.array([value] * columns.num_rows, kind))
-        return pa.record_batch(made, schema=_CURRENT)
+                aligned.append(pa.array([value] * columns.num_rows, kind))
+        return pa.record_batch(aligned, schema=_CURRENT)
     except (KeyError, pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
         return None
 
 
 _SLICE = 32
-"""A call of the Arrow decoder costs as much as fastavro does for about so many records."""
+"""One call of the Arrow decoder costs about as much as fastavro does for this many records."""
 _EMPTY = pyruhvro.deserialize_array([], current_schema().plain_json)
 _CURRENT = _EMPTY.schema

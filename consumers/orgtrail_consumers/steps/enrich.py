@@ -1,4 +1,4 @@
-"""Enrich: from decoded columns to the rows of the storage table. Pure and columnar."""
+"""Enrich decoded columns to rows of the storage table. Pure and columnar."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ BEHIND_MS = 90 * 86_400_000
 _UUID = "^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$"
 
 Countries = Callable[[Sequence[str]], list[str]]
-"""The ISO 3166-1 alpha-2 codes of IP addresses, in order; empty where unknown."""
+"""Returns the ISO 3166-1 alpha-2 codes of IP addresses, in order; empty where unknown."""
 
 
 class Client(NamedTuple):
-    """What a user agent says, in words; empty where it says nothing."""
+    """The display names of a user agent's parts; empty where unknown."""
 
     browser: str
     os: str
@@ -35,21 +35,21 @@ class Client(NamedTuple):
 
 @dataclass(frozen=True)
 class Resolvers:
-    """The two look-ups of enrichment, each asked once for each value of a batch."""
+    """The two look-ups of enrichment. Each is done once per distinct value of a batch."""
 
     countries: Countries
     client: Callable[[str], Client]
 
 
 class Enriched(NamedTuple):
-    """``rows`` are those of ``audit.events_store``; the rest of the batch is in ``rejected``."""
+    """``rows`` are for ``audit.events_store``; ``rejected`` has the other decoded records."""
 
     rows: pa.Table
     rejected: list[Rejected]
 
 
 def enrich(decoded: Decoded, batch: Batch, resolvers: Resolvers, now_ms: int) -> Enriched:
-    """The rows to store, and what turned out not to be storable.
+    """The rows to store, and the decoded records that cannot be stored.
 
     ``now_ms`` becomes ``ingested_at``: milliseconds since 1970, UTC.
     """
@@ -57,11 +57,11 @@ def enrich(decoded: Decoded, batch: Batch, resolvers: Resolvers, now_ms: int) ->
     columns = columns.append_column("schema_fingerprint", decoded.fingerprints)
     received = pa.array([record.timestamp for record in batch.records], pa.int64())
     columns = columns.append_column("received", received.take(decoded.positions))
-    columns, rejected = _refuse(columns)
+    columns, rejected = _reject(columns)
     return Enriched(_rows(columns, batch, resolvers, now_ms), rejected)
 
 
-def _refuse(columns: pa.RecordBatch) -> tuple[pa.RecordBatch, list[Rejected]]:
+def _reject(columns: pa.RecordBatch) -> tuple[pa.RecordBatch, list[Rejected]]:
     occurred, received = columns["occurred_at"], columns["received"]
     plausible = pc.and_(
         pc.less_equal(occurred, pc.add(received, AHEAD_MS)),
@@ -72,7 +72,7 @@ def _refuse(columns: pa.RecordBatch) -> tuple[pa.RecordBatch, list[Rejected]]:
         ("missing_event", "event is empty", pc.not_equal(columns["event"], "")),
         (
             "invalid_event_id",
-            "event_id is no UUID",
+            "event_id is not a UUID",
             pc.match_substring_regex(columns["event_id"], _UUID),
         ),
         ("implausible_time", "occurred_at is too far from the time of receipt", plausible),

@@ -1,4 +1,4 @@
-"""People: who acted or was acted upon, for completion and search on the page."""
+"""People who acted or were acted upon, for completion and search on the page."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ _DAY = pa.timestamp("ms", "UTC")
 
 
 def people(rows: pa.Table) -> pa.Table:
-    """The distinct persons of rows of the storage table: actors, impersonators and targets.
+    """The distinct people in rows of the storage table: actors, impersonators and targets.
 
-    As rows of ``audit.people``: as an organization knows them, with the last day they were seen.
+    Returns rows of ``audit.people``: each person as an organization knows them, with the last day
+    on which they were seen.
     """
     seen = pc.multiply(pc.divide(rows["occurred_at"].cast(pa.int64()), DAY_MS), DAY_MS).cast(_DAY)
-    found = [
+    tables = [
         _persons(rows["org_id"], seen, [rows[f"{role}_{name}"] for name in _FIELDS])
         for role in ("actor", "impersonator")
     ]
     parent = pc.list_parent_indices(rows["targets.type"])
     targets = [pc.list_flatten(rows[f"targets.{name}"]) for name in _FIELDS]
-    found.append(_persons(rows["org_id"].take(parent), seen.take(parent), targets))
-    table = pa.concat_tables(found)
+    tables.append(_persons(rows["org_id"].take(parent), seen.take(parent), targets))
+    table = pa.concat_tables(tables)
     return table.group_by(table.column_names).aggregate([])
 
 
@@ -36,14 +37,14 @@ def _persons(org: pa.ChunkedArray, seen: pa.ChunkedArray, fields: list[pa.Array]
     return table.filter(pc.or_(has_email, is_one))
 
 
-_MEMORABLE = 1_000
-"""Bytes of a person's fields together."""
+_LONGEST_KEY = 1_000
+"""Maximum length of a cached key, that is, of a person's fields together."""
 
 
 class PersonCache:
-    """The persons that this worker has written already; bounded, and forgotten when full.
+    """The people that this worker has already written. Bounded, and cleared when it is full.
 
-    One with a name of thousands of characters is not remembered, but written each time.
+    A person with a name of thousands of characters is not cached but written each time.
     """
 
     def __init__(self, bound: int = 200_000) -> None:
@@ -51,23 +52,23 @@ class PersonCache:
         self._keys: set[str] = set()
 
     def new(self, persons: pa.Table) -> pa.Table:
-        """Those that have not been written yet."""
+        """The people that have not been written yet."""
         return persons.filter(
             pa.array([key not in self._keys for key in _keys(persons)], pa.bool_())
         )
 
     def remember(self, persons: pa.Table) -> None:
-        """Call when they are written."""
-        short = {key for key in _keys(persons) if len(key) <= _MEMORABLE}
+        """Add people to the cache. Call this after they are written."""
+        short = {key for key in _keys(persons) if len(key) <= _LONGEST_KEY}
         if len(self._keys) + len(short) > self._bound:
             self._keys.clear()
         self._keys |= short
 
 
 def _keys(persons: pa.Table) -> list[str]:
-    """One text for each person: a Python object for each field would take five times the memory."""
+    """One string per person. One Python object per field would take five times the memory."""
     texts = [persons[name] for name in ("org_id", *_FIELDS)]
-    # The lengths come first, so that no two persons have one key whatever their fields hold.
+    # The lengths come first, so that two people never share a key, whatever their fields hold.
     lengths = [pc.binary_length(text).cast(pa.string()) for text in texts]
     day = persons["last_seen"].cast(pa.int64()).cast(pa.string())
     return pc.binary_join_element_wise(day, *lengths, *texts, " ").to_pylist()

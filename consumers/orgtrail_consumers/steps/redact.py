@@ -1,4 +1,4 @@
-"""Redact: the values of secrets never reach the table, whoever sent them."""
+"""Redact secrets. Their values never reach the table, whoever sent them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from orgtrail_schemas.catalogue import REDACTED, Sensitivity, catalogue
 
 
 def redact_changes(events: pa.StringArray, changes: pa.ListArray) -> pa.ListArray:
-    """The changes, with the old and new value of every secret field replaced.
+    """Replace the old and new value of every secret field in the changes.
 
-    A missing value stays missing: that there was none before is no secret.
+    A missing value stays missing: the absence of a value is not secret.
     """
     flat = changes.flatten()
     names, old, new = (pc.struct_field(flat, name) for name in ("field", "old", "new"))
@@ -25,7 +25,7 @@ def redact_changes(events: pa.StringArray, changes: pa.ListArray) -> pa.ListArra
 
 
 def redact_metadata(events: pa.StringArray, metadata: pa.MapArray) -> pa.MapArray:
-    """The metadata, with the value of every secret key replaced; of equal keys the last stays."""
+    """Replace the value of every secret key in the metadata. Of duplicate keys, keep the last."""
     start, count = metadata.offsets[0].as_py(), offsets(metadata)[-1].as_py()
     keys, items = metadata.keys.slice(start, count), metadata.items.slice(start, count)
     secret = _secret(events, metadata, keys, catalogue().metadata_sensitivity)
@@ -40,17 +40,17 @@ def _secret(
     sensitivity: Callable[[str, str], Sensitivity],
 ) -> pa.BooleanArray:
     keys, fields = events.take(parents(lists)).dictionary_encode(), names.dictionary_encode()
-    # A pair is one number, not a joined text: no separator is one that no sender can send.
+    # Encode a pair as one number, not as a joined string: a sender can send any separator.
     width = max(1, len(fields.dictionary))
     pairs = pc.add(
         pc.multiply(keys.indices.cast(pa.int64()), width), fields.indices.cast(pa.int64())
     ).dictionary_encode()
     of_key, of_field = keys.dictionary.to_pylist(), fields.dictionary.to_pylist()
-    found = [
+    is_secret = [
         sensitivity(of_key[pair // width], of_field[pair % width]) == "secret"
         for pair in pairs.dictionary.to_pylist()
     ]
-    return pa.array(found, pa.bool_()).take(pairs.indices)
+    return pa.array(is_secret, pa.bool_()).take(pairs.indices)
 
 
 def _hide(values: pa.StringArray, secret: pa.BooleanArray) -> pa.StringArray:

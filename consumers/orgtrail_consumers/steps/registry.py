@@ -1,4 +1,4 @@
-"""Which schema a record was written with: our own versions, a directory, or a registry."""
+"""Finds the schema that a record was written with: a released version, a folder or a registry."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from orgtrail_schemas.event_schema import EventSchema, schemas_by_fingerprint
 
 
 def schema_finder(settings: ConsumerSettings) -> FindSchema:
-    """The finder for a worker's lifetime; what a registry answered is kept.
+    """The finder for a worker's lifetime. It caches the schemas that the registry returns.
 
     Raises:
-        OSError, ValueError: the directory of further schemas cannot be read.
+        OSError, ValueError: the folder of additional schemas cannot be read.
     """
     known = schemas_by_fingerprint(settings.schema_dir)
     url = settings.schema_registry_url
@@ -39,7 +39,7 @@ def schema_finder(settings: ConsumerSettings) -> FindSchema:
                 if error.http_status_code == 404:
                     return None
                 raise RegistryUnavailableError(type(error).__name__) from error
-            # Whatever the HTTP client raises: without an answer the schema is not unknown.
+            # Any error of the HTTP client: without an answer, the schema may still exist.
             except Exception as error:
                 raise RegistryUnavailableError(type(error).__name__) from error
             answered[number] = _parsed(text)
@@ -49,7 +49,7 @@ def schema_finder(settings: ConsumerSettings) -> FindSchema:
 
 
 def _parsed(text: str | None) -> EventSchema | None:
-    """The schema; ``None`` when it is no Avro record: a registry holds other kinds too."""
+    """The parsed schema; ``None`` if it is not an Avro record. A registry holds other kinds too."""
     try:
         definition = json.loads(text or "")
         return EventSchema(definition) if definition["type"] == "record" else None

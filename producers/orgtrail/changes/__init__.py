@@ -1,4 +1,4 @@
-"""``diff``: what changed between two states of an object, as the ``changes`` of an event."""
+"""``diff`` compares two states of an object and returns the ``changes`` of an event."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from orgtrail.typed.unlisted import nearest
 from orgtrail_schemas.catalogue import REDACTED, Catalogue, EventType, catalogue
 
 _NO_LIMIT = 1 << 62
-"""``emit`` cuts what is too long, and says so in the event."""
+"""Values are not truncated here, because ``emit`` does that and records it in the event."""
 
 
 class Changes(list[Change]):
-    """The changed fields, as ``diff`` found them."""
+    """The changed fields that ``diff`` returns."""
 
     __slots__ = ()
 
 
 class Snapshot(dict[str, Any]):
-    """The fields of an object as they were, for a later ``diff``. Its ``repr`` shows no value."""
+    """A copy of an object's fields, for a later ``diff``. Its ``repr`` shows no values."""
 
     __slots__ = ("fields",)
 
@@ -37,10 +37,10 @@ class Snapshot(dict[str, Any]):
 
 
 def snapshot(obj: object) -> Snapshot:
-    """The state of an object that is about to change: nothing in it is shared with the object.
+    """Copy the state of an object before it changes. The copy shares nothing with the object.
 
     Raises:
-        InvalidEventError: ``diff`` cannot read such an object.
+        InvalidEventError: ``diff`` does not support objects of this type.
     """
     return Snapshot(_read("snapshot", obj))
 
@@ -54,25 +54,25 @@ def diff(
     names: Mapping[str, str] | None = None,
     known: Catalogue | None = None,
 ) -> Changes:
-    """The fields whose values differ, with their old and new values as text.
+    """Return the fields whose values differ, with the old and new values as text.
 
-    Both sides are mappings, dataclasses, attrs classes, pydantic models, msgspec structs, Django
-    models or snapshots, not necessarily of one kind. ``None`` for a whole side is an object that
-    was just made, or deleted. A key that a mapping lacks counts as ``None``; a field that an object
-    has not loaded, or that was never set, is not compared.
+    Each side is a mapping, dataclass, attrs class, pydantic model, msgspec struct, Django model or
+    snapshot. The two sides may be of different kinds. Pass ``None`` as a side for an object that
+    was just created or deleted. A key that a mapping lacks counts as ``None``. A field that an
+    object has not loaded, or that was never set, is not compared.
 
-    Secrets are redacted by ``emit``, and within nested values here.
+    Secrets inside nested values are redacted here. ``emit`` redacts secret fields.
 
     Args:
-        before: The state before the change; take a ``snapshot`` of what is changed in place.
-        after: The state after it.
-        event: Keep the fields that the catalogue declares for this event, in its order.
-        only: Keep these fields of the objects. A partial update passes itself: ``only=patch``.
-        names: What fields of the objects are called in the event: ``{"role_id": "role"}``.
-        known: The catalogue; the one that ships with this version unless given.
+        before: The state before the change; pass a ``snapshot`` if the object changes in place.
+        after: The state after the change.
+        event: Keep only the fields that the catalogue declares for this event, in its order.
+        only: Keep only these fields of the objects. For a partial update: ``only=patch``.
+        names: Maps field names of the objects to names in the event: ``{"role_id": "role"}``.
+        known: The catalogue; by default the one that ships with this version.
 
     Raises:
-        InvalidEventError: an object or a value cannot be read, or the event or a field is unknown.
+        InvalidEventError: an object or value is not supported, or the event or a field is unknown.
     """
     known = known or catalogue()
     listed = None if event is None else _listed(event, known)
@@ -101,9 +101,9 @@ def diff(
 def _listed(event: str, known: Catalogue) -> EventType:
     listed = known.events.get(event)
     if listed is None:
-        meant = nearest(event, known.events)
-        maybe = f" (maybe {meant}?)" if meant else ""
-        raise InvalidEventError("event", f"{event} is not in the catalogue{maybe}")
+        suggestion = nearest(event, known.events)
+        hint = f" (maybe {suggestion}?)" if suggestion else ""
+        raise InvalidEventError("event", f"{event} is not in the catalogue{hint}")
     return listed
 
 
@@ -111,19 +111,20 @@ def _read(side: str, obj: object) -> Fields:
     return obj.fields if isinstance(obj, Snapshot) else fields_of(side, obj)
 
 
-def _check_names(argument: str, given: Iterable[str], old: Fields, new: Fields) -> None:
-    """A name that neither side has is a mistake, unless a mapping may just lack it today."""
+def _check_names(argument: str, names: Iterable[str], old: Fields, new: Fields) -> None:
+    """Reject names that neither side has. A mapping may lack a key, so it accepts any name."""
     if old.open or new.open:
         return
-    for name in given:
+    for name in names:
         if not (old.has(name) or new.has(name)) and (old.names() or new.names()):
             raise InvalidEventError(argument, f"neither object has a field {name}")
 
 
 def _compare(field: str, old: Any, new: Any, known: Catalogue) -> Change | None:
-    # Equal values of one type may read differently (a time in two zones): nothing changed. Values
-    # of two types may read alike (5 of a row and "5" of a form): nothing changed either. Within
-    # lists and mappings the text alone counts, because to Python 1 and True are equal.
+    # Values are unchanged if they are equal or if their texts are equal. Equal values of one type
+    # may have different texts (a time in two zones). Values of different types may have the same
+    # text (5 in a row and "5" in a form). Inside lists and mappings only the text is compared,
+    # because Python considers 1 and True equal.
     if type(old) is type(new) and not isinstance(old, dict | list) and _equal(old, new):
         return None
     if _as_text(field, old, ordered=True) == _as_text(field, new, ordered=True):
@@ -138,12 +139,12 @@ def _compare(field: str, old: Any, new: Any, known: Catalogue) -> Change | None:
 def _equal(old: Any, new: Any) -> bool:
     try:
         return bool(old == new)
-    except ArithmeticError:  # A signalling NaN is equal to nothing.
+    except ArithmeticError:  # Comparing a signalling NaN raises.
         return False
 
 
 def _hide(value: Any, known: Catalogue) -> Any:
-    """The value without the secrets within it; a secret field as a whole is left to ``emit``."""
+    """Redact the secrets inside a value. ``emit`` redacts a field that is secret as a whole."""
     if isinstance(value, dict):
         return {
             name: REDACTED if inner is not None and _is_secret(name, known) else _hide(inner, known)
@@ -155,7 +156,7 @@ def _hide(value: Any, known: Catalogue) -> Any:
 
 
 def _is_secret(name: str, known: Catalogue) -> bool:
-    # As in any listed event: in an unlisted one every name is secret.
+    # Look the name up for some listed event, because every name is secret in an unlisted one.
     any_event = next(iter(known.events), "")
     return known.change_sensitivity(any_event, name) == "secret"
 
@@ -177,4 +178,4 @@ def _as_text(field: str, value: Any, *, ordered: bool = False) -> str | None:
     except InvalidEventError:
         raise
     except (TypeError, ValueError, RecursionError):
-        raise InvalidEventError(field, "must be text, or something that JSON can hold") from None
+        raise InvalidEventError(field, "must be text or JSON-serializable") from None

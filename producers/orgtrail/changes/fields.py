@@ -1,6 +1,6 @@
-"""The fields of an object by name, for ``diff``: each library's objects in a function of their own.
+"""Reads the fields of an object by name, for ``diff``.
 
-No library is imported for it: an object of a library exists only where that was imported before.
+No library is imported here. An object of a library can only exist if the service has imported it.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _NO_TEXT: Any = object.__str__
 
 
 class Fields(NamedTuple):
-    """The values by name, and the names of which this object does not know the value.
+    """The values by name, and the names of fields that are not loaded or not set.
 
-    ``open`` marks a mapping: a key that it lacks today may be there tomorrow.
+    ``open`` marks a mapping, which may lack keys that other mappings of its kind have.
     """
 
     values: dict[str, Any]
@@ -34,31 +34,31 @@ class Fields(NamedTuple):
     open: bool = False
 
     def names(self) -> Iterable[str]:
-        """All names."""
+        """Return the names of all fields."""
         return self.values.keys() | self.unknown
 
     def has(self, name: str) -> bool:
-        """Whether the object has such a field, known or not."""
+        """Whether the object has this field, even if its value is unknown."""
         return name in self.values or name in self.unknown
 
 
 def fields_of(side: str, obj: object) -> Fields:
-    """The fields of an object, copied.
+    """Return a copy of the fields of an object.
 
     Raises:
-        InvalidEventError: it is an object whose fields are not declared anywhere.
+        InvalidEventError: the object's type does not declare its fields.
     """
     if obj is None:
         return Fields({})
-    found = _raw(obj)
-    if found is None:
+    raw = _raw(obj)
+    if raw is None:
         raise InvalidEventError(
             side,
             "must be a mapping, dataclass, attrs class, pydantic model, msgspec struct or Django"
             f" model, not {type(obj).__name__}; pass a dict of the fields to compare",
         )
     values, unknown = {}, set()
-    for key, value in found.items():
+    for key, value in raw.items():
         name = _key(key)
         if value is _MISSING or value is msgspec.UNSET:
             unknown.add(name)
@@ -71,20 +71,20 @@ def fields_of(side: str, obj: object) -> Fields:
 
 
 def plain(field: str, value: Any) -> Any:
-    """The value in dicts, lists and immutable values, so that states can be compared and kept.
+    """Copy the value into dicts, lists and immutable values, which can be compared and stored.
 
     Raises:
-        InvalidEventError: it has no text of its own.
+        InvalidEventError: the value cannot be converted to text.
     """
     if isinstance(value, Enum):
         return plain(field, value.value)
     if _is_django(value):
-        # A related object: which one it is, not all that it holds.
+        # For a related object compare its primary key, not its fields.
         return plain(field, value.pk)
-    found = _raw(value)
-    if found is not None:
-        given = {k: v for k, v in found.items() if v is not _MISSING and v is not msgspec.UNSET}
-        return {_key(name): plain(field, inner) for name, inner in given.items()}
+    raw = _raw(value)
+    if raw is not None:
+        present = {k: v for k, v in raw.items() if v is not _MISSING and v is not msgspec.UNSET}
+        return {_key(name): plain(field, inner) for name, inner in present.items()}
     if isinstance(value, list | tuple):
         return [plain(field, inner) for inner in value]
     if isinstance(value, Set):
@@ -98,15 +98,15 @@ def _single(field: str, value: Any) -> Any:
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     if hasattr(value, "resolve_expression"):
-        raise InvalidEventError(field, "is a database expression: refresh_from_db() first")
-    # Addresses, paths, URLs, time spans, money: what says itself how it reads.
+        raise InvalidEventError(field, "is a database expression: call refresh_from_db() first")
+    # Addresses, paths, URLs, time spans and money define their own __str__.
     if type(value).__str__ is not _NO_TEXT and not isinstance(value, type):
         return str(value)
     raise InvalidEventError(field, f"must be text, not {type(value).__name__}")
 
 
 def _raw(obj: Any) -> dict[Any, Any] | None:
-    """The values by name, ``_MISSING`` for what is not loaded; ``None`` for other objects."""
+    """Return the values by name, ``_MISSING`` if not loaded; ``None`` for unsupported objects."""
     kind = type(obj)
     if isinstance(obj, type):
         return None
@@ -127,7 +127,7 @@ def _raw(obj: Any) -> dict[Any, Any] | None:
 
 
 def _pydantic(obj: Any, kind: Any) -> dict[str, Any]:
-    # Not by attribute: a model that a database library fills on access must not be filled by this.
+    # Read __dict__, because attribute access on a model of a database library may run a query.
     values = {name: obj.__dict__.get(name, _MISSING) for name in kind.model_fields}
     return values | (obj.__pydantic_extra__ or {})
 

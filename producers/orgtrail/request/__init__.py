@@ -1,1 +1,1 @@
-"""What a request tells of who acts and from where, for the middlewares of every framework."""
+"""Reads the actor and origin from requests; shared by the middlewares of all frameworks."""

@@ -1,4 +1,4 @@
-"""Functions of the service that tell who acts; their errors stop neither request nor event."""
+"""Calls the service's functions for actor and organization without letting their errors escape."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _MOST_REPORTED = 1_000
 
 
 class Asked:
-    """A function of the service that is asked about a request when an event is emitted.
+    """A function of the service that is called about a request when an event is emitted.
 
-    ``of`` makes its argument; it is not called for requests that emit nothing.
+    ``of`` creates its argument. It is called at each ``emit``, so that a request that emits
+    nothing does not pay for it.
     """
 
     __slots__ = ("function", "of")
@@ -27,12 +28,12 @@ class Asked:
         self.of = of
 
     def __call__(self) -> Any:
-        """What the function tells about this request."""
+        """Call the function for this request."""
         return self.function(self.of())
 
 
 def ask(value: Any, how: Callable[[Any], R | None], otherwise: R | None) -> R | None:
-    """What a function of the service says; its errors neither stop a request nor an event."""
+    """Return ``how(value)``, or ``otherwise`` if it raises; the error is logged once."""
     try:
         return how(value)
     except Exception as error:
@@ -41,7 +42,7 @@ def ask(value: Any, how: Callable[[Any], R | None], otherwise: R | None) -> R | 
 
 
 def report_once(function: Any, error: Exception) -> None:
-    """Log that a function failed, the first time: its name, and no value of the request."""
+    """Log the first failure of a function: its name, but no data of the request."""
     named = function if inspect.isroutine(function) else type(function)
     where = f"{named.__module__}.{named.__qualname__}"
     kind = type(error).__name__
@@ -52,7 +53,7 @@ def report_once(function: Any, error: Exception) -> None:
             at = at.tb_next
         place = f"{at.tb_frame.f_code.co_filename}:{at.tb_lineno}" if at is not None else "?"
         _log.error(
-            "scope_function_failed: %s raised %s at %s; events go without what it tells"
+            "scope_function_failed: %s raised %s at %s; events are sent without its result"
             " (further failures of this kind are not logged)",
             where,
             kind,

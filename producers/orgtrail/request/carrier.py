@@ -1,4 +1,4 @@
-"""A scope on its way to another process: a small dictionary of texts in the headers of a task."""
+"""Serializes a scope for another process: a small dictionary of strings in a task's headers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from orgtrail_schemas.catalogue import ACTOR_TYPES
 from orgtrail_schemas.rules import ORG_ID
 
 KEY = "orgtrail_scope"
-"""The name of the header, or of the key of a job's metadata, that holds a scope."""
+"""The name of the task header, or the key in a job's metadata, that holds the scope."""
 
 VERSION = "1"
-"""Changes only when a field changes its meaning; a version that is not known is ignored."""
+"""Changes only when a field changes its meaning. ``load`` ignores unknown versions."""
 
 LONGEST = 1_024
-"""The longest text that travels, in characters; what is longer is cut."""
+"""Maximum length of a value, in characters. ``dump`` truncates longer values."""
 
 _PEOPLE = ("actor", "impersonator")
 _PERSON = ("type", "id", "email", "name")
@@ -28,25 +28,25 @@ _ORIGIN = ("ip", "user_agent", "request_id", "session_id")
 
 
 def dump(scope: Scope) -> dict[str, str]:
-    """What is known now, for ``load`` elsewhere: nothing that an event would not hold."""
-    found: dict[str, Any] = {"org_id": scope.org_id, "traceparent": scope.traceparent}
-    found |= {field: getattr(scope, field) for field in _ORIGIN}
+    """Serialize the current values for ``load``. Contains only data that events contain too."""
+    values: dict[str, Any] = {"org_id": scope.org_id, "traceparent": scope.traceparent}
+    values |= {field: getattr(scope, field) for field in _ORIGIN}
     for whose, person in zip(_PEOPLE, (scope.who(), scope.impersonator), strict=True):
         if person is not None:
-            found |= {f"{whose}.{field}": getattr(person, field) for field in _PERSON}
+            values |= {f"{whose}.{field}": getattr(person, field) for field in _PERSON}
     texts = {"v": VERSION}
-    for field, value in found.items():
+    for field, value in values.items():
         try:
-            made = text(value, LONGEST, field, [])
+            converted = text(value, LONGEST, field, [])
         except InvalidEventError:
-            continue  # emit would refuse it by name; a task must be sent all the same
-        if made:
-            texts[field] = made
+            continue  # emit would reject this value, but it must not keep the task from being sent
+        if converted:
+            texts[field] = converted
     return texts
 
 
 def load(carried: Any) -> Scope | None:
-    """The scope that ``dump`` wrote; ``None`` for anything else. What is not valid is left out."""
+    """Restore a scope that ``dump`` wrote; ``None`` for anything else. Drops invalid fields."""
     if not isinstance(carried, Mapping) or carried.get("v") != VERSION:
         return None
 

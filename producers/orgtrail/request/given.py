@@ -1,4 +1,4 @@
-"""What a caller of ``emit`` gave, completed by the scope of the request at hand."""
+"""Fills in the arguments of ``emit`` from the current scope."""
 
 from __future__ import annotations
 
@@ -19,20 +19,24 @@ def completed(
     context: Context | None,
     traceparent: str | None,
 ) -> tuple[Any, Actor | None, Actor | None, Context, str | None]:
-    """What the caller gave, and the scope's for the rest."""
-    where = scope.where()
+    """Return the arguments of ``emit``; missing ones are taken from the scope.
+
+    Raises:
+        InvalidEventError: ``context`` is not a ``Context``.
+    """
+    origin = scope.where()
     if context is not None and type(context) is not Context:
         raise InvalidEventError("context", "must be a Context")
     if context is not None:
-        given = {
+        passed = {
             name: value for name in Context.__struct_fields__ if (value := getattr(context, name))
         }
-        where = replace(where, **given)
+        origin = replace(origin, **passed)
     return (
         scope.org_id if org_id is None else org_id,
-        # A request that nobody signed in to is recorded as well: its actor is unknown.
+        # An unauthenticated request is recorded too, with an unknown actor.
         actor or scope.who() or UNKNOWN,
         impersonator or scope.impersonator,
-        where,
+        origin,
         traceparent or scope.traceparent,
     )

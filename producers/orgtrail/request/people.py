@@ -1,4 +1,4 @@
-"""A person as frameworks know them, made an ``Actor``."""
+"""Converts a framework's user object to an ``Actor``."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _NAMES = ("get_full_name", "name", "full_name", "display_name")
 
 
 def actor_of(user: Any) -> Actor | None:
-    """The actor that a framework's user stands for; ``None`` when nobody is signed in.
+    """Convert a user to an ``Actor``; return ``None`` when nobody is signed in.
 
-    It may be an ``Actor``; a text, number or UUID (the id); or an object or mapping with an id
-    (``pk``, ``id``, ``user_id``, ``sub``, ``identity`` or ``username``, the first that is there),
-    an ``email``, and a name (``get_full_name()``, ``name``, ``full_name`` or ``display_name``).
-    One whose ``is_authenticated`` is false is nobody.
+    The user may be an ``Actor``; a string, number or UUID (the id); or an object or mapping with
+    an id (the first of ``pk``, ``id``, ``user_id``, ``sub``, ``identity`` and ``username``), an
+    ``email``, and a name (``get_full_name()``, ``name``, ``full_name`` or ``display_name``). A
+    user whose ``is_authenticated`` is false counts as not signed in.
 
     Raises:
-        TypeError: it has neither an id nor an email.
+        TypeError: the user has neither an id nor an email.
     """
     if hasattr(type(user), "_get_current_object"):
         user = user._get_current_object()  # a LocalProxy, such as Flask-Login's current_user
@@ -31,15 +31,15 @@ def actor_of(user: Any) -> Actor | None:
         return Actor(id=user)
     if not isinstance(user, Mapping) and getattr(user, "is_authenticated", True) is False:
         return None
-    found = {
+    values = {
         "id": _first(user, _IDS),
         "email": _first(user, (getattr(type(user), "EMAIL_FIELD", "email"),)),
         "name": _first(user, _NAMES),
     }
-    known = {field: value for field, value in found.items() if value is not None}
-    if "id" not in known and "email" not in known:
+    present = {field: value for field, value in values.items() if value is not None}
+    if "id" not in present and "email" not in present:
         raise TypeError(f"{type(user).__name__} has neither an id nor an email")
-    return Actor(**known)
+    return Actor(**present)
 
 
 def _first(user: Any, names: tuple[str, ...]) -> Any:
@@ -48,7 +48,7 @@ def _first(user: Any, names: tuple[str, ...]) -> Any:
             value = user.get(name) if isinstance(user, Mapping) else getattr(user, name, None)
             if name.startswith("get_") and callable(value):
                 value = value()
-        except Exception:  # noqa: S112 - such as identity, which Starlette's SimpleUser lacks
+        except Exception:  # noqa: S112 - a property may raise: SimpleUser.identity in Starlette
             continue
         if _is_text(value) and value != "":
             return value

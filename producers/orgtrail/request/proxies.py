@@ -1,14 +1,16 @@
-"""The address of the client, seen through the proxies that an operator trusts.
+"""Determines the client's address behind trusted proxies.
 
-Each proxy appends the address of whoever spoke to it, so the header is read from its right end:
-beginning at the peer, as long as a hop is trusted, the hop to its left is believed. The first one
-that is not trusted is the client; what stands further left is what that client wrote. A hop that
-is no address (``unknown``, ``_hidden``, garbage) ends the walk at the last good one.
+Each proxy appends the address of its peer to the header, so the header is read from right to left,
+starting at the peer of the connection. If a hop is trusted, the address to its left, which that
+hop appended, is examined next. The first untrusted hop is the client. Everything further left was
+written by that client and is ignored. A hop that is not an address (``unknown``, ``_hidden``,
+garbage) ends the walk at the last valid hop.
 
-One header is read, never a mixture: ``X-Forwarded-For``, or ``Forwarded`` (RFC 7239) when the other
-is absent. A proxy that appends to one header hands the other on as the client wrote it, and most
-append to ``X-Forwarded-For``. The word ``forwarded`` among the networks says that these proxies
-append to ``Forwarded``; then ``X-Forwarded-For`` is never read.
+Only one header is read: ``X-Forwarded-For``, or ``Forwarded`` (RFC 7239) if ``X-Forwarded-For`` is
+absent. A proxy that appends to one header forwards the other one as the client wrote it, so the
+two must not be combined. Most proxies append to ``X-Forwarded-For``. Include the word
+``forwarded`` in the networks if yours append to ``Forwarded``; then ``X-Forwarded-For`` is never
+read.
 """
 
 from __future__ import annotations
@@ -22,12 +24,12 @@ from orgtrail.errors import SettingsError
 from orgtrail.text import address
 
 MOST_HOPS = 32
-"""How many hops of a header are read, from the right."""
+"""Maximum number of hops read from a header, counted from the right."""
 
 _MOST_CHARACTERS = 2_048
 _LONGEST_HOP = 64
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - the token of a grammar
-# Unquoted addresses with colons and brackets are not valid, and common.
+# RFC 7239 requires quotes around addresses with colons and brackets, but many proxies omit them.
 _PAIR = rf'\s*({_TOKEN})=(?:"([^"\\]*)"|([^\s",;=\\]+))\s*'
 _ELEMENT = re.compile(rf"{_PAIR}(?:;{_PAIR})*")
 _PAIRS = re.compile(_PAIR)
@@ -37,13 +39,13 @@ _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Networks:
-    """The proxies that are trusted: ``Networks("10.0.0.0/8, ::1, unix")``.
+    """The trusted proxies: ``Networks("10.0.0.0/8, ::1, unix")``.
 
-    Beside addresses and networks there are two words: ``unix`` trusts a peer without an address (a
-    Unix socket), ``forwarded`` names the header that the proxies append to.
+    Two words are accepted besides addresses and networks. ``unix`` trusts a peer without an
+    address (a Unix socket). ``forwarded`` means that the proxies append to ``Forwarded``.
 
     Raises:
-        SettingsError: a part is neither a network, nor an address, nor one of the words.
+        SettingsError: a part is neither a network, nor an address, nor one of these words.
     """
 
     def __init__(self, text: str | Iterable[str] = "") -> None:
@@ -58,8 +60,9 @@ class Networks:
                 self.forwarded = True
             else:
                 self._networks.append(_network(part))
-        # The same few proxies and clients come again and again; a hop is short, so this is small.
-        self._found = lru_cache(4_096)(self._find)
+        # Most requests come from the same few hops. The length of a hop is limited, so the cache
+        # stays small.
+        self._is_trusted = lru_cache(4_096)(self._find)
 
     def __contains__(self, hop: str) -> bool:
         """Whether an address (in its canonical form; empty for a Unix socket) is trusted."""
@@ -67,36 +70,36 @@ class Networks:
             return self.unix
         if not self._networks or len(hop) > _LONGEST_HOP:
             return False
-        return self._found(hop)
+        return self._is_trusted(hop)
 
     def _find(self, hop: str) -> bool:
         try:
-            found = ipaddress.ip_address(hop)
+            parsed = ipaddress.ip_address(hop)
         except ValueError:
             return False
-        return any(found in network for network in self._networks)
+        return any(parsed in network for network in self._networks)
 
 
 NOBODY = Networks()
-"""No proxy is trusted: the client is the peer."""
+"""No proxy is trusted, so the client is always the peer."""
 
 
 def client_address(peer: str, headers: Iterable[tuple[bytes, bytes]], trusted: Networks) -> str:
-    """The address of the client: the right-most hop that is not trusted.
+    """Return the address of the client: the right-most untrusted hop.
 
-    ``peer`` is who opened the connection, empty for a Unix socket. ``headers`` have lower-case
-    names. When every hop is trusted, the left-most one is the client. A peer that is no address is
-    returned as it is.
+    ``peer`` is the address that opened the connection, empty for a Unix socket. ``headers`` have
+    lower-case names. If every hop is trusted, the left-most hop is the client. A peer that is not
+    an address is returned unchanged.
     """
     reached = _canonical(peer) or peer
     if reached not in trusted:
         return reached
     for hop in _hops(headers, trusted.forwarded):
-        found = _canonical(hop)
-        if not found:
+        canonical = _canonical(hop)
+        if not canonical:
             break
-        reached = found
-        if found not in trusted:
+        reached = canonical
+        if canonical not in trusted:
             break
     return reached
 
@@ -124,7 +127,7 @@ def _canonical(hop: str) -> str:
 
 
 def _hops(headers: Iterable[tuple[bytes, bytes]], forwarded_only: bool) -> Iterator[str]:
-    """The hops that a header names, the right-most first."""
+    """Yield the hops of the header, the right-most first."""
     lines: dict[bytes, list[bytes]] = {b"x-forwarded-for": [], b"forwarded": []}
     for name, value in headers:
         if name in lines:
@@ -137,10 +140,10 @@ def _hops(headers: Iterable[tuple[bytes, bytes]], forwarded_only: bool) -> Itera
 
 
 def _from_the_right(lines: list[bytes], *, quotes: bool) -> Iterator[str]:
-    """The elements of a list header (RFC 9110, section 5.3), the last first.
+    """Yield the elements of a list header (RFC 9110, section 5.3), the last first.
 
-    Quotes are paired from the right too: an opening quote that a client left in its own part must
-    not swallow what a proxy appended.
+    Quotes are paired from the right as well. Otherwise an unclosed quote in the client's part
+    could swallow the elements that the proxies appended.
     """
     whole = b",".join(lines)
     text = whole[-_MOST_CHARACTERS:].decode("latin-1")
@@ -148,7 +151,7 @@ def _from_the_right(lines: list[bytes], *, quotes: bool) -> Iterator[str]:
     for _ in range(MOST_HOPS):
         start = _start(text, end, quotes=quotes)
         if start == 0 and len(whole) > len(text):
-            return  # its beginning was cut off
+            return  # The text was truncated inside this element.
         element = text[start:end].strip()
         if element:
             yield element
@@ -170,8 +173,8 @@ def _start(text: str, end: int, *, quotes: bool) -> int:
 
 
 def _for(element: str) -> str:
-    """What one element of ``Forwarded`` says about whom it was forwarded for."""
+    """Return the ``for`` parameter of one ``Forwarded`` element, or "" if it is not usable."""
     if not _ELEMENT.fullmatch(element):
         return ""
-    found = [m[2] or m[3] for m in _PAIRS.finditer(element) if m[1].lower() == "for"]
-    return found[0] if len(found) == 1 and found[0] else ""
+    values = [m[2] or m[3] for m in _PAIRS.finditer(element) if m[1].lower() == "for"]
+    return values[0] if len(values) == 1 and values[0] else ""

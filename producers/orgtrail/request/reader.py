@@ -1,4 +1,4 @@
-"""A request made a scope: what the middlewares of all frameworks share."""
+"""Builds a scope from a request; shared by the middlewares of all frameworks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from orgtrail.request.traceparent import validated
 from orgtrail.scope import Scope
 
 Ask = Callable[[Any], Any]
-"""A function of the service: it gets the request and tells who acts, or in which organization."""
+"""A function of the service that takes the request and returns the actor or the organization."""
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -20,9 +20,9 @@ REQUEST_ID_HEADER = "x-request-id"
 
 
 class Requests:
-    """How requests become scopes, as a middleware was told to.
+    """Builds scopes from requests with the options of one middleware.
 
-    ``actor`` and ``org_id`` are called at each ``emit``, with the framework's request.
+    ``actor`` and ``org_id`` are called with the framework's request at each ``emit``.
     """
 
     def __init__(
@@ -41,9 +41,10 @@ class Requests:
             self._trusted = Networks(trusted_proxies) if trusted_proxies else NOBODY
 
     def scope(self, peer: str, headers: Headers, request: Callable[[], Any]) -> Scope:
-        """The scope of a request, from lower-case headers; ``request`` makes what is asked about.
+        """Build the scope of a request. ``headers`` have lower-case names.
 
-        Of a header that comes twice the first counts, of ``traceparent`` none does.
+        ``request`` creates the framework's request object, for the service's functions. If a
+        header is repeated, the first value is used; a repeated ``traceparent`` is ignored.
         """
         user_agent: bytes | None = None
         request_id: bytes | None = None

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 NONE = ("", "")
-"""What stands for a header that is absent or not valid."""
+"""The result for a header that is absent or invalid."""
 
 _LONGEST = 512
 _FORM = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
@@ -14,10 +14,10 @@ _SAMPLED = 1
 
 
 def validated(value: Any) -> tuple[str, str]:
-    """The header to send on, and its trace id; two empty texts when it is not valid.
+    """Return the header to propagate and its trace id, or two empty strings if it is invalid.
 
-    A later version may append parts. What is sent on is then version 00, with the one flag that
-    version 00 knows, as section 3.2.2.5 of the recommendation says.
+    A later version of the header may append parts. It is propagated as version 00, with only the
+    flag that version 00 defines (section 3.2.2.5 of the recommendation).
     """
     if isinstance(value, bytes):
         value = value.decode("latin-1")

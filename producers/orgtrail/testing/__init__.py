@@ -1,7 +1,7 @@
-"""Tests of a service that emits audit events: a recorder, and fixtures for pytest.
+"""Test support for services that emit audit events: a recorder and pytest fixtures.
 
-In ``conftest.py``: ``pytest_plugins = ["orgtrail.testing"]``. Then a test that names the fixture
-``audit`` (or ``strict_audit``) has the events that were emitted during it; nothing is sent.
+Add ``pytest_plugins = ["orgtrail.testing"]`` to ``conftest.py``. The fixtures ``audit`` and
+``strict_audit`` then record the events that a test emits. Nothing is sent.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ __all__ = ["Recorder", "UnlistedError"]
 
 
 class Recorder:
-    """Keeps every event that the process emits, checked and redacted, and sends none.
+    """Records every event that the process emits, validated and redacted, instead of sending it.
 
-    Use it as a context manager. Within another recorder the inner one records; the outer one goes
-    on when the inner one ends. ``strict`` refuses what the catalogue does not declare: the event,
-    a change field, a metadata key, or the type of a target.
+    Use it as a context manager. If recorders are nested, only the inner one records; the outer one
+    resumes when the inner one ends. ``strict`` rejects whatever the catalogue does not declare: the
+    event, a change field, a metadata key, or the type of a target.
     """
 
     def __init__(self, *, strict: bool = False, known: Catalogue | None = None) -> None:
-        """``known`` is the catalogue of the strict mode.
+        """``known`` is the catalogue for the strict mode.
 
-        By default it is that of this version, together with ``ORGTRAIL_CATALOGUE_FILE``.
+        It defaults to the catalogue of this version together with ``ORGTRAIL_CATALOGUE_FILE``.
         """
         self._known = (known or _configured()) if strict else None
         self._events: list[Event] = []
@@ -43,43 +43,43 @@ class Recorder:
 
     @property
     def events(self) -> list[Event]:
-        """What was emitted, oldest first: one for each organization of an event."""
+        """The emitted events, oldest first. An event of several organizations counts for each."""
         with self._lock:
             return list(self._events)
 
     @property
     def refused(self) -> list[UnlistedError]:
-        """What the strict mode refused, also where the code under test caught the error."""
+        """The errors of the strict mode, including those that the code under test has caught."""
         with self._lock:
             return list(self._refused)
 
     def clear(self) -> None:
-        """Forget what was emitted so far."""
+        """Forget all events recorded so far."""
         with self._lock:
             self._events.clear()
             self._refused.clear()
 
     def find(self, event: str | None = None, **fields: Unpack[Expected]) -> list[Event]:
-        """The emitted events with this key and these fields, oldest first."""
+        """Return the emitted events with this key and these fields, oldest first."""
         wanted = Wanted(event, fields)
-        return [made for made in self.events if not wanted.misses(made)]
+        return [emitted for emitted in self.events if not wanted.misses(emitted)]
 
     def assert_emitted(
         self, event: str | None = None, *, times: int | None = None, **fields: Unpack[Expected]
     ) -> Event:
-        """Fail unless such an event was emitted, or ``times`` of them; return the first.
+        """Fail unless a matching event was emitted (exactly ``times`` times); return the first.
 
-        The failure lists what was emitted instead.
+        The failure message lists the events that were emitted instead.
         """
-        found = self.find(event, **fields)
-        if found and times in (None, len(found)):
-            return found[0]
+        matches = self.find(event, **fields)
+        if matches and times in (None, len(matches)):
+            return matches[0]
         wanted = Wanted(event, fields)
-        count = f"emitted {len(found)} times, not {times}" if found else "not emitted"
+        count = f"emitted {len(matches)} times, not {times}" if matches else "not emitted"
         raise AssertionError(f"{wanted} was {count}. {self._emitted(wanted)}")
 
     def assert_not_emitted(self, event: str | None = None, **fields: Unpack[Expected]) -> None:
-        """Fail if such an event was emitted; with no argument, if any was."""
+        """Fail if a matching event was emitted; without arguments, if any event was emitted."""
         if self.find(event, **fields):
             wanted = Wanted(event, fields)
             raise AssertionError(f"{wanted} was emitted. {self._emitted(wanted)}")
@@ -121,18 +121,18 @@ def _configured() -> Catalogue:
 try:
     import pytest
 except ModuleNotFoundError:
-    # The recorder is useful without pytest.
+    # The recorder works without pytest.
     pass
 else:
 
     @pytest.fixture
     def audit() -> Iterator[Recorder]:
-        """The audit events that this test emits; none of them is sent."""
+        """Record the audit events that this test emits; none of them is sent."""
         with Recorder() as recorder:
             yield recorder
 
     @pytest.fixture
     def strict_audit() -> Iterator[Recorder]:
-        """The same, and what the catalogue does not declare is refused at the emit."""
+        """Like ``audit``, but emitting anything that the catalogue does not declare raises."""
         with Recorder(strict=True) as recorder:
             yield recorder

@@ -1,4 +1,4 @@
-"""Whether a recorded event is the one that a test expects, and how both are shown to people."""
+"""Matches recorded events against a test's expectation, and formats both for failure messages."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _FIELDS: dict[str, Callable[[Event], list[Any]]] = {
     "outcome": lambda e: [e.outcome],
     "event_id": lambda e: [e.event_id],
 }
-"""The values of an event that a field may be; one of them is enough."""
+"""The values of an event that each field is compared with; one match is enough."""
 
 
 class Expected(TypedDict, total=False):
-    """What a test may say of an event.
+    """The fields by which a test can match an event.
 
-    ``changes`` and ``metadata`` name what must be among those of the event. A ``target_`` field
-    holds when one of the targets has it.
+    ``changes`` and ``metadata`` match if the event contains at least these entries. A ``target_``
+    field matches if at least one target has the value.
     """
 
     org_id: Text
@@ -44,7 +44,7 @@ class Expected(TypedDict, total=False):
 
 
 class Wanted:
-    """An expected event: its key, or any, and the fields that it must have."""
+    """An expected event: its key (``None`` for any) and the fields that it must have."""
 
     def __init__(self, event: str | None, fields: Mapping[str, Any]) -> None:
         self.event = event
@@ -52,70 +52,70 @@ class Wanted:
         for name in fields:
             if name not in Expected.__annotations__:
                 known = ", ".join(Expected.__annotations__)
-                raise TypeError(f"an event is not found by {name}, but by {known}")
+                raise TypeError(f"events cannot be matched by {name}, only by {known}")
 
     def __str__(self) -> str:
         fields = ", ".join(f"{name}={value!r}" for name, value in self._fields.items())
         return (self.event or "an event") + (f" with {fields}" if fields else "")
 
-    def misses(self, made: Event) -> list[str]:
-        """Where the event differs, one sentence each; none when it is as expected."""
-        if self.event is not None and made.event != self.event:
-            return [f"the event is {made.event}"]
-        found = []
+    def misses(self, emitted: Event) -> list[str]:
+        """Return how the event differs, one sentence per field; empty if it matches."""
+        if self.event is not None and emitted.event != self.event:
+            return [f"the event is {emitted.event}"]
+        differences = []
         for name, value in self._fields.items():
             if name == "changes":
-                found += _changes(made, value)
+                differences += _changes(emitted, value)
             elif name == "metadata":
-                found += _metadata(made, value)
+                differences += _metadata(emitted, value)
             else:
-                actual = _FIELDS[name](made)
+                actual = _FIELDS[name](emitted)
                 if not any(_same(value, one) for one in actual):
-                    found.append(f"{name} is {' and '.join(map(repr, actual)) or 'absent'}")
-        return found
+                    differences.append(f"{name} is {' and '.join(map(repr, actual)) or 'absent'}")
+        return differences
 
 
-def describe(made: Event, wanted: Wanted) -> str:
-    """The event in a line, and in further lines how one of the same key differs."""
-    parts = [made.event, f"org_id={made.org_id!r}", f"actor={_person(made.actor)}"]
-    parts.append(f"targets=[{', '.join(map(_person, made.targets))}]")
-    if made.changes:
-        changes = {change.field: (change.old, change.new) for change in made.changes}
+def describe(emitted: Event, wanted: Wanted) -> str:
+    """Format the event on one line. If it has the wanted key, list the differences below."""
+    parts = [emitted.event, f"org_id={emitted.org_id!r}", f"actor={_person(emitted.actor)}"]
+    parts.append(f"targets=[{', '.join(map(_person, emitted.targets))}]")
+    if emitted.changes:
+        changes = {change.field: (change.old, change.new) for change in emitted.changes}
         parts.append(f"changes={changes!r}")
-    if made.metadata:
-        parts.append(f"metadata={made.metadata!r}")
-    parts.append(f"outcome={made.outcome!r}")
+    if emitted.metadata:
+        parts.append(f"metadata={emitted.metadata!r}")
+    parts.append(f"outcome={emitted.outcome!r}")
     line = " ".join(parts)
-    if made.event == wanted.event:
-        line += "".join(f"\n       {miss}" for miss in wanted.misses(made))
+    if emitted.event == wanted.event:
+        line += "".join(f"\n       {miss}" for miss in wanted.misses(emitted))
     return line
 
 
-def _changes(made: Event, expected: Mapping[str, Any]) -> list[str]:
-    actual = {change.field: (change.old, change.new) for change in made.changes}
-    found = []
+def _changes(emitted: Event, expected: Mapping[str, Any]) -> list[str]:
+    actual = {change.field: (change.old, change.new) for change in emitted.changes}
+    differences = []
     for field, pair in expected.items():
         if field not in actual:
-            found.append(f"{field} did not change")
+            differences.append(f"{field} did not change")
         elif pair != actual[field] and (
             len(pair) != 2 or not all(map(_same_value, pair, actual[field]))
         ):
-            found.append(f"{field} changed as {actual[field]!r}")
-    return found
+            differences.append(f"{field} changed from {actual[field][0]!r} to {actual[field][1]!r}")
+    return differences
 
 
-def _metadata(made: Event, expected: Mapping[str, Any]) -> list[str]:
-    found = []
+def _metadata(emitted: Event, expected: Mapping[str, Any]) -> list[str]:
+    differences = []
     for key, value in expected.items():
-        if key not in made.metadata:
-            found.append(f"metadata has no {key}")
-        elif not _same(value, made.metadata[key]):
-            found.append(f"metadata {key} is {made.metadata[key]!r}")
-    return found
+        if key not in emitted.metadata:
+            differences.append(f"metadata has no {key}")
+        elif not _same(value, emitted.metadata[key]):
+            differences.append(f"metadata {key} is {emitted.metadata[key]!r}")
+    return differences
 
 
 def _same(expected: Any, actual: Any) -> bool:
-    """Whether the value is the recorded one, as it is or as the text that it is sent as."""
+    """Whether the expected value equals the recorded one, directly or after conversion to text."""
     if expected == actual:
         return True
     try:
@@ -125,7 +125,7 @@ def _same(expected: Any, actual: Any) -> bool:
 
 
 def _same_value(expected: Any, actual: Any) -> bool:
-    # For a changed field None is "there was none", which the empty text is not.
+    # In a change None means "no value" and must not match an empty string.
     none = expected is None or actual is None
     return bool(expected == actual) if none else _same(expected, actual)
 

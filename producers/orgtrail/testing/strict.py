@@ -1,4 +1,4 @@
-"""The strict mode of ``orgtrail.testing``: what the catalogue does not declare is refused."""
+"""The strict mode of ``orgtrail.testing``: rejects whatever the catalogue does not declare."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BY_THE_SDK = {ADDRESS_KEY, REPAIRED_KEY}
 
 
 def check_listed(event: Event, known: Catalogue) -> None:
-    """Refuse an event that the catalogue does not declare whole.
+    """Reject an event unless the catalogue declares all of it.
 
     Raises:
         UnlistedError: the event, a change field, a metadata key or a target's type is undeclared.
@@ -29,7 +29,7 @@ def check_listed(event: Event, known: Catalogue) -> None:
         if key not in _BY_THE_SDK:
             _check(event, "metadata key", key, listed.metadata)
     for target in event.targets:
-        # An event about the actor has the actor for a target, of whichever type.
+        # An event about the actor has the actor as its target, which may be of any type.
         if target != event.actor:
             _check(event, "target type", target.type, [listed.target])
 

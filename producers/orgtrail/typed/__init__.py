@@ -1,1 +1,1 @@
-"""One typed function for each event: how they are called, and how their module is written."""
+"""Typed functions, one per event: their shared code, and the generator of their module."""

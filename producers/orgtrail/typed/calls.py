@@ -1,4 +1,4 @@
-"""What the functions of ``orgtrail.events``, and of a company's own such module, are made of."""
+"""The shared code of the functions in ``orgtrail.events`` and in generated modules of your own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     OnDelivery = Callable[[Delivery], None]
 else:
-    # The producer is imported when the first event is sent.
+    # Import the producer when the first event is emitted, to keep importing this module cheap.
     AuditProducer = OnDelivery = Any
 
 __all__ = [
@@ -51,16 +51,16 @@ class Unchanged(Enum):
 
 
 UNCHANGED: Final = Unchanged.UNCHANGED
-"""What a field that did not change is: ``None`` would be a value that it had or has."""
+"""Marks a field that did not change. ``None`` means "no value" instead."""
 
 REPLACED: Final = (REDACTED, REDACTED)
-"""For a secret field: it changed, and neither value is passed to the SDK."""
+"""For a secret field that changed. Neither value has to be passed to the SDK."""
 
 Outcome = Literal["success", "failure", "denied"]
 OrgIds = Text | Iterable[Text]
 Targets = Target | Iterable[Target]
 Changed = tuple[Text, Text] | Unchanged
-"""The old and the new value of a field, or ``UNCHANGED``."""
+"""The old and new value of a field, or ``UNCHANGED``."""
 EventId = UUID | str | None
 
 
@@ -76,25 +76,27 @@ def send(
     metadata: Mapping[str, Text] | None = None,
     **rest: Any,
 ) -> str:
-    """Emit a listed event. ``kind`` is the type of its targets, ``rest`` the other arguments.
+    """Emit a listed event.
+
+    ``kind`` is the required type of its targets. ``rest`` are the other arguments of ``emit``.
 
     Raises:
-        InvalidEventError: the caller made a mistake; the error names the field.
-        AuditError: the event was not taken, as ``AuditProducer.emit`` says.
+        InvalidEventError: an argument is invalid; the error names the field.
+        AuditError: the event was not accepted; see ``AuditProducer.emit``.
     """
     targets = _targets(target, kind, about_actor)
-    found = [
+    all_changes = [
         _change(field, pair) for field, pair in (fields or {}).items() if pair is not UNCHANGED
     ]
     if changes:
-        # A field that the caller names itself replaces the one that diff found.
-        named = {change.field for change in found}
-        found += [change for change in changes if change.field not in named]
+        # A field that the caller passes by name takes precedence over the one from diff.
+        named = {change.field for change in all_changes}
+        all_changes += [change for change in changes if change.field not in named]
     return _emit(
         producer,
         event,
         targets=targets,
-        changes=found,
+        changes=all_changes,
         metadata={key: value for key, value in (metadata or {}).items() if value is not None},
         **rest,
     )
@@ -117,9 +119,9 @@ def custom(
     on_delivery: OnDelivery | None = None,
     producer: AuditProducer | None = None,
 ) -> str:
-    """Emit an event by its key, for one that has no function here.
+    """Emit an event that has no typed function, by its key.
 
-    The values of an event that the catalogue does not list are stored as ``[redacted]``.
+    If the catalogue does not list the event, its values are stored as ``[redacted]``.
     """
     return _emit(
         producer,
@@ -167,5 +169,5 @@ def _targets(target: Targets | None, kind: str, about_actor: bool) -> list[Targe
 
 def _change(field: str, pair: Any) -> Change:
     if not isinstance(pair, tuple | list) or len(pair) != 2:
-        raise InvalidEventError(field, "must be a pair: the old value and the new one")
+        raise InvalidEventError(field, "must be a pair of the old and the new value")
     return Change(field=field, old=pair[0], new=pair[1])

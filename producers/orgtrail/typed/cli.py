@@ -1,4 +1,4 @@
-"""``orgtrail events generate``: typed events for a company's own catalogue."""
+"""``orgtrail events generate``: typed functions for the events of your own catalogue."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from cyclopts import App
 from orgtrail.typed.generate import events_module
 from orgtrail_schemas.catalogue import SHIPPED, read_catalogue
 
-events = App(name="events", help="Make typed Python functions from a catalogue of events.")
+events = App(name="events", help="Generate typed Python functions from an event catalogue.")
 
 
 @events.command(name="generate")
 def events_generate(*, catalogue: Path, output: Path | None = None) -> int:
-    """Write a Python module with one typed function for each event of a catalogue.
+    """Generate a Python module with one typed function per event of a catalogue.
 
-    Run it again after each change of the catalogue, and commit what it writes.
+    Run it again whenever the catalogue changes, and commit the generated module.
 
     Args:
         catalogue: The catalogue, a TOML file with [[event]] entries.
-        output: The module to write, such as ours/audit_events.py; standard output by default.
+        output: The module to write, such as ours/audit_events.py. Defaults to standard output.
     """
     try:
-        # Producers read it together with ours: what clashes there is refused here.
+        # Producers merge it with the shipped catalogue, so report conflicts between the two now.
         read_catalogue(SHIPPED, catalogue)
         text = events_module(
             read_catalogue(catalogue),
@@ -37,7 +37,7 @@ def events_generate(*, catalogue: Path, output: Path | None = None) -> int:
         else:
             output.write_text(text, "utf-8")
     except OSError as error:
-        # The name of the file, and why: not the number of the error.
+        # Print the file name and the reason only; str(error) begins with the errno.
         print(f"orgtrail events generate: {error.filename}: {error.strerror}", file=sys.stderr)
         return 1
     except ValueError as error:

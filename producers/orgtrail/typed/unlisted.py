@@ -1,4 +1,4 @@
-"""Event keys that the catalogue does not list: they are sent, and a typing mistake is reported."""
+"""Handles event keys that the catalogue does not list: they are sent, and a warning is logged."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from orgtrail.errors import AuditError
 from orgtrail_schemas.catalogue import Catalogue, catalogue
 
 _MOST = 256
-"""How many unlisted keys are reported; a service that makes up keys must not fill its memory."""
+"""Maximum number of unlisted keys to report. Bounds memory if a service generates keys."""
 
 _log = logging.getLogger("orgtrail")
 
 
 class UnlistedError(AuditError):
-    """Strict mode: the event, or a part of it, is not in the catalogue."""
+    """In strict mode: the catalogue does not declare the event, or a part of it."""
 
 
 def nearest(event: str, keys: Iterable[str]) -> str | None:
-    """The key that was probably meant, or ``None`` when none is close."""
+    """Return the most similar key, or ``None`` if no key is similar."""
     from difflib import get_close_matches
 
     close = get_close_matches(event, keys, n=1)
@@ -27,27 +27,30 @@ def nearest(event: str, keys: Iterable[str]) -> str | None:
 
 
 class UnlistedWarnings:
-    """Logs one warning for each unlisted key. Threads share it without a lock."""
+    """Logs one warning per unlisted key. Thread-safe without a lock."""
 
     def __init__(self, known: Catalogue | None = None) -> None:
-        """``known`` is the catalogue that ships with this version unless given."""
+        """``known`` defaults to the catalogue that ships with this version."""
         self._known = known or catalogue()
         self._seen: dict[str, object] = {}
 
     def warn_once(self, event: str) -> None:
-        """Warn that the catalogue does not list this key, unless that was done before."""
+        """Warn that the catalogue does not list this key, the first time it is emitted."""
         if event in self._seen or len(self._seen) > _MOST:
             return
-        # Of the threads that come here at once, the one whose object was stored warns.
+        # setdefault is atomic: of several racing threads, only the one whose object it stored
+        # warns.
         mine = object()
         if self._seen.setdefault(event, mine) is not mine:
             return
         if len(self._seen) > _MOST:
-            _log.warning("more than %d events are not in the catalogue; no more are named", _MOST)
+            _log.warning(
+                "more than %d events are not in the catalogue; further ones are not logged", _MOST
+            )
             return
-        meant = nearest(event, self._known.events)
+        suggestion = nearest(event, self._known.events)
         _log.warning(
-            "the event %s is not in the catalogue%s; it is sent, and all its values are redacted",
+            "the event %s is not in the catalogue%s; it is sent with all its values redacted",
             event,
-            f" (maybe {meant}?)" if meant else "",
+            f" (maybe {suggestion}?)" if suggestion else "",
         )

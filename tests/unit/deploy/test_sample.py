@@ -10,7 +10,9 @@ from orgtrail import Actor, AuditProducer, ProducerSettings, producer
 from orgtrail_deploy.local.demo import demo_events
 from orgtrail_deploy.sample.app import SUPPORT, create_app
 from orgtrail_deploy.sample.week import send_week
+from orgtrail_schemas.catalogue import catalogue
 
+LISTED = [event.key for event in catalogue().events.values() if not event.own]
 ALICE = {"org_id": "acme", "email": "alice@acme.example", "name": "Alice Moreau", "password": "pw"}
 BOB = {"org_id": "acme", "email": "bob@acme.example", "name": "Bob Okafor", "password": "pw"}
 HANK = {"org_id": "globex", "email": "hank@globex.example", "name": "Hank", "password": "pw"}
@@ -113,7 +115,7 @@ def test_the_week_is_recorded_through_requests(sender, events):
     recorded = Counter(event.event for event in events)
     wanted = Counter(event["event"] for event in asked)
     people = {(event["org_id"], event["actor"].id) for event in asked}
-    assert len(recorded) == 36
+    assert set(LISTED) <= recorded.keys()
     # More, because nobody acts who is not signed in.
     more = recorded - wanted
     assert more.keys() == {"user.email.verified", "user.login"}

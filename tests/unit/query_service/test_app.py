@@ -6,6 +6,7 @@ from orgtrail import AuditProducer
 from orgtrail.errors import AuditError
 from orgtrail.testing import Recorder
 from orgtrail_query_service.app import make_app
+from orgtrail_query_service.reads.export_formats import FORMATS
 
 ACME = {"Authorization": "Bearer acme,globex"}
 LIST = "/v1/orgs/acme/events"
@@ -57,7 +58,7 @@ async def test_an_administrator_reads_their_organization_alone(client, database,
     assert (viewed.event, viewed.org_id) == ("org.audit-log.viewed", "acme")
 
 
-@pytest.mark.parametrize("suffix", ["", ".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("suffix", ["", *(f".{suffix}" for suffix in FORMATS)])
 async def test_an_export_is_recorded_before_its_first_byte(client, database, audit, suffix):
     answer = await client.get(f"{LIST}/export{suffix}", headers=ACME)
     assert (answer.status_code, answer.content) == (200, b"event_id\n")

@@ -1,1 +1,1 @@
-"""What a user agent or an IP address tells."""
+"""Look-ups of user agents and IP addresses."""

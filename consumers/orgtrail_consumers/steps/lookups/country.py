@@ -1,4 +1,4 @@
-"""The country of an IP address: registration data built in, or an operator's own file."""
+"""The country of an IP address, from built-in registration data or the operator's own file."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import maxminddb
 from orgtrail_consumers.steps.enrich import Countries
 
 _LONGEST = 45
-"""Characters of the longest IPv6 address."""
+"""Length of the longest IPv6 address, in characters."""
 
 
 def countries(file: Path | None) -> Countries:
-    """The resolver: from ``file`` (.mmdb) when given, else from the regional registries' data.
+    """The resolver. It uses ``file`` (.mmdb) if given, else the regional registries' data.
 
     Raises:
         OSError, maxminddb.InvalidDatabaseError: the file cannot be read.
@@ -28,14 +28,14 @@ def countries(file: Path | None) -> Countries:
     @lru_cache(maxsize=100_000)
     def known(ip: str) -> str:
         try:
-            found = reader.get(ip)
+            entry = reader.get(ip)
         except ValueError:
             return ""
-        country = found.get("country") if isinstance(found, dict) else None
+        country = entry.get("country") if isinstance(entry, dict) else None
         code = country.get("iso_code") if isinstance(country, dict) else None
         return str(code or "")
 
-    # What is longer than any address is neither looked for nor remembered.
+    # Skip, and do not cache, strings longer than an IP address.
     return lambda ips: [known(ip) if len(ip) <= _LONGEST else "" for ip in ips]
 
 

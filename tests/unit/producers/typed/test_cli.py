@@ -54,7 +54,7 @@ def test_it_prints_without_an_output(ours, capsys):
         ('[[event]]\nkey = "a.b"', "ours.toml: Object missing required field"),
         ("", "ours.toml: the catalogue has no events"),
         (OURS.replace("shop.order.refunded", "user.login"), "share a key or a name"),
-        (OURS.replace("shop.order.refunded", "Shop"), "Shop is no event key"),
+        (OURS.replace("shop.order.refunded", "Shop"), "Shop is not an event key"),
     ],
 )
 def test_errors_are_one_line(ours, capsys, text, problem):

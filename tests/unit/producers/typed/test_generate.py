@@ -102,7 +102,7 @@ def test_a_renamed_parameter_still_sends_the_declared_name():
             [event("a.b", metadata={"x-y": "public", "x.y": "public"})],
             "a.b: x-y and x.y would both",
         ),
-        ([event("A.b")], "A.b is no event key"),
+        ([event("A.b")], "A.b is not an event key"),
         ([], "the catalogue has no events"),
     ],
 )

@@ -25,9 +25,9 @@ def test_one_warning_for_each_key(caplog):
     for event in ("user.logn", "shop.x", "user.logn", "user.logn"):
         warnings.warn_once(event)
     assert [record.getMessage() for record in caplog.records] == [
-        "the event user.logn is not in the catalogue (maybe user.login?); it is sent, and all its"
-        " values are redacted",
-        "the event shop.x is not in the catalogue; it is sent, and all its values are redacted",
+        "the event user.logn is not in the catalogue (maybe user.login?); it is sent with all"
+        " its values redacted",
+        "the event shop.x is not in the catalogue; it is sent with all its values redacted",
     ]
     assert {(record.name, record.levelno) for record in caplog.records} == {
         ("orgtrail", logging.WARNING)
@@ -41,7 +41,7 @@ def test_memory_is_bounded_and_the_end_is_said_once(caplog):
     assert len(warnings._seen) == _MOST + 1
     assert len(caplog.records) == _MOST + 1
     assert caplog.records[-1].getMessage() == (
-        f"more than {_MOST} events are not in the catalogue; no more are named"
+        f"more than {_MOST} events are not in the catalogue; further ones are not logged"
     )
 
 
