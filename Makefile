@@ -4,23 +4,22 @@ BIN := .orgtrail/venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env up test lint types format docs lock unit bench bench-emit bench-reads soak chaos browser attack clean
+.PHONY: help env up test integration lint types format docs lock unit bench bench-emit bench-reads soak chaos browser attack clean
 
 help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
 
-env: ## Make the environment from the lock file (every other target does it first)
+env: ## Create the environment from the lock file (every other target does it first)
 	@$(PYTHON) deploy/bootstrap.py
 
 up: env ## Run the whole stack with a week of events; ARGS=--check checks it and ends
 	@exec $(BIN)/orgtrail up $(ARGS)
 
-test: env ## Lint, types, and all tests on real servers and in a real browser; ARGS go to pytest
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-	@$(BIN)/python -m pytest $(ARGS)
+test: lint types ## Lint, types, and all tests on real servers and in a real browser; ARGS go to pytest
+	@$(BIN)/python -m tests.run $(ARGS)
 
-unit: env ## The tests that need no server and no network
-	@$(BIN)/python -m pytest tests/unit tests/contract $(ARGS)
+unit: env ## The tests that need no server and no network; ARGS go to pytest
+	@$(BIN)/python -m pytest tests/unit tests/contract -n 3 --dist worksteal $(ARGS)
 
 lint: env ## Lint and check the format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -31,10 +30,13 @@ types: env ## Check the types
 format: env ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-chaos: env ## Hurt everything, ten rounds and an outage of ten minutes; ARGS go to pytest
+integration: env ## Every process model, language and kill of the outbox relay; ARGS go to pytest
+	@$(BIN)/python -m pytest tests/integration tests/unit --rounds 10 $(ARGS)
+
+chaos: env ## Fault injection: ten rounds and a ten-minute outage; ARGS go to pytest
 	@$(BIN)/python -m pytest tests/chaos --rounds 10 $(ARGS)
 
-browser: env ## The page in a real Chromium: every view, width and scheme; ARGS go to pytest
+browser: env ## Test the page in Chromium: every view, width and color scheme; ARGS go to pytest
 	@$(BIN)/python -m pytest tests/browser --rounds 10 $(ARGS)
 
 attack: env ## Attack the query service: schemathesis, other organizations, a corpus; ARGS go to pytest
@@ -52,13 +54,13 @@ bench-reads: env ## Measure pages, summaries and exports on 10 M rows; ARGS='--r
 soak: env ## Half an hour of steady load, with flat memory; ARGS='--minutes N --rate EVENTS_A_SECOND'
 	@$(BIN)/python -m tests.benchmarks.soak $(ARGS)
 
-docs: env ## Make the generated documents anew
+docs: env ## Regenerate the docs that are made from data
 	@$(BIN)/python -m orgtrail_deploy.documents
 
 COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes \
   --no-annotate --no-header
 
-lock: env ## Resolve the dependencies anew into the lock files
+lock: env ## Resolve the dependencies into the lock files
 	@$(BIN)/$(COMPILE) --all-extras -o requirements.lock pyproject.toml
 	@$(BIN)/$(COMPILE) --extra producer --extra consumer --extra query --extra migrate \
 	  -o deploy/production.lock pyproject.toml

@@ -1,4 +1,4 @@
-"""A corpus of known attacks, each with what it gets; docs/attacks.md is its table."""
+"""A corpus of known attacks, each with what it gets; docs/security-tests.md is its table."""
 
 import base64
 import hmac

@@ -19,6 +19,7 @@ def kill_and_restart(arena):
     arena.clickhouse.wait_ready()
 
 
+@pytest.mark.long
 def test_killed_at_random_while_parts_are_written(arena, prove, rounds):
     """Guards: inserts are retried until they are acknowledged (switched off below)."""
     chance = random.Random(7)
@@ -58,6 +59,7 @@ def test_frozen(arena, prove):
         prove(load)
 
 
+@pytest.mark.long
 def test_out_of_disk(arena, prove):
     """The server refuses inserts with NOT_ENOUGH_SPACE, its answer on a file system that is full.
 

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 
+import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 from tests.benchmarks.workload import messages
 from tests.chaos.load import Load
@@ -22,6 +23,7 @@ def set_limit(arena, size):
     admin.incremental_alter_configs([resource])[resource].result(20)
 
 
+@pytest.mark.long
 def test_what_the_dead_letter_topic_refuses_is_kept_in_a_folder(arena, tmp_path):
     """The broker refuses each letter for its size: they are files, listed, and sent again."""
     folder = {"ORGTRAIL_DEAD_LETTER_DIR": str(tmp_path / "letters")}
@@ -73,6 +75,7 @@ def test_unknown_schemas_do_not_trip_the_breaker(arena):
     assert worker.child.running
 
 
+@pytest.mark.long
 def test_one_in_a_hundred_is_bad_at_full_speed(arena, prove):
     """Every good one is stored, every bad one is set aside."""
     with Load(arena.brokers, rate=1) as load:

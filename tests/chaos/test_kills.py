@@ -32,6 +32,7 @@ def test_committing_before_the_insert_would_lose(arena):
     assert wait_all(load, arena.query, 8).lost
 
 
+@pytest.mark.long
 def test_reading_without_final_would_double(arena, prove):
     """Replayed on purpose: the storage holds copies, and only the reads hide them."""
     arena.query("SYSTEM STOP MERGES audit.events_store")

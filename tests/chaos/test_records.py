@@ -142,6 +142,7 @@ def test_offsets_that_the_topic_deleted_are_reported(arena, choice):
     eventually(lambda: arena.committed()[0] == offset + 6)
 
 
+@pytest.mark.long
 def test_what_a_quiet_partition_lost_is_reported_before_anything_comes(arena):
     """Else it would count as settled: nothing is under way, and the position is the end."""
     arena.start_consumer().wait_ready()

@@ -123,6 +123,7 @@ def test_nothing_is_claimed_before_every_partition_was_reported(arena, witness):
     witness.comes_past(sent)
 
 
+@pytest.mark.long
 def test_an_idle_partition_goes_along_and_a_consumer_that_is_behind_stays(arena, witness):
     worker = arena.start_consumer(**FAST).wait_ready()
     # In one partition only: the others are idle, and hold nothing back.
@@ -138,6 +139,7 @@ def test_an_idle_partition_goes_along_and_a_consumer_that_is_behind_stays(arena,
     assert len(witness.received) == 3
 
 
+@pytest.mark.long
 def test_an_open_transaction_that_commits_late(arena, witness):
     arena.start_consumer(**FAST).wait_ready()
     witness.comes_past(witness.send(2))

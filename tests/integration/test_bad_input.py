@@ -187,7 +187,7 @@ def forged(running):
     }
     for item in (first, second):
         running.raw.send(encode(current_schema(), item), b"forged")
-    earlier = first | {"event_id": new_event_id(), "occurred_at": NOW - timedelta(days=1)}
+    earlier = first | {"event_id": str(new_event_id()), "occurred_at": NOW - timedelta(days=1)}
     running.raw.send(encode(current_schema(), earlier), b"forged")
     running.wait_for("forged", 2)
     eventually(

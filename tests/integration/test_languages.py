@@ -13,11 +13,22 @@ from tests.support.vectors import FOLDER as VECTORS
 from orgtrail_schemas.catalogue import REDACTED, catalogue, examples
 
 SERVICES = [key for key, entry in catalogue().events.items() if not entry.own]
+IN_THE_DEFAULT_RUN = "node"
+"""The others, whose programs are built first, run with ``make integration``."""
 SHARED = [f"any-language-{number}" for number in range(8)]
 """Organizations that every program and the SDK send one event of each."""
 
 
-@pytest.fixture(scope="module", params=LANGUAGES, ids=lambda language: language.name)
+@pytest.fixture(
+    scope="module",
+    params=[
+        language
+        if language.name == IN_THE_DEFAULT_RUN
+        else pytest.param(language, marks=pytest.mark.long)
+        for language in LANGUAGES
+    ],
+    ids=lambda language: language.name,
+)
 def program(request):
     if missing := missing_tools(request.param):
         pytest.skip(f"{', '.join(missing)} not installed on this machine")
@@ -124,6 +135,7 @@ def test_a_retry_is_no_second_event(running, program):
     assert events[1]["event_id"] == event_id
 
 
+@pytest.mark.long
 def test_all_languages_choose_the_same_partition(running):
     programs = [Program(language) for language in LANGUAGES if not missing_tools(language)]
     if not programs:

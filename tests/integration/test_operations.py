@@ -43,6 +43,7 @@ def test_clickhouse_goes_away_and_comes_back(running, token, tmp_path):
         proxy.close()
 
 
+@pytest.mark.long
 def test_an_export_that_leaves_no_trace_is_refused(running, token, tmp_path):
     """Without Kafka and without a spool; an operator may choose otherwise."""
     away = {"kafka_brokers": "127.0.0.1:1", "spool": "memory"}

@@ -368,6 +368,7 @@ def api_ids(running, org):
         answer = running.get(f"/v1/orgs/{org}/events", org=org, limit=1000, cursor=cursor[1])
 
 
+@pytest.mark.long
 def test_killed_at_random_moments_nothing_is_missing_doubled_or_out_of_order(running, url, request):
     kills = 50 if int(request.config.getoption("--rounds")) > 1 else 10
     topic = Topic(running.stack.brokers)

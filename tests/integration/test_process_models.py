@@ -43,6 +43,14 @@ SERVERS = {
 }  # fmt: skip
 
 
+SHORT = ("gunicorn gthread --preload", "uwsgi --enable-threads", "prefork", "os.fork")
+"""One of each kind: the rest runs with ``make integration``."""
+
+
+def in_the_default_run(names):
+    return [n if n in SHORT else pytest.param(n, marks=pytest.mark.long) for n in names]
+
+
 @pytest.fixture
 def org(request):
     name = "".join(c if c.isalnum() else "-" for c in request.node.name.partition("[")[2]).strip(
@@ -79,7 +87,7 @@ def require_all(running, org, tmp_path) -> None:
     assert len(lanes) <= 4
 
 
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", in_the_default_run(SERVERS))
 def test_a_server_delivers_every_event(running, org, env, tmp_path, server):
     (port,) = free_ports(1)
     command = [str(part).replace("{port}", str(port)) for part in SERVERS[server]]
@@ -116,7 +124,7 @@ def test_uwsgi_without_threads_says_so_and_keeps_the_events(running, org, env, t
     require_all(running, org, tmp_path)
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads", "gevent", "solo"])
+@pytest.mark.parametrize("pool", in_the_default_run(["prefork", "threads", "gevent", "solo"]))
 def test_a_celery_worker_delivers_every_event(running, org, env, tmp_path, pool):
     for name in ("queue", "queue-control"):
         (tmp_path / name).mkdir()
@@ -140,7 +148,7 @@ def test_a_celery_worker_delivers_every_event(running, org, env, tmp_path, pool)
     require_all(running, org, tmp_path)
 
 
-@pytest.mark.parametrize("how", ["fork", "forkserver", "spawn", "os.fork"])
+@pytest.mark.parametrize("how", in_the_default_run(["fork", "forkserver", "spawn", "os.fork"]))
 def test_processes_of_python_deliver_every_event(running, org, env, tmp_path, how):
     with (tmp_path / "log").open("w") as log:
         done = subprocess.run(

@@ -105,7 +105,7 @@ def _decode_together(data: list[bytes], schema: EventSchema) -> pa.RecordBatch |
 def _decode_good_ones(
     positions: list[int], data: list[bytes], schema: EventSchema, rejected: list[Rejected]
 ) -> tuple[pa.RecordBatch, list[int]]:
-    """Decode all but the bad records. In a slice that fails, fastavro tells which those are."""
+    """Decode all but the bad records. In a slice that fails, fastavro identifies them."""
     items = list(zip(positions, data, strict=True))
     good: list[tuple[int, bytes]] = []
     for start in range(0, len(items), _SLICE):

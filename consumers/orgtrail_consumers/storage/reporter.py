@@ -64,7 +64,7 @@ class Reporter:
             position = positions.get(tp)
             if position is not None:
                 # While records wait for ClickHouse, nothing is fetched. The time since the last
-                # fetch then says nothing about Kafka.
+                # fetch does not mean then that Kafka is unreachable.
                 if not offsets.waiting(tp, position.last_polled):
                     silence.append(self._now_ms() - position.asked_at)
                 await consumer.check_start(tp, position)

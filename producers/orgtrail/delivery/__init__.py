@@ -1,6 +1,7 @@
-"""From ``emit`` to Kafka: events are written down first, and sent from there by a thread.
+"""Delivers events to Kafka: ``emit`` appends them to a local journal, and a thread sends them.
 
-The way of an event: ``journal`` appends its ``frames`` to a ``segments`` file of this process's
-``lane``; ``sender`` reads them back through a ``queue``, hands them to ``kafka``, and forgets them
-when Kafka has acknowledged them. ``engine`` holds these together for one process.
+The path of an event: ``journal`` writes it as a frame (``frames``) to a segment file
+(``segments``) in this process's lane (``lane``), its folder in the spool. ``sender`` reads the
+frames back through a ``queue``, passes them to ``kafka``, and deletes them after Kafka has
+acknowledged them. ``engine`` owns all of these for one process.
 """

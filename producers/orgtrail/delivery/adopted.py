@@ -1,4 +1,4 @@
-"""The lanes of processes that have died: taken over a few at a time, and removed when delivered."""
+"""Delivers the lanes of dead processes: adopts a few at a time and removes delivered ones."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from orgtrail.delivery.queue import Queue
 from orgtrail.delivery.segments import Segment
 from orgtrail.delivery.status import Notices
 
-# Each holds a few descriptors, which the service needs for itself.
+# Each adopted lane uses a few file descriptors, which count against the service's limit.
 _AT_ONCE = 4
 
 
 class Adopted:
-    """The lanes that this process delivers for others, the oldest first.
+    """The lanes of dead processes that this process delivers, oldest first.
 
-    ``more`` tells that there are further ones to take over; this process's own events wait as long,
-    since they are newer.
+    ``more`` is set while further lanes must be adopted. This process's own events wait until then,
+    because they are newer and order must be preserved.
     """
 
     def __init__(
@@ -40,12 +40,12 @@ class Adopted:
         self._counts: dict[Queue, int] = {}
 
     def queues(self) -> list[Queue]:
-        """What is read of them, the oldest first, in whatever order they were taken over."""
+        """Return the queues of the adopted lanes, oldest lane first."""
         lanes = dict(self._lanes)
         return sorted(lanes, key=lambda queue: lanes[queue].path.name)
 
     def take_over(self) -> None:
-        """Look for lanes whose process has died."""
+        """Adopt lanes whose process has died, up to the limit."""
         self.more = False
         if self._spool is None:
             return
@@ -64,36 +64,39 @@ class Adopted:
                 self._notices.say(
                     logging.ERROR,
                     "adopt",
-                    "what an ended process left in %s cannot be read (%s)",
+                    "the events that a dead process left in %s cannot be read (%s)",
                     path,
                     error.strerror,
                 )
 
     def count_one(self) -> None:
-        """Count what waits in one of them: reading it through takes a while."""
+        """Count the waiting events of one lane. One per call, because it reads the whole lane."""
         for queue, lane in self._lanes.items():
             if queue not in self._counts:
                 waiting = self._counts[queue] = queue.count()
                 self._notices.say(
                     logging.WARNING,
                     "adopted",
-                    "delivering %d events that an ended process left in %s",
+                    "delivering %d events that a dead process left in %s",
                     waiting,
                     lane.path,
                 )
                 return
 
     def settled(self, queue: Queue, count: int) -> None:
-        """So many records of a queue were delivered or set aside."""
+        """Subtract records of a queue that were delivered or set aside."""
         self._counts[queue] = self._counts.get(queue, 0) - count
 
     def waiting(self) -> int:
-        """How many events wait in them; one for each that was not counted yet."""
+        """Return the number of waiting events. A lane that is not counted yet counts as one."""
         counts = self._counts
         return sum(max(1, counts.get(queue, 1)) for queue in self.queues())
 
     def tidy(self) -> bool:
-        """While nothing is on its way: remove what was delivered; whether there was any."""
+        """Remove delivered lanes; return whether there were any.
+
+        Call this only while nothing is in flight.
+        """
         removed = False
         for queue, lane in list(self._lanes.items()):
             queue.tidy()
@@ -106,7 +109,7 @@ class Adopted:
         return removed
 
     def leave(self) -> None:
-        """Give them up; what is left in them is for others to deliver."""
+        """Release all lanes, so that other processes can deliver the remaining events."""
         for queue, lane in self._lanes.items():
             queue.close()
             lane.close()
@@ -114,7 +117,7 @@ class Adopted:
         self._counts.clear()
 
     def abandon(self) -> None:
-        """In a child of a fork: they are the parent's."""
+        """In a forked child, drop the lanes, which belong to the parent."""
         for queue, lane in self._lanes.items():
             queue.close()
             lane.forget()
@@ -131,6 +134,7 @@ class Adopted:
 
 
 def _save(lane: Lane, position: Position) -> None:
-    # Without it records are sent again by whoever comes next, which is harmless.
+    # If the position is not saved, the next process sends some records again. That is harmless,
+    # because readers deduplicate.
     with suppress(OSError):
         lane.save(position)

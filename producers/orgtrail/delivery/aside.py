@@ -1,7 +1,7 @@
-"""What cannot be delivered: records that Kafka refuses for themselves, and damaged bytes.
+"""Undeliverable data, set aside on disk: records that Kafka rejected, and damaged bytes.
 
-Each is a file in ``aside/`` of the spool, and holds nobody up. ``orgtrail spool`` lists them, sends
-them again or drops them.
+Each is a file in the spool's folder ``aside/``, so that it does not block later records.
+``orgtrail spool`` lists, resends and deletes these files.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from orgtrail.envelope import Envelope
 
 
 class Refused(msgspec.Struct, array_like=True):
-    """A record that Kafka refused. ``at`` is in milliseconds since 1970 (UTC)."""
+    """A record that Kafka rejected. ``at`` is in milliseconds since 1970 (UTC)."""
 
     at: int
     reason: str
@@ -28,35 +28,35 @@ _decode = msgspec.msgpack.Decoder(Refused).decode
 
 
 def aside_folder(spool: Path) -> Path:
-    """Where they are."""
+    """Return the folder for undeliverable data."""
     return spool / "aside"
 
 
 def set_refused_aside(spool: Path, refused: Refused, bound: int) -> Path:
-    """Keep a refused record; on return it is on disk.
+    """Write a rejected record to the folder and sync it to disk.
 
     Raises:
-        OSError: it cannot be written, or ``bound`` bytes were set aside already.
+        OSError: it cannot be written, or the folder would exceed ``bound`` bytes.
     """
     name = f"{refused.at:013d}-{refused.envelope.event_id}-{os.urandom(3).hex()}.refused"
     return _write(spool, name, msgspec.msgpack.encode(refused), bound)
 
 
 def set_damage_aside(spool: Path, place: str, data: bytes, bound: int) -> Path:
-    """Keep bytes that are no record, for somebody to look at; one file for each place.
+    """Write damaged bytes to the folder for inspection, one file per damaged range.
 
     Raises:
-        OSError: they cannot be written, or ``bound`` bytes were set aside already.
+        OSError: they cannot be written, or the folder would exceed ``bound`` bytes.
     """
     return _write(spool, f"{place}.damaged", data, bound)
 
 
 def read_refused(path: Path) -> Refused:
-    """A record that was set aside.
+    """Read a record that was set aside.
 
     Raises:
-        OSError: there is none.
-        ValueError: the file does not hold one.
+        OSError: the file cannot be read.
+        ValueError: the file does not contain a record.
     """
     return _decode(path.read_bytes())
 
@@ -66,7 +66,7 @@ def _write(spool: Path, name: str, data: bytes, bound: int) -> Path:
     path = folder / name
     used = sum(file.lstat().st_size for file in folder.iterdir())
     if used + len(data) > bound:
-        raise OSError(errno.ENOSPC, f"{used} bytes were set aside already")
+        raise OSError(errno.ENOSPC, f"{used} bytes are already set aside")
     draft = path.with_name(f".{name}")
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with open(fd, "wb") as file:

@@ -1,4 +1,4 @@
-"""``orgtrail spool``: what waits on disk for Kafka, and what Kafka refused."""
+"""``orgtrail spool``: inspects undelivered events on disk and events that Kafka rejected."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from orgtrail.settings import ProducerSettings
 
 spool = App(
     name="spool",
-    help="What waits on disk for Kafka, and what Kafka refused; in ORGTRAIL_SPOOL_DIR.",
+    help="Inspect undelivered events on disk (ORGTRAIL_SPOOL_DIR), and events Kafka rejected.",
     default_parameter=Parameter(negative=()),
 )
 
-_Name = Annotated[str, Parameter(help="Names as `orgtrail spool list` prints them.")]
+_Name = Annotated[str, Parameter(help="Names that `orgtrail spool list` prints.")]
 
 
 @spool.command(name="list")
 def list_() -> int:
-    """List what waits, by the process that wrote it, and what was set aside with its reason."""
+    """List waiting events per process, and events that were set aside with the reason."""
     folder = _folder()
     print(f"spool {folder}")
     for lane in lane_folders(folder):
         waiting, size, alive = _waiting(lane)
-        state = "its process lives" if alive else "the next process sends it"
-        print(f"  {lane.name}  {waiting} events wait, {size / 1e6:.1f} MB; {state}")
+        state = "in use by a running process" if alive else "the next process sends them"
+        print(f"  {lane.name}  {waiting} events waiting, {size / 1e6:.1f} MB; {state}")
     for path in _set_aside(folder):
         print(f"  {path.name}  {_about(path)}")
     return 0
@@ -43,7 +43,7 @@ def list_() -> int:
 
 @spool.command
 def show(*names: _Name) -> int:
-    """Show refused records as JSON, one a line, with their reason."""
+    """Show rejected events with the reason, as one JSON object per line."""
     import json
 
     from orgtrail_schemas.codec import decode_datum, read_frame
@@ -59,7 +59,7 @@ def show(*names: _Name) -> int:
 
 @spool.command
 def retry(*names: _Name) -> int:
-    """Put records that were set aside back: the next process that uses the spool sends them."""
+    """Queue events again that were set aside. The next process that uses the spool sends them."""
     folder = _folder()
     for path, record in _refused(names):
         lane = Lane.create(
@@ -74,16 +74,16 @@ def retry(*names: _Name) -> int:
         lane.reserve(0)
         lane.close()
         path.unlink()
-        print(f"{path.name} waits again")
+        print(f"{path.name} is queued again")
     return 0
 
 
 @spool.command
 def drop(*names: _Name) -> int:
-    """Delete what was set aside, for good."""
+    """Delete events that were set aside, permanently."""
     for path in _chosen(names):
         path.unlink()
-        print(f"{path.name} is deleted")
+        print(f"{path.name} was deleted")
     return 0
 
 
@@ -101,13 +101,13 @@ def _set_aside(folder: Path) -> list[Path]:
 
 def _about(path: Path) -> str:
     if path.suffix != ".refused":
-        return f"{path.stat().st_size} damaged bytes that hold no event"
+        return f"{path.stat().st_size} damaged bytes without an event"
     try:
         record: Refused = read_refused(path)
     except ValueError as error:
         return f"cannot be read: {error}"
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.at / 1000))
-    return f"{record.envelope.event} of {record.envelope.key}, refused {at}: {record.reason}"
+    return f"{record.envelope.event} of {record.envelope.key}, rejected {at}: {record.reason}"
 
 
 def _chosen(names: tuple[str, ...]) -> list[Path]:
@@ -115,7 +115,7 @@ def _chosen(names: tuple[str, ...]) -> list[Path]:
     for name in names:
         if name not in known:
             print(
-                f"orgtrail spool: {name} is not there; orgtrail spool list prints the names",
+                f"orgtrail spool: {name} does not exist; orgtrail spool list prints the names",
                 file=sys.stderr,
             )
             raise SystemExit(1)
@@ -127,7 +127,7 @@ def _refused(names: tuple[str, ...]) -> Iterator[tuple[Path, Refused]]:
         try:
             yield path, read_refused(path)
         except ValueError:
-            print(f"orgtrail spool: {path.name} holds no event", file=sys.stderr)
+            print(f"orgtrail spool: {path.name} does not contain an event", file=sys.stderr)
             raise SystemExit(1) from None
 
 
@@ -137,6 +137,6 @@ def _waiting(path: Path) -> tuple[int, int, bool]:
         lane.close()
     segments = [FileSegment(file, 0, writable=False) for file in segment_files(path)]
     queue = Queue(segments, saved_position(path), save=lambda _p: None, on_damage=lambda *_d: None)
-    found = queue.count(), sum(s.size for s in segments), lane is None
+    result = queue.count(), sum(s.size for s in segments), lane is None
     queue.close()
-    return found
+    return result

@@ -1,6 +1,6 @@
-"""All of one producer in one process: the journal, the thread that sends, the one that syncs.
+"""The engine of one producer in one process: the journal, the sender thread, the sync thread.
 
-A process that was forked gets another one at its first event; the parent's is not touched by it.
+A forked child creates its own engine at its first event and does not touch the parent's.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from orgtrail.event import Event
 from orgtrail.settings import ProducerSettings
 
 _IDLE_S = 1.0
-_LAST_WORDS_S = 0.05
+_SHUTDOWN_GRACE_S = 0.05
 _FORMER_SPOOL = "spool.sqlite3"
 _LONGEST_WAIT_S = 1_000_000.0
 _WAIT_FOR_BEFORE_S = 0.01
 
 
 class Engine:
-    """Takes events and delivers them. ``pid`` is the process that it belongs to."""
+    """Accepts events and delivers them. ``pid`` is the process that it belongs to."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Engine:
         on_delivery: OnDelivery | None,
         before: Engine | None = None,
     ) -> None:
-        """``before`` was closed in this process: its events are delivered first."""
+        """``before`` is an engine that was closed in this process; its events are sent first."""
         self.pid = os.getpid()
         self.threads = Threads.YES
         self._settings = settings
@@ -65,7 +65,7 @@ class Engine:
             self._own,
             spool=spool,
             topic=settings.topic,
-            # Of the folder's bound; what is set aside must not fill the disk.
+            # A tenth of the spool's limit, so that data set aside cannot fill the disk.
             aside_bytes=settings.spool_megabytes * 1_000_000 // 10,
             connect=partial(KafkaClient, settings),
             tend=self._tend,
@@ -75,8 +75,8 @@ class Engine:
         )
         self._before = before
         if before is None:
-            # Now, so that what others left counts as waiting from the beginning. Engines before
-            # this one may still hold lanes that are older.
+            # Adopt lanes now, so that their events count as waiting from the start. Not after a
+            # closed engine, which may still hold older lanes.
             self._sender.adopted.take_over()
         self._journal.attach(self._own)
         self._sync = settings.spool_fsync_ms == 0
@@ -90,7 +90,7 @@ class Engine:
         self._synced_tells: list[Callable[[], None]] = []
 
     def start(self) -> None:
-        """Start the threads, or try again."""
+        """Start the threads. May be called again if that failed."""
         self.threads = threads()
         if self.threads is Threads.AFTER_FORK:
             return
@@ -98,15 +98,15 @@ class Engine:
             self._notices.say(
                 logging.ERROR,
                 "no_threads",
-                "uWSGI runs without threads, so no event is sent: start it with --enable-threads."
-                " Until then events wait in the spool",
+                "uWSGI runs without threads, so no events are sent. Start it with"
+                " --enable-threads; until then events stay in the spool",
             )
             return
         if not self._sending.start() or not (self._sync or self._syncing.start()):
             self._notices.say(
                 logging.WARNING,
                 "no_threads",
-                "no thread can be started, so no event is sent: they wait",
+                "no thread can be started, so no events are sent; they stay queued",
             )
 
     def put(
@@ -115,11 +115,11 @@ class Engine:
         traceparent: str,
         tell: OnDelivery | None,
     ) -> bool:
-        """Take all of the events or none; ``False`` when this engine was closed.
+        """Accept all of the events or none; return ``False`` if this engine was closed.
 
         Raises:
-            InvalidEventError: one is too large.
-            SpoolFullError, BufferFullError: a bound is reached.
+            InvalidEventError: an event is too large.
+            SpoolFullError, BufferFullError: the spool or the in-memory buffer is full.
         """
         journal = self._journal
         if not journal.on_disk:
@@ -138,16 +138,16 @@ class Engine:
                 for event, ticket in zip(events, tickets, strict=True)
             )
         if tell is not None:
-            # Before the event can be delivered, which may be at once.
+            # Register before the append: the event may be delivered immediately afterwards.
             self._sender.callbacks |= dict.fromkeys(tickets, tell)
-        taken = False
+        appended = False
         try:
-            taken = journal.append(tickets[0], data, sync=self._sync)
+            appended = journal.append(tickets[0], data, sync=self._sync)
         finally:
-            if not taken and tell is not None:
+            if not appended and tell is not None:
                 for ticket in tickets:
                     self._sender.callbacks.pop(ticket, None)
-        if not taken:
+        if not appended:
             return False
         for _ in tickets:
             self._accepted.add()
@@ -159,16 +159,16 @@ class Engine:
 
     @property
     def on_disk(self) -> bool:
-        """Whether what is put now survives the process."""
+        """Whether an event that is put now survives the process."""
         return self._journal.on_disk
 
     def tell_when_synced(self, tell: Callable[[], None]) -> None:
-        """Call ``tell`` once what was put before survives a power cut."""
+        """Call ``tell`` once all events put so far are synced to disk."""
         self._synced_tells.append(tell)
         self._syncing.wake()
 
     def waiting(self) -> int:
-        """How many events wait: this process's, and those that it adopted."""
+        """Return the number of waiting events of this process and of adopted lanes."""
         return self._own_count() + self._sender.adopted.waiting()
 
     def _own_count(self) -> int:
@@ -179,11 +179,11 @@ class Engine:
         return max(1, self._accepted.value() - self._sender.own_settled)
 
     def own_waiting(self) -> bool:
-        """Whether an event of this process waits."""
+        """Whether any event of this process is waiting."""
         return self._own_count() > 0
 
     def counters(self) -> Counters:
-        """How the events fared since this process took the first."""
+        """Return the counts of records since this engine was created."""
         sender = self._sender
         age = 0.0
         oldest = sender.oldest
@@ -201,11 +201,11 @@ class Engine:
 
     @property
     def trouble(self) -> str | None:
-        """What keeps events from being delivered, in one line; ``None``: nothing."""
+        """The current delivery problem in one line, or ``None`` if there is none."""
         return self._sender.trouble if self._sending.started else "no thread could be started"
 
     def flush(self, seconds: float) -> bool:
-        """Wait until nothing of this process waits; whether it came to that."""
+        """Wait until no event of this process is waiting; return ``False`` on timeout."""
         if self._sending.is_this_thread():
             return not self.own_waiting()
         deadline = time.monotonic() + seconds
@@ -213,39 +213,42 @@ class Engine:
             if time.monotonic() >= deadline:
                 return False
             self._sending.wake()
-            # Of this module's time, which gevent may have replaced: other greenlets go on.
+            # Use time.sleep, which gevent may have patched, so that other greenlets keep running.
             time.sleep(min(0.005, max(0.0, deadline - time.monotonic())))
         return True
 
     def close(self, seconds: float) -> int:
-        """Deliver what can be within so many seconds; how many events are lost with the memory."""
+        """Deliver events for up to ``seconds``, then stop.
+
+        Returns the number of events in memory that are lost.
+        """
         seconds = min(max(seconds, 0), _LONGEST_WAIT_S)
         deadline = time.monotonic() + seconds
         if self.threads is Threads.YES:
             self.flush(seconds)
-        self._journal.seal(_LAST_WORDS_S)
+        self._journal.seal(_SHUTDOWN_GRACE_S)
         self._syncing.stop(0)
-        if not self._sending.stop(max(_LAST_WORDS_S, deadline - time.monotonic())):
-            # A callback or a disk holds the thread, or this is it: it comes to its end later, and
-            # may still deliver some of what waits in memory.
-            self._say_lost(self._memory_waiting())
+        if not self._sending.stop(max(_SHUTDOWN_GRACE_S, deadline - time.monotonic())):
+            # A callback or the disk blocks the thread, or this call runs on it. The thread ends
+            # later and may still deliver some of the events in memory.
+            self._report_lost(self._memory_waiting())
         return self._lost_at_end
 
     @property
     def ended(self) -> bool:
-        """Whether its thread, and those before it, have left everything to others."""
+        """Whether the threads of this engine and its predecessors have released their lanes."""
         return self._ended and self._is_next()
 
     def abandon(self) -> None:
-        """In a child of a fork: let go of what belongs to the parent, without touching it."""
+        """In a forked child, drop the parent's resources without modifying them."""
         self._journal.abandon()
         self._sender.abandon()
 
     def _end(self) -> None:
-        """The last act of the sending thread: leave what waits to the next process."""
+        """At the end of the sending thread, leave waiting events to the next process."""
         try:
-            # Where a writer is still at it, the lane stays locked until the process ends.
-            if self._journal.sealed(_LAST_WORDS_S):
+            # If a writer is still active, the lane stays locked until the process exits.
+            if self._journal.sealed(_SHUTDOWN_GRACE_S):
                 self._leave()
         finally:
             self._sender.stop()
@@ -259,24 +262,26 @@ class Engine:
             self._own.close()
             return
         self._left = self._own_count()
-        self._say_lost(self._memory_waiting())
+        self._report_lost(self._memory_waiting())
         self._journal.leave(empty=False)
         self._own.close()
         if self.threads is not Threads.AFTER_FORK and not self._lost_at_end:
             say(
                 logging.WARNING,
-                "%d events wait in %s for Kafka at %s: the next process that uses it sends them",
+                "%d events in %s are not delivered to Kafka at %s; the next process that uses the"
+                " folder sends them",
                 self._left,
                 self._settings.spool_folder(),
                 self._settings.kafka_brokers,
             )
 
-    def _say_lost(self, count: int) -> None:
+    def _report_lost(self, count: int) -> None:
         if count and not self._lost_at_end:
             self._lost_at_end = count
             say(
                 logging.ERROR,
-                "%d events are lost: they waited in memory for Kafka at %s when the process ended",
+                "%d events are lost: they were held in memory for Kafka at %s when the producer"
+                " closed",
                 count,
                 self._settings.kafka_brokers,
             )
@@ -301,7 +306,7 @@ class Engine:
         self._notices.say(
             logging.ERROR,
             "step",
-            "sending failed with %s: everything that waits is sent again",
+            "sending failed with %s; all waiting events are sent again",
             type(error).__name__,
         )
 
@@ -316,7 +321,8 @@ class Engine:
             return _IDLE_S
         if not self._synced_tells:
             pause(self._settings.spool_fsync_ms / 1000)
-        # What was put before now is in the files that are synced now.
+        # Only the callbacks registered before the sync may be called: their events are in the
+        # files that it covers.
         waiting = len(self._synced_tells)
         self._journal.sync()
         for tell in self._synced_tells[:waiting]:
@@ -328,7 +334,7 @@ class Engine:
         self._notices.say(
             logging.ERROR,
             "sync",
-            "the spool cannot be synced (%s): events survive the process, not a power cut",
+            "the spool cannot be synced (%s): events survive the process but not a power cut",
             type(error).__name__,
         )
 
@@ -345,8 +351,8 @@ def _usable_spool(settings: ProducerSettings, notices: Notices) -> Path | None:
             notices.say(
                 logging.ERROR,
                 "former_spool",
-                "%s may hold events of an earlier version, which this one does not read: send them"
-                " with the earlier version, and remove the file",
+                "%s may hold events of an earlier version, which this version cannot read: send"
+                " them with the earlier version, then remove the file",
                 folder / _FORMER_SPOOL,
             )
         return folder
@@ -354,8 +360,8 @@ def _usable_spool(settings: ProducerSettings, notices: Notices) -> Path | None:
         notices.say(
             logging.ERROR,
             "spool_unusable",
-            "there is no folder for the spool (%s): events wait in memory and do not survive this"
-            " process; set ORGTRAIL_SPOOL_DIR, or ORGTRAIL_SPOOL=memory",
+            "there is no folder for the spool (%s): events are held in memory and do not survive"
+            " this process; set ORGTRAIL_SPOOL_DIR, or ORGTRAIL_SPOOL=memory",
             error,
         )
         return None

@@ -1,7 +1,7 @@
-"""One record as it stands in a file: a mark, its length, its checksum, and the envelope.
+"""The format of one record in a file: a marker, the length, a checksum, and the envelope.
 
-The checksum finds what a crash tore and a disk changed; the mark finds the next whole record after
-such a place.
+The checksum detects records that a crash truncated or the disk corrupted. The marker makes it
+possible to find the next intact record after a damaged range.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ _pack, _unpack = _HEAD.pack, _HEAD.unpack_from
 
 
 class Frame(NamedTuple):
-    """One record of the data that was parsed, and the position after it."""
+    """One parsed record, and the position after it."""
 
     envelope: Envelope
     end: int
 
 
 class Parsed(NamedTuple):
-    """What data holds: whole frames, and the ranges between them that are none.
+    """The result of ``parse``: intact frames, and the damaged ranges between them.
 
-    ``end`` is the position up to which it was understood. ``torn`` tells that the rest is the torn
-    end of a file that nobody writes any more.
+    ``end`` is the position up to which the data was parsed. ``torn`` means that the rest is a
+    partly written record at the end of a file that is no longer written.
     """
 
     frames: list[Frame]
@@ -46,25 +46,25 @@ class Parsed(NamedTuple):
 
 
 def frame(envelope: Envelope) -> bytes:
-    """The bytes of a record."""
+    """Encode a record."""
     payload = _encode(envelope)
     return _pack(MARK, len(payload), zlib.crc32(payload)) + payload
 
 
 def parse(data: bytes, limit: int, *, last: bool) -> Parsed:
-    """Up to ``limit`` frames from the beginning of ``data``.
+    """Parse up to ``limit`` frames from the beginning of ``data``.
 
-    ``last`` says that nothing follows: what is incomplete then is torn or damaged, while otherwise
-    the rest of it is still to come.
+    ``last`` means that no more data follows. An incomplete frame at the end is then torn or
+    damaged; otherwise the rest of it may still follow.
     """
     frames: list[Frame] = []
     damaged: list[tuple[int, int]] = []
     position = 0
     while position < len(data) and len(frames) < limit:
-        found = _frame_at(data, position)
-        if found is not None:
-            frames.append(found)
-            position = found.end
+        intact = _frame_at(data, position)
+        if intact is not None:
+            frames.append(intact)
+            position = intact.end
             continue
         if not last and _may_be_incomplete(data, position):
             break

@@ -1,4 +1,4 @@
-"""The SDK's one file that knows confluent-kafka."""
+"""The Kafka client. Only this file of the SDK imports confluent-kafka."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ OnDelivery = Callable[[KafkaError | None, Message], None]
 
 _log = logging.getLogger("orgtrail.kafka")
 
-# Records of children of a fork belong to the parent's threads, which a child does not have:
-# destroying the client there waits for them for ever. So it is kept.
+# Clients that a forked child inherited. Destroying one waits for its threads, which exist only in
+# the parent, so it would wait forever. They are kept alive instead.
 _never_destroyed: list[Any] = []
 
 
 class Verdict(Enum):
-    """What an error of Kafka means for a record.
+    """The meaning of a Kafka error for a record.
 
-    ``REFUSED``: this record will never be taken. ``OUTAGE``: it may be taken later, by the same
+    ``REFUSED``: Kafka will never accept this record. ``OUTAGE``: a retry may succeed, with the same
     client or a new one.
     """
 
@@ -36,13 +36,13 @@ class Verdict(Enum):
 
 
 class KafkaClient:
-    """An idempotent producer that waits for Kafka as long as it takes."""
+    """An idempotent producer whose records never time out."""
 
     def __init__(self, settings: ProducerSettings, on_error: Callable[[str], None]) -> None:
-        """Connects in the background; ``on_error`` hears what keeps it from doing so.
+        """Connect in the background; ``on_error`` is called with connection errors.
 
         Raises:
-            SettingsError: librdkafka refuses a setting.
+            SettingsError: librdkafka rejects a setting.
         """
         self._topic = settings.topic
         self._producer = _producer(
@@ -50,13 +50,14 @@ class KafkaClient:
                 **settings.librdkafka(),
                 "client.id": f"orgtrail-{settings.service or 'sdk'}",
                 "enable.idempotence": True,
-                # Without it librdkafka carries on behind records that Kafka refused, and later
-                # events of an organization overtake earlier ones.
+                # Without this, librdkafka continues after a rejected record, and later events of
+                # an organization overtake the earlier ones that are sent again.
                 "enable.gapless.guarantee": True,
                 "acks": "all",
                 "compression.type": settings.compression,
                 "linger.ms": settings.linger_ms,
-                # 0 is for ever: whoever waits is written down, and what fails would lose its place.
+                # 0 means no timeout. Records are on disk, and a record that timed out would lose
+                # its place in the order.
                 "message.timeout.ms": 0,
                 "queue.buffering.max.messages": 100_000,
                 "queue.buffering.max.kbytes": 65_536,
@@ -64,8 +65,8 @@ class KafkaClient:
                 "reconnect.backoff.max.ms": 2_000,
                 "topic.metadata.propagation.max.ms": 5_000,
                 "topic.metadata.refresh.fast.interval.ms": 500,
-                # Java's choice of partition, so that every language sends an organization's
-                # events to the same one.
+                # The Java client's partitioner, so that every language sends an organization's
+                # events to the same partition.
                 "partitioner": "murmur2_random",
                 "allow.auto.create.topics": False,
                 "log_level": 2,
@@ -74,11 +75,11 @@ class KafkaClient:
         )
 
     def send(self, envelope: Envelope, on_delivery: OnDelivery) -> None:
-        """Hand over one record; never blocks.
+        """Queue one record in librdkafka; never blocks.
 
         Raises:
             BufferError: librdkafka's buffer is full.
-            KafkaException: the client cannot take it; ``judge`` says what that means.
+            KafkaException: the client rejects the record; ``judge`` classifies the error.
         """
         self._producer.produce(
             self._topic,
@@ -89,27 +90,27 @@ class KafkaClient:
         )
 
     def poll(self, seconds: float) -> None:
-        """Run the callbacks that are due, waiting for one at most this long."""
+        """Run pending callbacks, waiting up to ``seconds`` for the first."""
         self._producer.poll(seconds)
 
     def discard(self) -> None:
-        """Give up on what is on its way; it is sent again by another client."""
-        # A client that is gapless calls being purged a failure for good.
+        """Drop the records in flight. Another client sends them again."""
+        # With enable.gapless.guarantee, a purge is a fatal error for the client.
         with suppress(KafkaException):
             self._producer.purge()
             self._producer.poll(0)
 
     def abandon(self) -> None:
-        """Forget the client in a child of a fork."""
+        """Keep the inherited client alive in a forked child, without using it."""
         _never_destroyed.append(self._producer)
-        # The list itself is cleared at the end of the interpreter.
+        # Leak a reference: the interpreter clears the list when it exits.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._producer))
 
 
 def judge(error: Any) -> Verdict:
-    """What an error means, given a ``KafkaError`` or an exception that holds one."""
-    found = error.args[0] if isinstance(error, Exception) and error.args else error
-    code = found.code() if isinstance(found, KafkaError) else None
+    """Classify an error, given a ``KafkaError`` or an exception that contains one."""
+    cause = error.args[0] if isinstance(error, Exception) and error.args else error
+    code = cause.code() if isinstance(cause, KafkaError) else None
     refused = {
         KafkaError.MSG_SIZE_TOO_LARGE,
         KafkaError.INVALID_MSG_SIZE,
@@ -123,36 +124,36 @@ def judge(error: Any) -> Verdict:
 
 
 def reason(error: Any) -> str:
-    """An error in one line."""
-    found = error.args[0] if isinstance(error, Exception) and error.args else error
-    text = found.str() if hasattr(found, "str") else str(found)
-    name = found.name() if hasattr(found, "name") else type(error).__name__
+    """Format an error in one line."""
+    cause = error.args[0] if isinstance(error, Exception) and error.args else error
+    text = cause.str() if hasattr(cause, "str") else str(cause)
+    name = cause.name() if hasattr(cause, "name") else type(error).__name__
     return f"{name}: {text}" if text else name
 
 
 def check(settings: ProducerSettings, seconds: float) -> None:
-    """Ask the broker for the topic.
+    """Check that a broker is reachable and the topic exists.
 
     Raises:
-        SettingsError: librdkafka refuses a setting.
-        UnreachableError: no broker answers in time, or the topic cannot be used.
+        SettingsError: librdkafka rejects a setting.
+        UnreachableError: no broker answers within ``seconds``, or the topic is unusable.
     """
-    said: list[str] = []
+    errors: list[str] = []
     client = _producer(
         {
             **settings.librdkafka(),
             "allow.auto.create.topics": False,
             "log_level": 0,
-            "error_cb": lambda error: said.append(error.str()),
+            "error_cb": lambda error: errors.append(error.str()),
         }
     )
     try:
-        found = client.list_topics(settings.topic, timeout=seconds)
+        metadata = client.list_topics(settings.topic, timeout=seconds)
     except KafkaException as error:
         client.poll(0)
-        why = said[-1] if said else reason(error)
+        why = errors[-1] if errors else reason(error)
         raise UnreachableError(f"Kafka at {settings.kafka_brokers}: {why}") from None
-    topic = found.topics[settings.topic]
+    topic = metadata.topics[settings.topic]
     if topic.error is not None:
         raise UnreachableError(
             f"the topic {settings.topic} at {settings.kafka_brokers}: {topic.error.str()}"

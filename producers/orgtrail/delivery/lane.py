@@ -1,8 +1,12 @@
-"""A process's folder within the spool: its segments in order, and how far they were delivered.
+"""A lane: one process's folder in the spool, with its segments and its delivery position.
 
-The file ``lane`` in it is locked as long as the process lives (``flock``), so that others know
-whose events need somebody to deliver them; it also holds the position. A folder is complete before
-it gets its name, and a lock counts only while the locked file still is the folder's.
+The process holds a lock (``flock``) on the file ``lane`` in the folder while it is alive. If the
+lock is free, the process is dead and another one may adopt its events. The file also stores the
+position.
+
+Two rules prevent races. A folder is created under a draft name and renamed when it is complete. A
+lock is valid only if the locked file is still the one in the folder, because another process may
+have removed the folder between open and lock.
 """
 
 from __future__ import annotations
@@ -26,12 +30,12 @@ except ImportError:  # pragma: no cover - Windows
     fcntl = None  # type: ignore[assignment]
 
 FORMAT = "v1"
-"""Lanes of another format are left to the version that knows it."""
+"""Lanes of another format are ignored, so that the version that wrote them can deliver them."""
 
 _locks: set[int] = set()
-"""The descriptors of this process's locks, which a child of a fork must close at once.
+"""The descriptors of this process's locks. A forked child must close its copies immediately.
 
-A lock is held as long as any copy of its descriptor is open.
+A ``flock`` is held as long as any copy of its descriptor is open, even after the parent exits.
 """
 
 _POSITION = struct.Struct("<QQQ")
@@ -39,7 +43,7 @@ _CHECKSUM = struct.Struct("<I")
 
 
 class Position(NamedTuple):
-    """A place in the frames of a lane: the segment's number and the offset in its bytes."""
+    """A position in a lane: the segment's number and the byte offset in the segment."""
 
     segment: int = 0
     offset: int = 0
@@ -51,16 +55,17 @@ class Lane:
     def __init__(self, path: Path, fd: int) -> None:
         self.path = path
         self._fd = fd
-        # How large the segment may become that is being written: room that others must not take.
+        # The size that the current segment may grow to. It counts against the spool's limit, so
+        # that other processes cannot use this space.
         self._reserved = 0
         self._position = _read_position(fd)[0]
 
     @classmethod
     def create(cls, spool: Path, topic: str, name: str) -> Self:
-        """A new lane of this process, for events of a topic.
+        """Create a lane of this process for events of a topic.
 
         Raises:
-            OSError: the spool cannot be written, or its file system knows no locks.
+            OSError: the spool cannot be written, or its file system does not support locks.
         """
         lanes = own(spool / "lanes")
         draft = lanes / f".{name}"
@@ -78,15 +83,16 @@ class Lane:
 
     @classmethod
     def adopt(cls, path: Path) -> Self | None:
-        """The lane of a process that has died; ``None`` while somebody serves it."""
+        """Lock the lane of a dead process; return ``None`` if another process holds it."""
         try:
-            # Made anew when it is missing: whoever removed the lane was killed in between.
+            # This recreates a missing file: a process may have been killed while it removed the
+            # lane.
             fd = open_lock(path / "lane", 0)
         except OSError:
             return None
         try:
             _lock(fd)
-            # Another may have delivered and removed it in between.
+            # Another process may have delivered and removed the lane since the open.
             if os.stat(path / "lane").st_ino != os.fstat(fd).st_ino:
                 raise OSError
         except BaseException as error:
@@ -95,18 +101,19 @@ class Lane:
                 return None
             raise
         lane = cls(path, fd)
-        # On a full disk the room that the dead process reserved counts on.
+        # Free the space that the dead process reserved. On a full disk this fails, and the space
+        # stays reserved.
         with suppress(OSError):
             lane.reserve(0)
         return lane
 
     @property
     def position(self) -> Position:
-        """Up to where everything was delivered or set aside."""
+        """The position up to which all records were delivered or set aside."""
         return self._position
 
     def segments(self) -> list[FileSegment]:
-        """What a dead process left from the position on, in order."""
+        """Return the segments of a dead process that are not delivered yet, in order."""
         return [
             FileSegment(path, 0, writable=False)
             for path in segment_files(self.path)
@@ -114,87 +121,87 @@ class Lane:
         ]
 
     def new_segment(self, number: int, capacity: int) -> FileSegment:
-        """A new segment to append to.
+        """Create a segment to append to.
 
         Raises:
-            OSError: it cannot be made.
+            OSError: it cannot be created.
         """
         segment = FileSegment(self.path / f"{number:08d}.frames", capacity, writable=True)
         self.reserve(capacity)
         return segment
 
     def save(self, position: Position) -> None:
-        """Remember the position. It may be lost in a power cut: then records are sent again."""
+        """Store the position. It is not synced; after a power cut, records may be sent again."""
         self._position = position
         body = _POSITION.pack(position.segment, position.offset, self._reserved)
         os.pwrite(self._fd, body + _CHECKSUM.pack(zlib.crc32(body)), 0)
 
     def reserve(self, capacity: int) -> None:
-        """Say how large the last segment may become."""
+        """Store the size that the last segment may grow to, in bytes."""
         self._reserved = capacity
         self.save(self._position)
 
     def remove(self) -> None:
-        """Delete the folder: everything in it was delivered."""
+        """Delete the folder and release the lock, after everything was delivered."""
         shutil.rmtree(self.path, ignore_errors=True)
         self.close()
 
     def close(self) -> None:
-        """Let the lock go; what is left is for others to deliver."""
+        """Release the lock, so that other processes can deliver the remaining records."""
         if self._fd >= 0:
             close_lock(self._fd)
             self._fd = -1
 
     def forget(self) -> None:
-        """In a child of a fork, which has closed the lock already."""
+        """Forget the descriptor in a forked child, which has already closed it."""
         self._fd = -1
 
 
 def private(folder: Path) -> Path:
-    """The folder, made for this user alone when it is missing; events hold personal data.
+    """Create the folder if it is missing, readable only by this user: events hold personal data.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be created.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 
 
 def own(folder: Path) -> Path:
-    """A folder within the spool, which nobody else may write to.
+    """Create a folder in the spool, or check that only this user may write to an existing one.
 
-    Who could would make this process send, lose or overwrite what they like.
+    Otherwise another user could make this process send, lose or overwrite arbitrary data.
 
     Raises:
-        OSError: it cannot be made, or is somebody else's.
+        OSError: it cannot be created, belongs to another user, or is writable by others.
     """
-    found = private(folder).lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+    status = private(folder).lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
         raise OSError(errno.EPERM, f"{folder} belongs to another user, or others may write to it")
     return folder
 
 
 def lane_folders(spool: Path, topic: str | None = None) -> list[Path]:
-    """The lanes of a spool, or those of a topic alone, the oldest first."""
+    """Return the lanes of a spool, or only those of a topic, oldest first."""
     prefix = f"{FORMAT}." if topic is None else _prefix(topic)
     return sorted((spool / "lanes").glob(f"{prefix}*"))
 
 
 def segment_files(lane: Path) -> list[Path]:
-    """The segments of a lane, the oldest first."""
+    """Return the segment files of a lane, oldest first."""
     named = (path for path in lane.glob("*.frames") if path.stem.isascii() and path.stem.isdigit())
     return sorted(path for path in named if not path.is_symlink() and path.is_file())
 
 
 def close_inherited_locks() -> None:
-    """In a child of a fork: let go of the parent's locks, which would outlive the parent."""
+    """In a forked child, close the inherited locks. Otherwise they would outlive the parent."""
     for fd in list(_locks):
         with suppress(OSError):
             close_lock(fd)
 
 
 def open_lock(path: Path, flags: int) -> int:
-    """A descriptor to lock; it is never inherited.
+    """Open a lock file. Child processes do not keep the descriptor (``close_inherited_locks``).
 
     Raises:
         OSError: the file cannot be opened.
@@ -205,13 +212,13 @@ def open_lock(path: Path, flags: int) -> int:
 
 
 def close_lock(fd: int) -> None:
-    """Close it, which lets the lock go."""
+    """Close the descriptor, which releases the lock."""
     _locks.discard(fd)
     os.close(fd)
 
 
 def saved_position(lane: Path) -> Position:
-    """How far a lane was delivered, whoever serves it; the beginning when it cannot be read."""
+    """Read the position of a lane without locking it; the beginning if it cannot be read."""
     try:
         fd = os.open(lane / "lane", os.O_RDONLY)
     except OSError:
@@ -223,7 +230,7 @@ def saved_position(lane: Path) -> Position:
 
 
 def used_bytes(spool: Path) -> int:
-    """How much of the bound all lanes use: their files, and the room that writers reserved."""
+    """Return how many bytes of the limit all lanes use: their files and their reserved space."""
     return sum(_lane_bytes(lane) for lane in lane_folders(spool))
 
 
@@ -247,20 +254,21 @@ def _sizes(paths: list[Path]) -> Iterator[int]:
         try:
             yield path.stat().st_size
         except FileNotFoundError:
-            continue  # It was delivered in this moment.
+            continue  # Its process has just delivered and deleted it.
 
 
 def _read_position(fd: int) -> tuple[Position, int]:
     data = os.pread(fd, _POSITION.size + _CHECKSUM.size, 0)
     body, checksum = data[: _POSITION.size], data[_POSITION.size :]
     if len(checksum) < _CHECKSUM.size or _CHECKSUM.unpack(checksum)[0] != zlib.crc32(body):
-        return Position(), 0  # New, or damaged: all of it is sent again, which is harmless.
+        # A new file, or a damaged one. Then the whole lane is sent again, which is harmless.
+        return Position(), 0
     segment, offset, reserved = _POSITION.unpack(body)
     return Position(segment, offset), reserved
 
 
 def try_lock(fd: int) -> bool:
-    """Lock the file unless somebody else holds it; whether it is locked now."""
+    """Try to lock the file without waiting; return whether it succeeded."""
     try:
         _lock(fd)
     except OSError:
@@ -269,7 +277,7 @@ def try_lock(fd: int) -> bool:
 
 
 def _prefix(topic: str) -> str:
-    # By topic, since processes of several topics may share a folder.
+    # The name contains the topic, because processes of several topics may share a spool.
     return f"{FORMAT}.{zlib.crc32(topic.encode()):08x}-"
 
 

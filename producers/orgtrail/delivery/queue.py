@@ -1,4 +1,4 @@
-"""What waits in one lane, in order: read once, acknowledged later, read again after a failure."""
+"""Reads the records of one lane in order, and reads unacknowledged ones again after a failure."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _WINDOW = 256 * 1024
 
 @dataclass(eq=False)
 class Batch:
-    """Consecutive records of a queue on their way.
+    """Consecutive records of a queue in flight.
 
-    ``unsettled`` counts those of which Kafka has not said anything yet; ``refused`` holds the
-    reasons of those that it will never take; ``dropped`` tells that the records will be read again
-    and that what is still heard of them does not count.
+    ``unsettled`` counts records without a delivery report. ``refused`` holds the reasons for
+    records that Kafka rejected. ``dropped`` means that the records will be read again, so later
+    delivery reports for them are ignored.
     """
 
     queue: Queue
@@ -35,10 +35,10 @@ class Batch:
 
 
 class Queue:
-    """The segments of a lane with two cursors: what was read, and what was acknowledged.
+    """The segments of a lane with two cursors: the read and the acknowledged position.
 
-    Only the sender's thread moves the cursors. A writer only appends segments, and frames to the
-    last of them.
+    Only the sender's thread moves the cursors. Writers only append segments, and append frames to
+    the last segment. Therefore no lock is needed.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Queue:
         save: Callable[[Position], None],
         on_damage: Callable[[Segment, int, bytes], None],
     ) -> None:
-        """``save`` remembers the position; ``on_damage`` gets bytes that are no frame."""
+        """``save`` stores the position; ``on_damage`` is called with damaged bytes."""
         self.segments: deque[Segment] = deque(segments)
         self._leaving: list[Segment] = []
         self._save = save
@@ -58,10 +58,11 @@ class Queue:
         self._read = position
 
     def read(self, limit: int, size: int) -> Batch | None:
-        """The next records: up to ``limit`` of them, and about ``size`` bytes."""
+        """Return the next records: at most ``limit``, and about ``size`` bytes; ``None`` if none."""
         segment = self._segment()
         while segment is not None:
-            # Asked before reading: what is there afterwards is then all there will ever be.
+            # Read the flag before the data. If it is set, no writer appends any more, so the data
+            # read afterwards is complete.
             finished = segment.finished
             start = Position(segment.number, self._read.offset)
             parsed = self._parse(segment, start.offset, limit, min(size, _WINDOW), finished)
@@ -79,7 +80,7 @@ class Queue:
         return None
 
     def unread(self) -> bool:
-        """Whether there may be something to read. Asked by other threads too; it reads nothing."""
+        """Whether there may be something to read. Does no I/O; safe to call from other threads."""
         segments = self.segments
         if not segments:
             return False
@@ -87,34 +88,37 @@ class Queue:
         return last.number > self._read.segment or last.size > self._read.offset
 
     def acknowledge(self, end: Position) -> None:
-        """Everything up to there was delivered or set aside, in order."""
+        """Record that everything up to ``end`` was delivered or set aside."""
         self._acknowledged = end
         self._drop_delivered()
         self._save(end)
 
     def tidy(self) -> None:
-        """While nothing is on its way: what was read was settled; let go of what is finished."""
+        """Mark everything that was read as acknowledged, and drop delivered segments.
+
+        Call this only while nothing is in flight.
+        """
         moved = self._read > self._acknowledged
         self._acknowledged = max(self._acknowledged, self._read)
         if self._drop_delivered() or moved:
             self._save(self._acknowledged)
 
     def rewind(self, position: Position | None = None) -> None:
-        """Read again from what was acknowledged last."""
+        """Move the read cursor back to ``position``, by default the acknowledged position."""
         self._read = position or self._acknowledged
 
     def settled(self) -> bool:
-        """Whether everything in it was acknowledged."""
+        """Whether all records were acknowledged."""
         for segment in list(self.segments):
             try:
                 if segment.measure() > self._offset_in(segment):
                     return False
             except OSError:
-                continue  # The sender has just removed it: it was delivered.
+                continue  # The sender has just delivered and removed it.
         return True
 
     def count(self) -> int:
-        """About how many records wait, counted by their marks without decoding them."""
+        """Estimate the number of waiting records by counting markers, without decoding."""
         return sum(
             segment.read(offset, _WINDOW + len(MARK) - 1).count(MARK)
             for segment in list(self.segments)
@@ -122,9 +126,10 @@ class Queue:
         )
 
     def close(self) -> None:
-        """Close the files; what they hold stays."""
+        """Close the files without deleting them."""
         closing = [*self.segments, *self._leaving]
-        # Whoever syncs a file looks for it here after it put its ticket in.
+        # Empty the queue first. A syncing thread adds its ticket and then checks that the segment
+        # is still in the queue; a segment whose ticket is set is left for it.
         self.segments.clear()
         self._leaving.clear()
         for segment in closing:
@@ -132,7 +137,7 @@ class Queue:
                 segment.close()
 
     def _segment(self) -> Segment | None:
-        """The segment that is being read; the cursor steps over those that are gone."""
+        """Return the segment at the read cursor; move the cursor past removed segments."""
         for segment in list(self.segments):
             if segment.number >= self._read.segment:
                 if segment.number > self._read.segment:
@@ -155,7 +160,7 @@ class Queue:
             parsed = parse(data, limit, last=last and finished)
             if parsed.end or last:
                 if parsed.torn:
-                    # Nobody was told that a torn record was taken: it is no loss.
+                    # Skip a torn record. Its emit never returned, so no accepted event is lost.
                     return parsed._replace(end=len(data))
                 return parsed
             size *= 2
@@ -168,8 +173,9 @@ class Queue:
                 break
             self._leaving.append(self.segments.popleft())
             dropped = True
-        # Whoever syncs a file puts a ticket into ``writing`` and looks then whether the segment is
-        # still in the queue: it was taken out of the queue before this looks at the ticket.
+        # A segment must not be closed while another thread syncs it. That thread first adds its
+        # ticket to ``writing`` and then checks that the segment is in the queue. Here the order is
+        # reversed: first remove the segment, then check for tickets. So one side sees the other.
         for segment in [s for s in self._leaving if not s.writing]:
             self._leaving.remove(segment)
             segment.remove()

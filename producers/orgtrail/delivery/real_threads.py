@@ -1,7 +1,7 @@
-"""Threads and locks of the operating system, also where gevent or eventlet replaced Python's.
+"""Provides operating-system threads and locks, even if gevent or eventlet has patched Python's.
 
-The sender waits inside librdkafka, which knows no greenlets: as a greenlet it would stop the whole
-service. In a thread of its own it stops nobody.
+The sender blocks inside librdkafka, which does not yield to greenlets. As a greenlet it would block
+the whole service, so it needs a real thread.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 
 def original(name: str) -> Any:
-    """A function of ``_thread`` as it was before any monkey patch."""
+    """Return a function of ``_thread`` as it was before monkey patching."""
     gevent = sys.modules.get("gevent.monkey")
     if gevent is not None:
         return gevent.get_original("_thread", name)
@@ -24,14 +24,14 @@ def original(name: str) -> Any:
 
 
 def pause(seconds: float) -> None:
-    """Stop this very thread for a while, greenlets or not."""
+    """Block the current operating-system thread, including all its greenlets."""
     lock = original("allocate_lock")()
     lock.acquire()
     lock.acquire(timeout=seconds)
 
 
 class Threads(Enum):
-    """Whether this process can have threads."""
+    """Whether this process can start threads."""
 
     YES = "yes"
     NO = "no"
@@ -39,11 +39,11 @@ class Threads(Enum):
 
 
 def threads() -> Threads:
-    """Whether threads can be started here and now.
+    """Return whether this process can start threads now.
 
-    uWSGI without ``--enable-threads`` runs none. Its master must not have one when it forks: the
-    child would wait for an interpreter lock that a thread of the parent held, for ever, since uWSGI
-    forks without telling Python.
+    uWSGI without ``--enable-threads`` does not run threads. Its master must not have a thread when
+    it forks. uWSGI forks without running Python's fork hooks, so if a thread of the parent held
+    the interpreter lock, the child would wait for it forever.
     """
     uwsgi: Any = sys.modules.get("uwsgi")
     if uwsgi is None:

@@ -1,4 +1,4 @@
-"""What a caller is told about one record."""
+"""The delivery report of one record."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 
 class Delivery(NamedTuple):
-    """What became of one record.
+    """The outcome of one record.
 
-    ``state`` is ``acknowledged`` (Kafka has it), ``set_aside`` (Kafka refuses it for itself; it is
-    in the spool's folder ``aside``) or ``lost`` (the same, with nowhere to keep it), with the
-    ``error``.
+    ``state`` is ``acknowledged`` (Kafka has stored it), ``set_aside`` (Kafka rejected this record;
+    it is kept in the spool's folder ``aside``) or ``lost`` (Kafka rejected it and it could not be
+    kept). ``error`` is the reason for the last two.
     """
 
     event_id: str

@@ -1,4 +1,4 @@
-"""What the SDK tells about itself: counters, and log lines that cannot flood a log."""
+"""The SDK's counters and its rate-limited log lines."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ _REPEAT_AFTER_S = 60.0
 
 
 class Counters(NamedTuple):
-    """How the events of this process fared since it began, in records.
+    """Counts of records since this process's producer started.
 
-    ``acknowledged`` counts those that ended processes left and this one delivered as well.
-    ``waiting`` are those that are neither acknowledged, set aside nor lost, with those that dead
-    processes left and this one delivers. ``oldest_waiting_seconds`` is how long the oldest of them
-    has waited. ``damaged`` counts the places in files that hold no record any more.
+    ``acknowledged`` and ``waiting`` include records adopted from dead processes. ``waiting``
+    records are neither acknowledged, set aside nor lost. ``oldest_waiting_seconds`` is the age of
+    the oldest of them. ``damaged`` counts damaged ranges in spool files.
     """
 
     accepted: int = 0
@@ -32,30 +31,30 @@ class Counters(NamedTuple):
 
 
 class Counter:
-    """Counts from any number of threads and signal handlers without a lock.
+    """A lock-free counter for any number of threads and signal handlers.
 
-    ``add`` is one call into C, which nothing interrupts; reading looks at the next number by the
-    text of the counter, which takes none.
+    ``add`` is a single call into C, so it cannot be interrupted. ``value`` parses the ``repr`` of
+    the iterator, which is the only way to read the next number without consuming it.
     """
 
     def __init__(self) -> None:
         self._numbers = count(1)
         self.add: Callable[[], int] = self._numbers.__next__
-        """Count one more; the numbers that it returns are all different and never 0."""
+        """Increment the counter and return the new number, which is unique and never 0."""
 
     def value(self) -> int:
-        """How often ``add`` was called."""
+        """Return how often ``add`` was called."""
         return int(repr(self._numbers).removeprefix("count(").removesuffix(")")) - 1
 
 
 def say(level: int, text: str, *values: object) -> None:
-    """Log a line; a handler of the service's that fails must not fail the delivery."""
+    """Log a line. An exception in the service's log handler must not stop the delivery."""
     with suppress(Exception):
         log.log(level, text, *values)
 
 
 class Notices:
-    """Log lines by their kind: the first at once, then at most one a minute of each."""
+    """Rate-limits log lines: at most one line per kind and minute."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         """``clock`` is a monotonic clock in seconds."""
@@ -64,7 +63,7 @@ class Notices:
         self._held_back: dict[str, int] = {}
 
     def say(self, level: int, kind: str, text: str, *values: object) -> None:
-        """Log a line, unless one of its kind was logged within the last minute."""
+        """Log a line unless a line of this kind was logged within the last minute."""
         now = self._clock()
         if now - self._said.get(kind, -_REPEAT_AFTER_S) < _REPEAT_AFTER_S:
             self._held_back[kind] = self._held_back.get(kind, 0) + 1
@@ -72,11 +71,11 @@ class Notices:
         self._said[kind] = now
         held_back = self._held_back.pop(kind, 0)
         if held_back:
-            text += " (and %d more like this within a minute)"
+            text += " (%d similar messages suppressed)"
             values += (held_back,)
         say(level, text, *values)
 
     def clear(self, kind: str) -> bool:
-        """Whether a line of this kind was logged; the next one is logged at once."""
+        """Reset the limit of a kind; return whether a line of this kind was logged before."""
         self._held_back.pop(kind, None)
         return self._said.pop(kind, None) is not None

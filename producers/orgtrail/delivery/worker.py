@@ -1,4 +1,4 @@
-"""A thread that repeats one step and that no exception ends."""
+"""A thread that repeats one step and survives exceptions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ _AFTER_AN_ERROR_S = 1.0
 
 
 class Worker:
-    """Repeats ``step`` until it is stopped.
+    """Repeats ``step`` in a thread until it is stopped.
 
-    ``step`` returns how many seconds to wait before the next one; ``wake`` cuts a wait short.
-    ``at_end`` runs last, in the thread.
-    ``ready`` is asked after ``idle`` was raised, so that no wake-up is lost in between.
+    ``step`` returns the number of seconds to wait before the next step. ``wake`` ends a wait
+    early. ``at_end`` runs last, in the thread.
+
+    The thread sets ``idle`` before it calls ``ready``. Work that arrives before the flag is set is
+    seen by ``ready``, and work that arrives later wakes the thread, so no wake-up is lost.
     """
 
     def __init__(
@@ -31,20 +33,21 @@ class Worker:
         self._at_end = at_end
         self._start_thread = original("start_new_thread")
         self._ident = original("get_ident")
-        # Held while nobody wakes it: acquiring it with a timeout is a sleep that wake ends.
+        # Used as an event: it is normally held, so acquiring it with a timeout sleeps until wake
+        # releases it.
         self._wake = original("allocate_lock")()
         self._wake.acquire()
         self._ended = original("allocate_lock")()
         self._ended.acquire()
         self._thread: int | None = None
         self.started = False
-        """Whether the thread runs, or ran."""
+        """Whether the thread was started; it may have ended since."""
         self._stopping = False
         self.idle = False
-        """Whether it waits and must be woken for new work."""
+        """Whether the thread is waiting and must be woken for new work."""
 
     def start(self) -> bool:
-        """Start the thread; ``False`` when the interpreter starts no more of them."""
+        """Start the thread; return ``False`` if the interpreter cannot start new threads."""
         if self.started:
             return True
         try:
@@ -55,18 +58,18 @@ class Worker:
         return True
 
     def wake(self) -> None:
-        """End a wait; safe from any thread and from signal handlers."""
+        """End a wait; safe to call from any thread and from signal handlers."""
         self.idle = False
-        # Released already: it was awake.
+        # RuntimeError: the lock is already released, so the thread is not waiting.
         with suppress(RuntimeError):
             self._wake.release()
 
     def is_this_thread(self) -> bool:
-        """Whether the caller runs on this worker's thread, inside a callback."""
+        """Whether the caller runs on this worker's thread, for example in a callback."""
         return bool(self._thread == self._ident())
 
     def stop(self, seconds: float) -> bool:
-        """Ask the thread to end and wait for it; whether it did in time."""
+        """Stop the thread and wait for it; return whether it ended within ``seconds``."""
         self._stopping = True
         self.wake()
         if not self.started:
@@ -106,6 +109,6 @@ class Worker:
         self.idle = False
 
     def _report(self, error: BaseException) -> None:
-        # A logging handler may fail as well.
+        # The service's logging handler may raise too.
         with suppress(BaseException):
             self._on_error(error)

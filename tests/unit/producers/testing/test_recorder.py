@@ -142,7 +142,9 @@ def test_how_often(audit):
 
 def test_a_field_that_events_do_not_have_is_a_mistake_of_the_test(audit):
     for ask in (audit.find, audit.assert_emitted, audit.assert_not_emitted):
-        with pytest.raises(TypeError, match="cannot be matched by actor_di, only by org_id, actor_id"):
+        with pytest.raises(
+            TypeError, match="cannot be matched by actor_di, only by org_id, actor_id"
+        ):
             ask("user.login", actor_di="u-1")
 
 
