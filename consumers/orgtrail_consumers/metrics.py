@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge, Histogram
+from collections.abc import Iterator
+
+from prometheus_client import Counter, Gauge, Histogram, Metric
 
 EVENTS = Counter("orgtrail_consumer_events_total", "Events stored.")
 DEAD_LETTERS = Counter("orgtrail_consumer_dead_letters_total", "Records dead-lettered.", ["reason"])
@@ -29,3 +31,10 @@ BATCH_RECORDS = Histogram(
 )
 STEP_SECONDS = Histogram("orgtrail_consumer_step_seconds", "Seconds spent in a step.", ["step"])
 LAG = Gauge("orgtrail_consumer_lag_records", "Records in Kafka not stored yet.", ["partition"])
+
+
+def families() -> Iterator[Metric]:
+    """The description of each metric, for the documents."""
+    for metric in list(globals().values()):
+        if isinstance(metric, Counter | Gauge | Histogram):
+            yield from metric.describe()

@@ -200,7 +200,7 @@ def org_user_role_updated(
     on_delivery: OnDelivery | None = None,
     producer: AuditProducer | None = None,
 ) -> str:
-    """An administrator gave a user another role.
+    """An administrator changed a user's role.
 
     Args:
         target: The user, or several.
@@ -428,7 +428,7 @@ def user_profile_deletion_request(
     on_delivery: OnDelivery | None = None,
     producer: AuditProducer | None = None,
 ) -> str:
-    """A user asked for their account to be deleted.
+    """A user requested the deletion of their account.
 
     Args:
         target: The user, or several; defaults to the actor.
@@ -558,7 +558,7 @@ def org_support_access_granted(
     on_delivery: OnDelivery | None = None,
     producer: AuditProducer | None = None,
 ) -> str:
-    """An administrator let the support staff into the organization.
+    """An administrator granted support staff access to the organization.
 
     Args:
         target: The organization, or several.
@@ -606,7 +606,7 @@ def org_support_access_revoked(
     on_delivery: OnDelivery | None = None,
     producer: AuditProducer | None = None,
 ) -> str:
-    """An administrator ended the support staff's access to the organization.
+    """An administrator revoked the support staff's access to the organization.
 
     Args:
         target: The organization, or several.
@@ -776,7 +776,7 @@ def user_login(
     on_delivery: OnDelivery | None = None,
     producer: AuditProducer | None = None,
 ) -> str:
-    """A user signed in, or tried to: the outcome tells.
+    """A user signed in or failed to sign in, as the outcome shows.
 
     Args:
         target: The user, or several; defaults to the actor.
@@ -821,7 +821,7 @@ def org_invitation_sent(
     on_delivery: OnDelivery | None = None,
     producer: AuditProducer | None = None,
 ) -> str:
-    """An administrator invited somebody to the organization.
+    """An administrator invited a person to the organization.
 
     Args:
         target: The invitation, or several.
@@ -865,7 +865,7 @@ def user_email_verified(
     on_delivery: OnDelivery | None = None,
     producer: AuditProducer | None = None,
 ) -> str:
-    """A user proved that an email address is theirs.
+    """A user verified their email address.
 
     Args:
         target: The user, or several; defaults to the actor.
@@ -1182,7 +1182,7 @@ def org_invitation_resent(
     on_delivery: OnDelivery | None = None,
     producer: AuditProducer | None = None,
 ) -> str:
-    """An administrator sent an invitation again.
+    """An administrator resent an invitation to the organization.
 
     Args:
         target: The invitation, or several.
@@ -1262,7 +1262,7 @@ def org_auth_mfa(
     on_delivery: OnDelivery | None = None,
     producer: AuditProducer | None = None,
 ) -> str:
-    """An administrator made multi-factor authentication a rule of the organization, or ended it.
+    """An administrator changed whether the organization requires multi-factor authentication.
 
     Args:
         target: The organization, or several.
@@ -1416,7 +1416,7 @@ def org_subscription_created(
     on_delivery: OnDelivery | None = None,
     producer: AuditProducer | None = None,
 ) -> str:
-    """The organization took out a subscription.
+    """A subscription of the organization was created.
 
     Args:
         target: The subscription, or several.
@@ -1562,7 +1562,7 @@ def org_subscription_revoked(
     on_delivery: OnDelivery | None = None,
     producer: AuditProducer | None = None,
 ) -> str:
-    """The organization's subscription was taken away.
+    """The organization's subscription was revoked.
 
     Args:
         target: The subscription, or several.
@@ -1701,7 +1701,7 @@ def org_payment_method_default_updated(
     on_delivery: OnDelivery | None = None,
     producer: AuditProducer | None = None,
 ) -> str:
-    """Another payment method became the organization's default.
+    """The organization's default payment method was changed.
 
     Args:
         target: The payment_method, or several.

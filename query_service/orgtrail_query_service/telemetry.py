@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Span
 
+METRICS = {
+    "orgtrail_query_requests_total": "Requests, by method, route and status.",
+    "orgtrail_query_request_duration_seconds": "Time to answer a request, likewise.",
+    "orgtrail_query_requests_in_progress": "Requests that are being answered.",
+}
+"""What Litestar's plugin measures, for the documents; a test compares it with ``/metrics``."""
+
 _WITH_QUERY = ("http.url", "http.target", "url.full")
 
 

@@ -1,4 +1,4 @@
-"""The two contracts of Orgtrail, Avro on the wire and the table at rest, and the catalogue.
+"""Orgtrail's two contracts (the Avro schema and the ClickHouse tables), and the catalogue.
 
-Every other folder imports this one; it imports none of them.
+Every other folder imports this one. This one imports none of them.
 """

@@ -1,7 +1,7 @@
-"""Users, roles, grants, row policies and profiles of ClickHouse, from ``access.toml``.
+"""Users, roles, grants, row policies and settings profiles for ClickHouse, from ``access.toml``.
 
-One file, two forms: ``users.xml`` for a server whose access storage is a file, and ``access.sql``
-for a real one. Passwords appear only as SHA-256 digests.
+The same data is rendered in two forms: ``users.xml`` for a server that reads its users from a
+file, and SQL statements for a production server. Passwords appear only as SHA-256 digests.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _Settings = dict[str, int | str]
 
 
 class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many queries, and seconds of their execution, are allowed in so many seconds."""
+    """The number of queries and seconds of execution allowed per interval of ``seconds``."""
 
     seconds: int
     queries: int
@@ -25,7 +25,7 @@ class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Role(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A role with its profile; ``grants`` are written as after ``GRANT``."""
+    """A role with its profile. ``grants`` are written as they follow ``GRANT`` in SQL."""
 
     name: str
     profile: str
@@ -34,7 +34,7 @@ class Role(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AnalystRole(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What every analyst gets, beside a row policy of their own."""
+    """What all analysts share. Each also has a row policy of their own."""
 
     profile: str
     quota: str
@@ -44,7 +44,7 @@ class AnalystRole(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Analyst(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One analyst and the organizations that an operator granted.
 
-    ``organizations`` is empty until something is granted, and ``["*"]`` for all of them.
+    ``organizations`` is empty until an operator grants some; ``("*",)`` means all of them.
     """
 
     name: str
@@ -67,7 +67,7 @@ def access() -> Access:
 
 
 def policy(analyst: Analyst) -> str:
-    """The row policy of an analyst on ``audit.events``: deny first."""
+    """The condition of an analyst's row policy on ``audit.events``. Denies by default."""
     if "*" in analyst.organizations:
         return "1"
     if not analyst.organizations:
@@ -78,8 +78,9 @@ def policy(analyst: Analyst) -> str:
 def users_xml(passwords: dict[str, str], analysts: list[Analyst]) -> str:
     """The users file of a local server.
 
-    ``passwords`` holds one for each role and each analyst, by name. The ``default`` user keeps
-    only what the server's own keep-alive query needs: on loopback anyone can be it.
+    ``passwords`` holds the password of each role and each analyst, by name. The ``default`` user
+    has no password, so anyone on loopback can use it. It therefore has only the grants that the
+    server's own keep-alive query needs.
 
     Raises:
         KeyError: a password is missing.
@@ -113,9 +114,9 @@ def users_xml(passwords: dict[str, str], analysts: list[Analyst]) -> str:
 
 
 def access_sql(passwords: dict[str, str], analysts: list[Analyst]) -> list[str]:
-    """The statements that give a real server the same users, one after the other.
+    """The statements that create the same users on a production server, in order.
 
-    They may be run again: ``OR REPLACE`` keeps them in step with the file.
+    They can be run again: ``OR REPLACE`` brings the server in line with the file.
 
     Raises:
         KeyError: a password is missing.
@@ -126,11 +127,11 @@ def access_sql(passwords: dict[str, str], analysts: list[Analyst]) -> list[str]:
         out.append(f"CREATE SETTINGS PROFILE OR REPLACE {name} SETTINGS {pairs}")
     for role in access().role:
         out += _sql_user(role, passwords[role.name])
-    # The services' own readers see all rows: the query service adds the organization predicate.
+    # The services' own readers see all rows. The query service adds the organization predicate.
     open_to = ", ".join(("audit_reader", "audit_export", "audit_migrator"))
     out.append(f"CREATE ROW POLICY OR REPLACE services ON audit.events USING 1 TO {open_to}")
     for analyst in analysts:
-        # The policy comes before anything is granted.
+        # Create the policy before the grants, so that the analyst never sees all rows.
         statements = _sql_user(_role_of(analyst), passwords[analyst.name])
         name = _name(analyst.name)
         rule = (

@@ -1,4 +1,4 @@
-"""The catalogue: every event type that Orgtrail knows by name, read from ``catalogue.toml``."""
+"""The catalogue of all event types that Orgtrail knows by name, read from ``catalogue.toml``."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ ACTOR_TYPES = ("user", "service_account", "support", "system")
 OUTCOMES = ("success", "failure", "denied")
 
 REDACTED = "[redacted]"
-"""What stands where a secret value was: the reader sees that it changed, not to what."""
+"""Replaces a secret value. Readers see that the value changed, but not what it was."""
 
 UNASSIGNED_ORG = "unassigned"
-"""The reserved ``org_id`` of an event whose person belongs to no organization yet."""
+"""The reserved ``org_id`` of events of a person who does not belong to an organization yet."""
 
 _CACHED = 8_192
 _FOLDER = Path(__file__).parent
 
 SHIPPED = _FOLDER / "catalogue.toml"
-"""The catalogue of this version."""
+"""The file of the catalogue that ships with this version."""
 
 _RANK: dict[Sensitivity, int] = {"public": 0, "personal": 1, "secret": 2}
 
@@ -36,8 +36,8 @@ _RANK: dict[Sensitivity, int] = {"public": 0, "personal": 1, "secret": 2}
 class EventType(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One entry of the catalogue.
 
-    ``own`` marks the types that Orgtrail records itself. ``changes`` and ``metadata`` map the
-    expected names to their sensitivity.
+    ``own`` marks types that Orgtrail itself records. ``changes`` and ``metadata`` map the expected
+    names to their sensitivity.
     """
 
     key: str
@@ -51,7 +51,7 @@ class EventType(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     @property
     def level(self) -> Level:
-        """The level, by the key's prefix."""
+        """The level, which follows from the key's prefix."""
         return level_of(self.key)
 
 
@@ -61,7 +61,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Catalogue:
-    """The event types by key, and what may be stored of which field."""
+    """The event types by key, and the sensitivity of their fields."""
 
     def __init__(self, events: list[EventType], fields: dict[str, Sensitivity]) -> None:
         """Raises ``ValueError`` when two entries share a key or a display name."""
@@ -69,7 +69,7 @@ class Catalogue:
         self._fields = fields
         secrets = SecretNames(name for name, kind in fields.items() if kind == "secret")
         self._is_secret, self._holds_secret = secrets.same, secrets.contained
-        # Names come from senders: the cache is bounded, so that nobody fills the memory with them.
+        # Senders choose the names, so the caches are bounded: nobody can fill the memory.
         self.change_sensitivity = lru_cache(_CACHED)(self._change_sensitivity)
         self.metadata_sensitivity = lru_cache(_CACHED)(self._metadata_sensitivity)
         if len(self.events) != len(events) or len({e.name for e in events}) != len(events):
@@ -80,11 +80,11 @@ class Catalogue:
         return event in self.events
 
     def is_secret_name(self, name: str) -> bool:
-        """Whether a name that nobody declared means a secret, under any spelling."""
+        """Whether an undeclared name means a secret, in any spelling."""
         return self._is_secret(name) or self._holds_secret(name)
 
     def name_of(self, event: str) -> str:
-        """The display name; an unlisted event is shown by its key."""
+        """The display name. For an unlisted event it is the key."""
         known = self.events.get(event)
         return known.name if known else event
 
@@ -103,11 +103,11 @@ class Catalogue:
     ) -> Sensitivity:
         if self._is_secret(name):
             return "secret"
-        # An event's own declaration may raise what [fields] says, never lower it.
-        found = [s for s in (declared.get(name), self._fields.get(name)) if s is not None]
-        if found:
-            return max(found, key=_RANK.__getitem__)
-        # What nobody declared is judged by its name: a listed event's db_password is a secret.
+        # An event's own declaration can raise the sensitivity from [fields], but never lower it.
+        declarations = [s for s in (declared.get(name), self._fields.get(name)) if s is not None]
+        if declarations:
+            return max(declarations, key=_RANK.__getitem__)
+        # An undeclared field is judged by its name: a listed event's db_password is a secret.
         return "personal" if known and not self._holds_secret(name) else "secret"
 
 
@@ -121,12 +121,12 @@ def level_of(event: str) -> Level:
 
 
 def read_catalogue(*files: Path) -> Catalogue:
-    """The catalogue of these files together; each has the form of ``catalogue.toml``.
+    """Read and merge these files. Each has the format of ``catalogue.toml``.
 
     Raises:
         OSError: a file cannot be read.
-        ValueError: it does not have the form that the heading of ``catalogue.toml`` describes, or
-            two entries share a key or a display name.
+        ValueError: a file does not have the format that the header of ``catalogue.toml``
+            describes, or two entries share a key or a display name.
     """
     parsed = [msgspec.toml.decode(path.read_bytes(), type=_File) for path in files]
     fields: dict[str, Sensitivity] = {}
@@ -140,14 +140,14 @@ def catalogue() -> Catalogue:
     """The catalogue that ships with this version.
 
     Raises:
-        ValueError: the file does not have the form that its heading describes.
+        ValueError: the file does not have the format that its header describes.
     """
     return read_catalogue(SHIPPED)
 
 
 @cache
 def examples() -> dict[str, dict[str, Any]]:
-    """One example of each event type, by key, in the form that ``orgtrail emit`` reads."""
+    """One example of each event type, by key, in the format that ``orgtrail emit`` reads."""
     return {
         path.stem: json.loads(path.read_text("utf-8"))
         for path in sorted(_FOLDER.joinpath("examples").glob("*.json"))

@@ -1,7 +1,7 @@
-"""The framing of an event on the wire: which schema a record was written with, and its datum.
+"""The framing of an event on the wire: a header that names the writer's schema, then the datum.
 
-Two framings are known, told apart by the first byte: Avro single-object encoding (``C3 01`` and
-the CRC-64-AVRO fingerprint), and Confluent's (``00`` and a schema id of four bytes, big-endian).
+There are two framings, which differ in their first byte. Avro single-object encoding has ``C3 01``
+and the CRC-64-AVRO fingerprint. Confluent's has ``00`` and a schema ID of four bytes, big-endian.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CONFLUENT_HEADER = 5
 
 
 class UnknownFramingError(ValueError):
-    """The value begins like neither framing, or ends within its header."""
+    """The value begins with neither framing, or is shorter than its header."""
 
 
 class Frame(NamedTuple):
@@ -37,7 +37,7 @@ def read_frame(value: bytes) -> Frame:
     """The frame of a value.
 
     Raises:
-        UnknownFramingError: it has none that we know.
+        UnknownFramingError: the value has neither framing.
     """
     if value[:2] == SINGLE_OBJECT_MARKER and len(value) >= SINGLE_OBJECT_HEADER:
         return Frame(value[2:SINGLE_OBJECT_HEADER].hex(), None, SINGLE_OBJECT_HEADER)
@@ -47,7 +47,7 @@ def read_frame(value: bytes) -> Frame:
 
 
 def encode(schema: EventSchema, record: dict[str, Any]) -> bytes:
-    """The record in single-object encoding.
+    """Encode the record in Avro single-object encoding.
 
     Raises:
         ValueError, TypeError: the record does not fit the schema.
@@ -67,10 +67,11 @@ def encode_confluent(schema: EventSchema, registry_id: int, record: dict[str, An
 
 
 def decode_datum(writer: EventSchema, reader: EventSchema, datum: bytes) -> dict[str, Any]:
-    """One datum written with ``writer``, as ``reader`` sees it; event ids stay text.
+    """Decode one datum written with ``writer`` into the schema ``reader``. Event IDs stay text.
 
     Raises:
-        Exception: whatever fastavro raises on bytes that are no such datum; it has no common base.
+        Exception: whatever fastavro raises if the bytes do not decode. Its exceptions have no
+            common base class.
     """
     schema = None if reader is writer else reader.plain
     record = fastavro.schemaless_reader(io.BytesIO(datum), writer.plain, schema)

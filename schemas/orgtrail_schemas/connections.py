@@ -1,4 +1,4 @@
-"""How every process connects to Kafka and to ClickHouse."""
+"""The connection settings for Kafka and ClickHouse, shared by all processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BROKER = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/,\[\]]+)(?::(\d{1,5}))?")
 
 
 class KafkaSettings(Settings, frozen=True, kw_only=True):
-    """How to connect to Kafka, over TLS, with SASL or a client certificate."""
+    """How to connect to Kafka: in plaintext or over TLS, with SASL or a client certificate."""
 
     kafka_brokers: Annotated[
         str, about("Kafka's bootstrap servers: host:port, comma-separated.")
@@ -37,13 +37,13 @@ class KafkaSettings(Settings, frozen=True, kw_only=True):
     kafka_oauth_token_url: Annotated[
         str | None, about("OAUTHBEARER: the token endpoint (client credentials).")
     ] = None
-    kafka_oauth_scope: Annotated[str | None, about("OAUTHBEARER: the scope to ask for.")] = None
+    kafka_oauth_scope: Annotated[str | None, about("OAUTHBEARER: the scope to request.")] = None
 
     def check(self, prefix: str) -> None:
-        """Look for what cannot work.
+        """Check that the settings are valid and complete.
 
         Raises:
-            SettingsError: a value cannot be used.
+            SettingsError: a value is invalid or missing.
         """
         super().check(prefix)
         for broker in self.kafka_brokers.split(","):
@@ -67,16 +67,16 @@ class KafkaSettings(Settings, frozen=True, kw_only=True):
                 raise wrong(prefix + name, f"is required by {self.kafka_sasl_mechanism}")
 
     def check_files(self, prefix: str = PREFIX) -> None:
-        """Look for files that are set and cannot be read.
+        """Check that all configured files can be read.
 
         Raises:
-            SettingsError: there is one.
+            SettingsError: a file cannot be read.
         """
         for name in ("kafka_ca_file", "kafka_certificate_file", "kafka_key_file"):
             require_readable(prefix + name.upper(), getattr(self, name))
 
     def librdkafka(self) -> dict[str, str]:
-        """The connection settings by librdkafka's names.
+        """The connection settings under librdkafka's names.
 
         Raises:
             SettingsError: the password's file cannot be read.
@@ -104,20 +104,20 @@ class KafkaSettings(Settings, frozen=True, kw_only=True):
 
 
 class ClickHouseSettings(Settings, frozen=True, kw_only=True):
-    """Where ClickHouse is; who connects is each process's own setting."""
+    """Where ClickHouse is. The user that connects is a setting of each process."""
 
     host: Annotated[str, about("ClickHouse's host.")] = "127.0.0.1"
     port: Annotated[int, about("ClickHouse's HTTP port.", ge=1, le=65_535)] = 8123
-    secure: Annotated[bool, about("Whether to use HTTPS to ClickHouse.")] = False
+    secure: Annotated[bool, about("Whether to connect to ClickHouse over HTTPS.")] = False
     ca_file: Annotated[
         Path | None, about("CA certificates (PEM) for HTTPS; by default the system's.")
     ] = None
 
     def check(self, prefix: str) -> None:
-        """Look for a file that is set and cannot be read.
+        """Check that the CA file can be read, if it is set.
 
         Raises:
-            SettingsError: there is one.
+            SettingsError: the file cannot be read.
         """
         super().check(prefix)
         require_readable(f"{prefix}CA_FILE", self.ca_file)

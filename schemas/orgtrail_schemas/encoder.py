@@ -1,9 +1,9 @@
-"""An Avro encoder written by this program for one schema: straight code instead of a walk of it.
+"""A code generator for Avro encoders: straight-line code for one schema, without walking it.
 
-``compile_encoder`` writes a Python function for a schema and compiles it. It reads a record's
-fields as attributes, maps as dictionaries and times as milliseconds. What it does not cover (a text
-of over 2,047 bytes, a value of another type) raises, and the caller leaves the record to fastavro,
-whose bytes are the same: a property test holds the two equal.
+``compile_encoder`` generates a Python function for a schema and compiles it. The function reads a
+record's fields as attributes, maps as dictionaries and times as milliseconds. It raises for values
+that it does not cover (text of over 2,047 bytes, or a value of another type). The caller then
+encodes the record with fastavro, which produces the same bytes (enforced by a property test).
 
 Maps and arrays are written as one block, as fastavro writes them (Avro specification 1.12,
 "Complex types, binary encoding").
@@ -25,10 +25,10 @@ class NotCoveredError(Exception):
 
 
 def compile_encoder(schema: Schema, header: bytes) -> Encoder:
-    """The encoder of a schema: an object with its fields to ``header`` and its datum.
+    """Return a function that encodes an object with the schema's fields: header, then datum.
 
     The function raises ``LookupError``, ``TypeError``, ``AttributeError`` or ``ValueError`` for a
-    record that it does not cover; fastavro decides then.
+    record that it does not cover. Use fastavro for such a record.
 
     Raises:
         NotCoveredError: the schema uses a type that audit events do not have.
@@ -49,13 +49,13 @@ def compile_encoder(schema: Schema, header: bytes) -> Encoder:
         "join": b"".join,
         "long": long,
     }
-    exec(compile(source, "<avro encoder>", "exec"), space)  # noqa: S102 - its own text, from a schema
+    exec(compile(source, "<avro encoder>", "exec"), space)  # noqa: S102 - generated from our schema
     encoder: Encoder = space["encode"]
     return encoder
 
 
 def long(value: int) -> bytes:
-    """A long that is not negative, in Avro's variable-length zig-zag encoding."""
+    """Encode a non-negative long in Avro's variable-length zig-zag encoding."""
     if value < 0:
         raise ValueError("negative")
     value <<= 1
@@ -68,7 +68,7 @@ def long(value: int) -> bytes:
 
 
 class _Writer:
-    """Writes the source: statements that make byte strings, and the names of these in order."""
+    """Generates the source: statements that create byte strings, and their names in order."""
 
     def __init__(self) -> None:
         self.functions: list[str] = []
@@ -88,7 +88,7 @@ class _Writer:
         ]
 
     def value(self, schema: Any, source: str) -> list[str]:
-        """The pieces of a value that the expression ``source`` gives."""
+        """The expressions for the encoded pieces of the value of the expression ``source``."""
         kind = schema["type"] if isinstance(schema, dict) else schema
         if isinstance(schema, list):
             return self._union(schema, source)

@@ -1,7 +1,7 @@
-"""The Avro schema of an audit event, in every version ever released.
+"""The Avro schema of an audit event, in every released version.
 
-The files are ``avro/audit_event.vN.avsc``; a version is never edited once released. A reader of
-the newest accepts them all (``FULL_TRANSITIVE``, checked in tests/contract).
+The files are ``avro/audit_event.vN.avsc``. A released version is never edited. A reader with any
+version can read records of every other version (``FULL_TRANSITIVE``, tested in tests/contract).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SINGLE_OBJECT_MARKER = b"\xc3\x01"
 
 
 class EventSchema:
-    """One version of the schema with the forms of it that readers and writers need."""
+    """One version of the schema, in the forms that readers and writers need."""
 
     def __init__(self, definition: Schema) -> None:
         """``definition`` is the parsed JSON of an ``.avsc`` file."""
@@ -33,8 +33,8 @@ class EventSchema:
         self.header = SINGLE_OBJECT_MARKER + bytes.fromhex(self.fingerprint)
         """The ten bytes before each datum (Avro specification, "Single-object encoding")."""
         plain = _without_logical_types(definition)
-        # Read as what was sent, text and milliseconds: the Arrow decoder knows no uuid, Python has
-        # no dates past 9999, and a bad id or time gets a reason of its own.
+        # Decode IDs and times as what was sent, text and milliseconds. The Arrow decoder does not
+        # support uuid, Python has no dates past 9999, and a bad ID or time needs its own reason.
         self.plain: Schema = parse_schema(copy.deepcopy(plain))
         self.plain_json: str = json.dumps(plain)
 
@@ -52,18 +52,18 @@ def event_schemas() -> tuple[EventSchema, ...]:
 
 
 def current_schema() -> EventSchema:
-    """The version that this release writes, and that every other is aligned to."""
+    """The version that this release writes. Records of other versions are converted to it."""
     return event_schemas()[-1]
 
 
 def schemas_by_fingerprint(extra: Path | None = None) -> dict[str, EventSchema]:
-    """The schemas that can be read, by fingerprint.
+    """The known schemas, by fingerprint.
 
-    ``extra`` is a directory of further ``.avsc`` files (setting ``schema_dir``): a consumer can
-    learn a newer version before it is upgraded.
+    ``extra`` is a folder of additional ``.avsc`` files (setting ``schema_dir``). With it a
+    consumer can decode a newer version before it is upgraded.
 
     Raises:
-        OSError, ValueError: the directory or a schema in it cannot be read.
+        OSError, ValueError: the folder or a schema in it cannot be read.
     """
     schemas = list(event_schemas())
     if extra is not None:

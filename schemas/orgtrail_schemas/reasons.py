@@ -1,4 +1,4 @@
-"""Why a record was set aside instead of stored: the dead letters' ``reason``."""
+"""The reasons why a record is dead-lettered instead of stored (``reason`` of a dead letter)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,16 @@ REASONS: tuple[Reason, ...] = get_args(Reason)
 
 EXPLAINED: dict[Reason, str] = {
     "empty_value": "The record has no value.",
-    "unknown_framing": "The value begins like no framing that the consumer knows.",
-    "unknown_schema": "It was written with a schema that the consumer has not learned yet.",
-    "malformed": "The bytes are no datum of the schema that they name.",
-    "missing_organization": "It names no organization.",
-    "invalid_event_id": "Its event id is no UUID.",
-    "missing_event": "It names no event.",
-    "implausible_time": "It happened over 5 minutes after or over 90 days before it was received.",
+    "unknown_framing": "The value has neither Avro single-object nor Confluent framing.",
+    "unknown_schema": (
+        "The consumer does not know the schema that the record names. Upgrade the consumer or add"
+        " the schema, then replay."
+    ),
+    "malformed": "The payload does not decode with the schema it names.",
+    "missing_organization": "The organization ID is missing.",
+    "invalid_event_id": "The event ID is not a UUID.",
+    "missing_event": "The event key is missing.",
+    "implausible_time": (
+        "The event's time is more than 5 minutes after, or more than 90 days before, its receipt."
+    ),
 }

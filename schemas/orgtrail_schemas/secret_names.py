@@ -1,7 +1,7 @@
-"""Whether a name means a secret, under any spelling: ``newPassword``, ``x-api-key``.
+"""Decides whether a name means a secret, in any spelling: ``newPassword``, ``x-api-key``.
 
-The table of secrets is ``[fields]`` of ``catalogue.toml``. The SDK and the consumer ask the same
-question here, so that a value is redacted by both or by neither.
+The secret names are in ``[fields]`` of ``catalogue.toml``. The SDK and the consumer both use this
+module, so that either both redact a value or neither does.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-# A word begins at a capital after a small letter or digit, and after anything that is no letter or
-# digit: newPassword, x-api-key, user.password[0].
+# A word begins at an upper-case letter after a lower-case letter or digit, and after any character
+# that is not a letter or digit: newPassword, x-api-key, user.password[0].
 _WORDS = re.compile(r"[^\W_]+", re.UNICODE)
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-# Shorter names are parts of ordinary words ("pin" of "shipping"): they count as whole words alone.
+# Shorter names occur within ordinary words ("pin" in "shipping"), so only whole words match them.
 _JOINED_LENGTH = 6
 
 
@@ -30,28 +30,28 @@ def normal(name: str) -> str:
 
 
 class SecretNames:
-    """A set of secret names that answers for every spelling of them."""
+    """A set of secret names that matches every spelling of them."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        """``names`` are written in snake case, as the catalogue has them."""
+        """``names`` are in snake case, as in the catalogue."""
         secrets = [words(name) for name in names]
         self._joined = {"".join(secret) for secret in secrets}
         self._parts = tuple(text for text in self._joined if len(text) >= _JOINED_LENGTH)
         self._longest = max((len(secret) for secret in secrets), default=0)
 
     def same(self, name: str) -> bool:
-        """Whether the name, or its last part after a dot, is one of them in another spelling."""
+        """Whether the name, or its part after the last dot, is one of them in any spelling."""
         return normal(name) in self._joined or normal(name.rpartition(".")[2]) in self._joined
 
     def contained(self, name: str) -> bool:
-        """Whether one of them stands anywhere within the name, as in ``db_password_2``."""
-        found = words(name)
-        # Plural of a word is the word: tokens, passwords.
-        singular = tuple(w[:-1] if w.endswith("s") else w for w in found)
-        for sequence in (found, singular):
+        """Whether the name contains one of them anywhere, as in ``db_password_2``."""
+        original = words(name)
+        # A plural counts as its singular: tokens, passwords.
+        singular = tuple(w[:-1] if w.endswith("s") else w for w in original)
+        for sequence in (original, singular):
             for start in range(len(sequence)):
                 for end in range(start + 1, min(start + self._longest, len(sequence)) + 1):
                     if "".join(sequence[start:end]) in self._joined:
                         return True
-        joined = "".join(found)
+        joined = "".join(original)
         return any(part in joined for part in self._parts)

@@ -1,7 +1,7 @@
 """Settings: declared once, read once from the environment, documented from the declaration.
 
 Every process declares its settings as a ``Settings`` struct and calls ``load`` at its entry point.
-What several processes share (Kafka, ClickHouse) is declared in ``connections.py``.
+Settings that several processes share (Kafka, ClickHouse) are declared in ``connections.py``.
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ _BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
 class SettingsError(ValueError):
-    """A setting cannot be used; the message names it in one line, without its value if secret."""
+    """A setting is invalid. The message is one line; it names the setting and shows no secret."""
 
 
 class Secret:
-    """A secret value, given directly or in a file. It is never shown.
+    """A secret value, given directly or in a file. Its ``repr`` does not show it.
 
-    The file is read at each ``reveal``, so that a rotated secret is picked up by the next
-    connection.
+    The file is read at each ``reveal``, so that the next connection uses a rotated secret.
     """
 
     __slots__ = ("_file", "_value", "_variable")
@@ -39,7 +38,7 @@ class Secret:
     def __init__(
         self, value: str | None = None, *, file: Path | None = None, variable: str = ""
     ) -> None:
-        """``variable`` is what an error about the file names."""
+        """``variable`` is the name that an error about the file mentions."""
         self._value = value
         self._file = file
         self._variable = variable
@@ -67,7 +66,7 @@ class Secret:
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The base of every process's settings. A plain text becomes a ``Secret`` where one belongs."""
+    """The base of every process's settings. Plain strings become ``Secret`` in secret fields."""
 
     def __post_init__(self) -> None:
         for name in _secret_names(type(self)):
@@ -83,13 +82,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         prefix: str = PREFIX,
         **given: Any,
     ) -> S:
-        """What is given, and the environment (``os.environ``) for the rest.
+        """Load the settings: ``given`` values first, then ``environment`` (``os.environ``).
 
         An empty variable counts as not set. A secret ``X`` may be given as ``X`` or as ``X_FILE``,
         the path of a file that contains it.
 
         Raises:
-            SettingsError: a value cannot be used.
+            SettingsError: a value is invalid or missing.
         """
         variables = os.environ if environment is None else environment
         values = _values(cls, prefix, variables, given)
@@ -101,10 +100,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return settings
 
     def check(self, prefix: str) -> None:
-        """Look for what cannot work. Called by ``load``; subclasses extend it.
+        """Check that the settings are valid. ``load`` calls this; subclasses extend it.
 
         Raises:
-            SettingsError: a value cannot be used.
+            SettingsError: a value is invalid.
         """
         for field, kind, _ in _fields(type(self)):
             if _is_settings(kind):
@@ -112,7 +111,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Described(NamedTuple):
-    """One environment variable, for the documents. ``default`` is ``None`` if it is required."""
+    """One environment variable, for the docs. ``default`` is ``None`` if it is required."""
 
     variable: str
     default: str | None
@@ -120,27 +119,27 @@ class Described(NamedTuple):
 
 
 def about(description: str, **bounds: Any) -> Meta:
-    """What a setting means, and msgspec's bounds of its value."""
+    """Describe a setting, and bound its value with msgspec's constraints."""
     return Meta(description=description, **bounds)
 
 
 def wrong(variable: str, problem: str) -> SettingsError:
-    """The error that names a variable."""
+    """An error about one variable."""
     return SettingsError(f"{variable}: {problem}")
 
 
 def require_readable(variable: str, file: Path | None) -> None:
-    """Return if the file can be read, or is not set.
+    """Check that the file can be read, if it is set.
 
     Raises:
-        SettingsError: it cannot.
+        SettingsError: the file cannot be read.
     """
     if file is not None and not os.access(file, os.R_OK):
         raise wrong(variable, f"{file} cannot be read")
 
 
 def described(cls: type[Settings], prefix: str = PREFIX) -> Iterator[Described]:
-    """Every variable that ``load`` reads."""
+    """Describe every variable that ``load`` reads."""
     for field, kind, meta in _fields(cls):
         variable = prefix + field.name.upper()
         if _is_settings(kind):
@@ -237,7 +236,7 @@ def _decode(kind: type, value: Any) -> Any:
     if kind is Secret:
         return value if isinstance(value, Secret) else Secret(str(value))
     if kind is Path and isinstance(value, str) and value:
-        # Absolute, because a service may change its working directory.
+        # Make it absolute, because a service may change its working directory.
         return Path(value).absolute()
     raise ValueError("must be a path")
 

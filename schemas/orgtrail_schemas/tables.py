@@ -1,4 +1,4 @@
-"""The ClickHouse tables: where the migrations are, the views' SQL, and the frozen columns."""
+"""The ClickHouse tables: the migrations, the SQL of the views, and the frozen columns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VIEWS = ("events", "event_keys")
 
 
 class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One column of ``audit.events``; ``type`` is ClickHouse's."""
+    """One column of ``audit.events``. ``type`` is a ClickHouse type."""
 
     name: str
     type: str
@@ -33,27 +33,27 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @cache
 def event_columns() -> tuple[Column, ...]:
-    """The columns of ``audit.events``, in order: the contract with data teams."""
+    """The columns of ``audit.events``, in order. They are the contract with data teams."""
     text = files(__package__).joinpath("columns.toml").read_bytes()
     return tuple(msgspec.toml.decode(text, type=_File).column)
 
 
 def migrations_folder() -> Path:
-    """The numbered migrations; each is plain SQL with the variables of ``migration_variables``."""
+    """The numbered migrations, in plain SQL with the variables of ``migration_variables``."""
     return Path(str(files(__package__).joinpath("migrations")))
 
 
 def migration_variables(cluster: str | None) -> dict[str, str]:
-    """What makes one set of migrations serve a single server and a cluster."""
+    """The variables that make the same migrations work on a single server and on a cluster."""
     if cluster is None:
         return {"ON_CLUSTER": "", "REPLICATED": ""}
     return {"ON_CLUSTER": f"ON CLUSTER {_identifier(cluster)}", "REPLICATED": "Replicated"}
 
 
 def view_statements(cluster: str | None, definer: str) -> list[str]:
-    """The statements that make the views anew, with the names of today's catalogue.
+    """The statements that recreate the views with the event names of the current catalogue.
 
-    ``definer`` is the user whose grants the views use; it needs SELECT on the storage table.
+    ``definer`` is the user whose grants the views use. It needs SELECT on the storage table.
     """
     events = catalogue().events
     values = migration_variables(cluster) | {

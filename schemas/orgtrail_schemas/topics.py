@@ -1,4 +1,4 @@
-"""The Kafka topics: their names and the configuration that the guarantees rest on."""
+"""The Kafka topics: their names, and the configuration that the guarantees depend on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ DEAD_LETTER_TOPIC = "audit.events.v1.dlq"
 
 DAY_MS = 86_400_000
 
-# A dead letter is the record with three more headers: it must fit where the record fitted.
+# A dead letter is the record plus three headers. Its topic must accept it at any size.
 _DEAD_LETTER_ROOM = 64 * 1024
 _MAX_MESSAGE_BYTES = 1_048_588  # Kafka's default
 
@@ -15,15 +15,15 @@ _MAX_MESSAGE_BYTES = 1_048_588  # Kafka's default
 def topic_configs(retention_days: int = 7) -> dict[str, dict[str, str]]:
     """The configuration of both topics, by name.
 
-    ``retention_days`` is how long an outage of the consumer may last before events are lost; at
-    least 7. Dead letters are kept for 90 days, like the events that they failed to become.
+    ``retention_days`` is how long a consumer outage may last before events are lost; at least 7.
+    Dead letters are kept for 90 days, as long as events.
 
     Raises:
         ValueError: fewer than 7 days.
     """
     if retention_days < 7:
         raise ValueError("the topic must keep records for at least 7 days")
-    # LogAppendTime: the broker's clock, not a producer's, says when an event was received.
+    # LogAppendTime: the time of receipt comes from the broker's clock, not from a producer's.
     common = {"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime"}
     return {
         EVENTS_TOPIC: common

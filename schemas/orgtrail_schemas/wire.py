@@ -1,7 +1,7 @@
-"""An event as bytes, for whoever writes it on a hot path: the header of the schema and the datum.
+"""Fast encoding of an event for hot paths: the schema's header, then the datum.
 
-Importing this does not import fastavro, which takes longer to load than a thousand events take to
-encode; ``codec`` is the full account of the wire.
+Importing this module does not import fastavro, which takes longer to load than encoding a thousand
+events. ``codec`` implements the complete wire format.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 from orgtrail_schemas.encoder import Encoder, compile_encoder
 
 HEADERS: dict[int, bytes] = {1: bytes.fromhex("c30101125a43796da5a0")}
-"""The ten bytes before each datum, by the version of the schema: Avro's marker and fingerprint.
+"""The ten bytes before each datum, by schema version: Avro's marker and the fingerprint.
 
-A test compares them with fastavro's and Apache Avro's.
+A test compares them with those of fastavro and Apache Avro.
 """
 
 CURRENT = max(HEADERS)
@@ -24,10 +24,10 @@ CURRENT = max(HEADERS)
 
 @cache
 def event_encoder() -> Encoder:
-    """The function that encodes the fields of an event that has none but ordinary values.
+    """The function that encodes events with ordinary values.
 
-    It raises ``LookupError``, ``TypeError``, ``AttributeError`` or ``ValueError`` for what it does
-    not cover; ``codec.encode`` covers everything.
+    It raises ``LookupError``, ``TypeError``, ``AttributeError`` or ``ValueError`` for values that
+    it does not cover. ``codec.encode`` covers all values.
     """
     path = Path(__file__).parent / "avro" / f"audit_event.v{CURRENT}.avsc"
     return compile_encoder(json.loads(path.read_text("utf-8")), HEADERS[CURRENT])

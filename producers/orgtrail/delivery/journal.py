@@ -1,7 +1,7 @@
-"""Where ``emit`` writes: appends frames to the lane of this process, without a lock.
+"""The journal that ``emit`` writes to: appends frames to this process's lane without a lock.
 
-The journal is one queue of segments. When the disk cannot be written, the next segment is in
-memory, and the one after it on disk again: events stay in order, and a full disk stops nobody.
+The journal is one queue of segments. If the disk cannot be written, the next segment is in memory,
+and a later one is on disk again. Events stay in order, and a full disk does not block the service.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _WAIT_FOR_FOLDER_S = 0.05
 
 
 class Journal:
-    """The writing end of a queue of segments.
+    """The writer of a queue of segments.
 
-    ``spool`` is ``None`` for a journal in memory. ``max_bytes`` bounds the whole folder, whoever
-    wrote into it; ``memory_bytes`` and ``memory_events`` bound what waits in this process's memory.
+    ``spool`` is ``None`` for a journal in memory. ``max_bytes`` limits the whole spool folder, over
+    all processes. ``memory_bytes`` and ``memory_events`` limit the events in this process's memory.
     """
 
     def __init__(
@@ -72,26 +72,27 @@ class Journal:
         self._queue: Queue | None = None
 
     def attach(self, queue: Queue) -> None:
-        """The queue that reads what is written here, before the first event."""
+        """Connect the queue that reads this journal. Must be called before the first event."""
         self._queue = queue
-        # Without room: the first event makes the lane and a segment. A full spool must not keep a
-        # process from starting, since it delivers what fills it.
+        # Start with a segment of zero capacity, so that the first event creates the lane and a
+        # file. A full spool must not keep a process from starting: it delivers the events in it.
         self._current = MemorySegment(0, 0)
         queue.segments.append(self._current)
 
     @property
     def on_disk(self) -> bool:
-        """Whether the next event survives the process."""
+        """Whether the next event will survive the process."""
         current = self._current
         return current is not None and current.on_disk
 
     def append(self, ticket: int, frame: bytes, *, sync: bool = False) -> bool:
-        """Append a frame; ``False`` when the journal was sealed, and the frame is not in it.
+        """Append a frame; return ``False`` without appending if the journal was sealed.
 
-        With ``sync`` it also survives a power cut when this returns.
+        With ``sync``, the frame also survives a power cut when this returns.
 
         Raises:
-            SpoolFullError, BufferFullError: a bound is reached; the frame was not taken.
+            SpoolFullError, BufferFullError: the spool or the in-memory buffer is full, or the spool
+                cannot be written; the frame was not appended.
         """
         while True:
             segment = self._current
@@ -100,7 +101,9 @@ class Journal:
             failed: OSError | None = None
             try:
                 segment.writing.add(ticket)
-                # Asked again: had it been rolled before the ticket was in, it might be closed now.
+                # Check again now that the ticket is set. If the journal rolled to a new segment
+                # before, this one may be finished or closed. If it rolls now, the ticket keeps
+                # this one open.
                 if segment is not self._current:
                     continue
                 if segment.size + len(frame) <= segment.capacity:
@@ -115,7 +118,7 @@ class Journal:
             self._roll(segment, len(frame), failed)
 
     def sync(self) -> None:
-        """Make what was appended survive a power cut.
+        """Sync all appended frames to disk, so that they survive a power cut.
 
         Raises:
             OSError: the disk fails.
@@ -130,14 +133,14 @@ class Journal:
                 segment.writing.discard(SYNCING)
 
     def unsynced(self) -> bool:
-        """Whether something of it would not survive a power cut."""
+        """Whether there are frames on disk that are not synced."""
         queue = self._queue
         return queue is not None and any(
             segment.on_disk and segment.size > segment.synced for segment in list(queue.segments)
         )
 
     def tend(self) -> None:
-        """From the sender, now and then: go back to the disk; notice a folder that was removed."""
+        """Return to disk after an error, and detect a removed spool. The sender calls this often."""
         current = self._current
         if current is None or self._spool is None:
             return
@@ -149,27 +152,27 @@ class Journal:
             self._notices.say(
                 logging.ERROR,
                 "spool_removed",
-                "the spool %s was removed under a running process: what waits in it is delivered"
-                " as long as this process lives",
+                "the spool %s was removed while a process uses it: its waiting events can be"
+                " delivered only while this process runs",
                 self._spool,
             )
 
     def finish(self) -> None:
-        """From the sender: mark the segments that nobody writes to any more."""
+        """Mark segments without active writers as finished. Called by the sender."""
         queue = self._queue
         for segment in list(queue.segments) if queue is not None else ():
             if segment is not self._current and not segment.writing:
                 segment.finished = True
 
     def save(self, position: Position) -> None:
-        """Remember how far the journal was delivered."""
+        """Store the position up to which the journal was delivered."""
         if self._lane is not None:
-            # Without it records are sent again after a crash, which is harmless.
+            # If this fails, records are sent again after a crash, which is harmless.
             with suppress(OSError):
                 self._lane.save(position)
 
     def seal(self, seconds: float) -> None:
-        """Take no more frames; wait for those that are being written, at most this long."""
+        """Accept no more frames, and wait up to ``seconds`` for active writers."""
         self._sealed = True
         locked = self._roller != self._ident() and self._rolling.acquire(timeout=seconds)
         last, self._current = self._current, None
@@ -180,7 +183,7 @@ class Journal:
         self.sealed(seconds)
 
     def sealed(self, seconds: float) -> bool:
-        """Whether the journal was sealed and all writers left, waiting at most this long."""
+        """Wait up to ``seconds``; return whether the journal is sealed and has no writers."""
         last = self._last
         if last is None or not self._rolling.acquire(timeout=seconds):
             return False
@@ -194,7 +197,7 @@ class Journal:
         return True
 
     def leave(self, *, empty: bool) -> None:
-        """Close the lane; its folder goes when everything was delivered."""
+        """Release the lane. ``empty``: delete its folder, because everything was delivered."""
         if self._lane is None:
             return
         if empty:
@@ -205,7 +208,7 @@ class Journal:
         self._lane = None
 
     def abandon(self) -> None:
-        """In a child of a fork: close the parent's files, whose lock would outlive the parent."""
+        """In a forked child, close the inherited files and forget the parent's lane."""
         if self._lane is not None:
             self._lane.forget()
         if self._queue is not None:
@@ -214,16 +217,18 @@ class Journal:
     def _roll(self, full: Segment, size: int, failed: OSError | None) -> None:
         me = self._ident()
         if self._roller == me:
-            # A signal or log handler that interrupted this very function.
+            # Reentrant call: a signal or log handler emits while it interrupts this function.
+            # Waiting for the lock would deadlock.
             if failed is not None:
                 raise SpoolFullError(f"the spool cannot be written ({failed.strerror})")
-            # It writes on where it was.
+            # Extend the current segment instead of rolling.
             full.capacity = full.size + size
             return
         if not self._rolling.acquire(timeout=_WAIT_FOR_ROLL_S):
             if self._roller is not None:
-                raise SpoolFullError("the spool's disk does not answer")
-            # An exception of a signal handler ended whoever took the lock before it said so.
+                raise SpoolFullError("the spool's disk does not respond")
+            # The lock is held but no roller is set: an exception from a signal handler ended the
+            # holder between the two statements. Release the lock for it.
             with suppress(RuntimeError):
                 self._rolling.release()
             return
@@ -252,15 +257,15 @@ class Journal:
     def _disk_segment(self, spool: Path, size: int) -> Segment:
         if self._lane is None or not self._lane.path.exists():
             self._lane = self._new_lane(spool)
-        # Small at first: what a process reserves, others cannot have.
+        # Start small and grow, because reserved space is not available to other processes.
         capacity = max(min(self._segment_bytes, _FIRST_SEGMENT << min(self._number, 10)), size)
         with _FolderLock(spool):
             self._lane.reserve(0)
             used = used_bytes(spool)
             if used + capacity > self._max_bytes:
                 raise SpoolFullError(
-                    f"the spool {spool} has reached its bound: {used} of {self._max_bytes} bytes"
-                    " wait for Kafka"
+                    f"the spool {spool} is full: {used} of {self._max_bytes} bytes are in use"
+                    " (ORGTRAIL_SPOOL_MEGABYTES)"
                 )
             segment = self._lane.new_segment(self._number, capacity)
         if self._notices.clear("spool_unusable"):
@@ -275,22 +280,24 @@ class Journal:
         capacity = max(min(_LARGEST_SEGMENT // 4, self._memory_bytes - used), 0)
         if used + size > self._memory_bytes:
             raise BufferFullError(
-                f"{used // 1000} kB of events wait in memory for Kafka already"
+                f"the in-memory buffer is full: {used // 1000} kB of events wait for Kafka"
                 " (ORGTRAIL_BUFFER_KILOBYTES)"
             )
         return MemorySegment(self._number, max(capacity, size))
 
     def check_memory(self, waiting: int) -> None:
-        """Hold the bound in events of what is in memory; ``waiting`` of this process wait in all.
+        """Check the limit on events in memory. ``waiting`` is this process's number of events.
 
         Raises:
-            BufferFullError: so many wait already.
+            BufferFullError: the limit is reached.
         """
         segments = list(self._queue.segments) if self._queue is not None else []
-        kept = sum(segment.frames for segment in segments if isinstance(segment, MemorySegment))
-        if min(kept, waiting) >= self._memory_events:
+        frames = sum(segment.frames for segment in segments if isinstance(segment, MemorySegment))
+        # Segments still count their delivered frames, so the events in memory are at most both.
+        in_memory = min(frames, waiting)
+        if in_memory >= self._memory_events:
             raise BufferFullError(
-                f"{min(kept, waiting)} events wait in memory for Kafka already"
+                f"the in-memory buffer is full: {in_memory} events wait for Kafka"
                 " (ORGTRAIL_BUFFER_EVENTS)"
             )
 
@@ -303,19 +310,18 @@ class Journal:
         self._notices.say(
             logging.ERROR,
             "spool_unusable",
-            "the spool %s cannot be written (%s): events wait in memory and do not survive this"
-            " process; set ORGTRAIL_SPOOL_DIR to a folder that can be written, or"
-            " ORGTRAIL_SPOOL=memory",
+            "the spool %s cannot be written (%s): events are held in memory and do not survive this"
+            " process; set ORGTRAIL_SPOOL_DIR to a writable folder, or ORGTRAIL_SPOOL=memory",
             self._spool,
             error.strerror or error,
         )
 
 
 class _FolderLock:
-    """Keeps the processes of a spool from taking the same room; waits 50 ms at most.
+    """Keeps processes from reserving the same space in the spool; waits at most 50 ms.
 
-    A process that was stopped while it holds the lock must not stop the others: the bound may be
-    passed by a segment then.
+    A process that is suspended while it holds the lock must not block the others. After the timeout
+    they continue without the lock, so the spool may exceed its limit by one segment.
     """
 
     def __init__(self, spool: Path) -> None:

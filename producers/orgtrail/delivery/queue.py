@@ -58,7 +58,7 @@ class Queue:
         self._read = position
 
     def read(self, limit: int, size: int) -> Batch | None:
-        """Return the next records: at most ``limit``, and about ``size`` bytes; ``None`` if none."""
+        """Return the next records, at most ``limit`` and about ``size`` bytes, or ``None``."""
         segment = self._segment()
         while segment is not None:
             # Read the flag before the data. If it is set, no writer appends any more, so the data
@@ -128,8 +128,8 @@ class Queue:
     def close(self) -> None:
         """Close the files without deleting them."""
         closing = [*self.segments, *self._leaving]
-        # Empty the queue first. A syncing thread adds its ticket and then checks that the segment
-        # is still in the queue; a segment whose ticket is set is left for it.
+        # Empty the queue first: a syncing thread adds its ticket and then checks that the segment
+        # is still in the queue. A segment that has a ticket stays open.
         self.segments.clear()
         self._leaving.clear()
         for segment in closing:
@@ -160,7 +160,7 @@ class Queue:
             parsed = parse(data, limit, last=last and finished)
             if parsed.end or last:
                 if parsed.torn:
-                    # Skip a torn record. Its emit never returned, so no accepted event is lost.
+                    # Skip a torn record. Its append did not complete, so no accepted event is lost.
                     return parsed._replace(end=len(data))
                 return parsed
             size *= 2

@@ -1,9 +1,9 @@
-"""A piece of the journal: a file, or memory where there is no disk. Frames are only appended.
+"""An append-only segment of the journal: a file, or memory when the disk is not usable.
 
-Nobody locks a segment to append to it, so that a signal handler can emit while it interrupts
-``emit``, and a fork leaves no lock behind. Instead a writer puts its ticket into ``writing`` first
-and checks afterwards that the segment is still the current one (``journal``); a segment is
-finished when it is not current and ``writing`` is empty.
+Writers do not lock a segment. Therefore a signal handler can emit while it interrupts ``emit``,
+and a fork cannot leave a lock behind. Instead, a writer first adds its ticket to ``writing`` and
+then checks that the segment is still the current one (``journal``). A segment is finished when it
+is not current and ``writing`` is empty: a writer that comes later finds that it is not current.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import os
 from pathlib import Path
 
 SYNCING = -1
-"""The ticket of whoever syncs the file, which must not be closed under it."""
+"""The ticket of the sync thread. While it is in ``writing``, the file must not be closed."""
 
 
 class FileSegment:
-    """A file of frames. ``capacity`` is how large it may become, in bytes."""
+    """A file of frames. ``capacity`` is the size that it may grow to, in bytes."""
 
     on_disk = True
 
     def __init__(self, path: Path, capacity: int, *, writable: bool) -> None:
-        """Make the file, or open one that a dead process left.
+        """Create the file, or open one that a dead process left (``writable=False``).
 
         Raises:
-            OSError: the file cannot be made or opened.
+            OSError: the file cannot be created or opened.
         """
         self.path = path
         self.number = int(path.stem)
@@ -35,47 +35,48 @@ class FileSegment:
         self.synced = 0
         self._write_fd = self._read_fd = -1
         if writable:
-            # O_APPEND: the kernel finds the end for each write, whoever else writes.
+            # O_APPEND: the kernel writes at the current end, so concurrent writers do not overlap.
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
             self._write_fd = os.open(path, flags, 0o600)
-            # Now, since somebody may remove the folder; others are opened when they are read.
+            # Open it for reading now, because somebody may remove the folder later. Files of dead
+            # processes are opened on the first read.
             self._read_fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
         self.size = 0 if writable else path.stat().st_size
 
     def append(self, frame: bytes) -> None:
-        """Append one frame; it survives the process, not yet a power cut.
+        """Append one frame. It survives the process, but a power cut only after ``sync``.
 
         Raises:
-            OSError: the disk is full or fails; nothing of the frame counts.
+            OSError: the disk is full or fails; the frame was not appended.
         """
         written = os.write(self._write_fd, frame)
         if written != len(frame):
-            # What was written is a torn frame; nothing may follow it in this file.
+            # The partly written frame must be the last one in this file, so allow no more writes.
             self.capacity = 0
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.size += written
 
     def read(self, offset: int, size: int) -> bytes:
-        """At most ``size`` bytes from ``offset`` on."""
+        """Read at most ``size`` bytes at ``offset``."""
         if self._read_fd < 0:
             self._read_fd = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW)
         return os.pread(self._read_fd, size, offset)
 
     def measure(self) -> int:
-        """The size of the file now, which several writers' own counting only approximates."""
+        """Return the file's actual size. ``size`` is approximate when several threads write."""
         if self._write_fd >= 0:
             self.size = os.fstat(self._write_fd).st_size
         return self.size
 
     def sync(self) -> None:
-        """Make what was appended survive a power cut.
+        """Sync the appended frames to disk, so that they survive a power cut.
 
         Raises:
             OSError: the disk fails.
         """
         size = self.measure()
         if self._write_fd >= 0 and size > self.synced:
-            # fsync(2): the entry in the folder needs a sync of its own, once.
+            # fsync(2): syncing a file does not sync its directory entry, so sync the folders once.
             if self.synced == 0:
                 for folder in (self.path.parent, self.path.parent.parent):
                     _sync_folder(folder)
@@ -83,24 +84,24 @@ class FileSegment:
             self.synced = size
 
     def unlinked(self) -> bool:
-        """Whether somebody removed the file: what is in it ends with this process."""
+        """Whether the file was removed. Its data then exists only until this process ends."""
         return self._write_fd >= 0 and os.fstat(self._write_fd).st_nlink == 0
 
     def close(self) -> None:
-        """Close the file; what it holds stays."""
+        """Close the file without deleting it."""
         for fd in (self._write_fd, self._read_fd):
             if fd >= 0:
                 os.close(fd)
         self._write_fd = self._read_fd = -1
 
     def remove(self) -> None:
-        """Close the file and delete it: all of it was acknowledged or set aside."""
+        """Close and delete the file, after all of it was acknowledged or set aside."""
         self.close()
         self.path.unlink(missing_ok=True)
 
 
 class MemorySegment:
-    """The same in memory. ``capacity`` bounds its bytes."""
+    """A segment in memory. ``capacity`` is its maximum size in bytes."""
 
     on_disk = False
 
@@ -111,12 +112,12 @@ class MemorySegment:
         self.finished = False
         self.synced = 0
         self.frames = 0
-        # One growing buffer, so that a waiting event is no object for the garbage collector.
+        # One growing buffer instead of one object per event, to spare the garbage collector.
         self._data = bytearray()
 
     @property
     def size(self) -> int:
-        """How many bytes it holds."""
+        """The number of bytes in the segment."""
         return len(self._data)
 
     def append(self, frame: bytes) -> None:
@@ -125,25 +126,25 @@ class MemorySegment:
         self.frames += 1
 
     def read(self, offset: int, size: int) -> bytes:
-        """At most ``size`` bytes from ``offset`` on."""
+        """Read at most ``size`` bytes at ``offset``."""
         return bytes(self._data[offset : offset + size])
 
     def measure(self) -> int:
-        """How many bytes it holds."""
+        """Return the number of bytes in the segment."""
         return len(self._data)
 
     def sync(self) -> None:
-        """Memory survives nothing."""
+        """Do nothing: memory cannot be synced."""
 
     def unlinked(self) -> bool:
-        """Nobody can remove it."""
+        """Return ``False``: memory cannot be removed from outside."""
         return False
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing: there is no file to close."""
 
     def remove(self) -> None:
-        """Let the memory go."""
+        """Free the memory."""
         self._data = bytearray()
 
 

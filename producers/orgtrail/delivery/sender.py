@@ -1,9 +1,9 @@
-"""Drains the journal to Kafka, in order: one step at a time, each of which may fail anywhere.
+"""Sends the journal to Kafka, in order. It works in steps, and any step may fail at any point.
 
 The queues are the lanes of dead processes, oldest first, and then this process's own. Records are
-read in batches; a batch is settled when Kafka has acknowledged or refused each of its records, and
-forgotten in order. After any failure everything that is not settled is read and sent again: a
-reader sees a record once, however often it was sent.
+read in batches. A batch is settled when Kafka has acknowledged or rejected each of its records, and
+settled batches are removed in order. After any failure, everything that is not settled is read and
+sent again. Readers deduplicate, so they see a record once even if it was sent twice.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from orgtrail.envelope import Envelope
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message
 
-# Small, since reading a batch holds the interpreter: a caller of emit waits for it.
+# Small, because reading a batch holds the interpreter lock and callers of emit wait for that.
 _BATCH_EVENTS = 24
 _BATCH_BYTES = 64 * 1024
 _IN_FLIGHT_EVENTS = 5_000
@@ -42,15 +42,15 @@ _IDLE_S = 1.0
 _FIRST_BACKOFF_S = 0.5
 _LONGEST_BACKOFF_S = 15.0
 _SILENT_AFTER_S = 5.0
-# While a backlog drains, the thread lets go of the interpreter between batches, so that a caller of
-# emit waits microseconds for it and not Python's switch interval of 5 ms.
-_BREATH_S = 0.0001
+# While it sends a backlog, the thread releases the interpreter lock between batches. A caller of
+# emit then waits microseconds for the lock instead of Python's switch interval of 5 ms.
+_YIELD_S = 0.0001
 _LAST_POLLS = 10
 _LAST_POLL_S = 0.05
 
 
 class Sender:
-    """The steps of the sending thread. Nothing here is called from another thread but ``ready``."""
+    """The steps of the sending thread. Other threads may call only ``ready``."""
 
     def __init__(
         self,
@@ -65,9 +65,10 @@ class Sender:
         notices: Notices,
         destination: str,
     ) -> None:
-        """``connect`` makes a client; ``tend`` looks after the journal; the rest is told to.
+        """``connect`` creates a client; ``tend`` maintains the journal and is called often.
 
-        ``aside_bytes`` bounds what is set aside.
+        ``aside_bytes`` limits the size of the folder for undeliverable data. ``destination`` names
+        Kafka in log lines.
         """
         self._own = own
         self._spool = spool
@@ -89,28 +90,28 @@ class Sender:
         self._flying_events = self._flying_bytes = 0
         self._backoff = _FIRST_BACKOFF_S
         self._trouble: str | None = None
-        self._last_heard = time.monotonic()
+        self._last_progress = time.monotonic()
         self.callbacks: dict[int, OnDelivery] = {}
-        """Who wants to know about a single record, by its ticket."""
+        """The ``on_delivery`` callbacks of single records, by ticket."""
         self.acknowledged = Counter()
         self.set_aside = Counter()
         self.lost = Counter()
         self.damaged = Counter()
         self.own_settled = 0
         self.oldest: int | None = None
-        """When the oldest record in flight was accepted, in ms since 1970; None: none is."""
+        """When the oldest record in flight was accepted, in ms since 1970, or ``None``."""
 
     @property
     def trouble(self) -> str | None:
-        """What keeps records from being delivered, in one line."""
+        """The current delivery problem in one line, or ``None`` if there is none."""
         return self._trouble
 
     def ready(self) -> bool:
-        """Whether there is something to read; asked by the thread before it sleeps."""
+        """Whether there is something to read and no back-off; checked before the thread sleeps."""
         return self._retry_at <= time.monotonic() and any(q.unread() for q in self._queues())
 
     def step(self) -> float:
-        """Do what can be done now; how many seconds nothing needs to be done, 0 for none."""
+        """Do all work that is due; return the number of seconds until the next step."""
         now = time.monotonic()
         if now >= self._adopt_at:
             self._adopt_at = now + _ADOPT_EVERY_S
@@ -122,44 +123,45 @@ class Sender:
         sent = self._send()
         self._poll(0.005 if self._in_flight else 0)
         self._settle()
-        self._say_silence()
+        self._warn_if_silent()
         return 0 if sent or self._in_flight else _IDLE_S
 
     def keep_damage(self, segment: Segment, offset: int, data: bytes) -> None:
-        """Bytes that are no record are kept for somebody to look at, and counted."""
+        """Count damaged bytes and set them aside for inspection."""
         path = getattr(segment, "path", Path("memory"))
         name = f"{path.parent.name}-{path.stem}-{offset}"
         if name in self._damage:
-            return  # Read again after a failure.
+            return  # Already counted: the queue was read again after a failure.
         self._damage.add(name)
         self.damaged.add()
-        place: object = "memory"
+        location: object = "memory"
         if self._spool is not None:
             try:
-                place = set_damage_aside(self._spool, name, data, self._aside_bytes)
+                location = set_damage_aside(self._spool, name, data, self._aside_bytes)
             except OSError as error:
-                place = error.strerror
-        say(logging.ERROR, "%d bytes of the spool are damaged: %s", len(data), place)
+                location = error.strerror
+        say(logging.ERROR, "%d bytes of the spool are damaged: %s", len(data), location)
 
     def recover(self) -> None:
-        """After an exception anywhere in a step: nothing that was begun counts."""
+        """After an exception in a step, drop everything in flight; it is read and sent again."""
         self._drop_in_flight()
 
     def stop(self) -> None:
-        """Give up what is on its way and the lanes of others; all of it stays where it is."""
+        """Drop everything in flight and release adopted lanes. All records stay on disk."""
         self._drop_in_flight()
         self.adopted.leave()
 
     def abandon(self) -> None:
-        """In a child of a fork: forget the client and the files, which are the parent's."""
+        """In a forked child, drop the client and the files, which belong to the parent."""
         if self._client is not None:
             self._client.abandon()
         self.adopted.abandon()
 
     def _queues(self) -> list[Queue]:
-        """What to read from, in this order."""
-        found = self.adopted.queues()
-        return found if self.adopted.more else [*found, self._own]
+        """Return the queues to read from, in order."""
+        adopted = self.adopted.queues()
+        # Older lanes go first, so do not read this process's own while others must be adopted.
+        return adopted if self.adopted.more else [*adopted, self._own]
 
     def _send(self) -> int:
         sent = 0
@@ -167,7 +169,7 @@ class Sender:
             batch = self._next_batch()
             if batch is None:
                 break
-            # None of them counts as settled before Kafka has said so, whatever fails below.
+            # Set the count before sending, so that no failure below makes a record look settled.
             batch.unsettled = len(batch.envelopes)
             self._in_flight.append(batch)
             if self.oldest is None:
@@ -182,7 +184,7 @@ class Sender:
             sent += 1
             if len(batch.envelopes) == _BATCH_EVENTS:
                 self._poll(0)
-                pause(_BREATH_S)
+                pause(_YIELD_S)
         return sent
 
     def _in_flight_has_room(self) -> bool:
@@ -201,8 +203,8 @@ class Sender:
         try:
             client.poll(seconds)
         except Exception as error:
-            # A client that has failed for good tells what became of each record, the one that made
-            # it fail among them.
+            # After a fatal error the client still reports on each record. Poll until the report
+            # for the record that caused the error arrives.
             self._trouble = reason(error)
             self._failed = True
             for _ in range(_LAST_POLLS):
@@ -221,39 +223,39 @@ class Sender:
 
     def _hand_over(self, batch: Batch) -> None:
         if self._client is None:
-            self._client = self._connect(self._hear_error)
+            self._client = self._connect(self._on_client_error)
         if not any(b is not batch for b in self._in_flight):
-            self._last_heard = time.monotonic()
-        settled = partial(self._one_settled, batch)
+            self._last_progress = time.monotonic()
+        without_callback = partial(self._on_report, batch)
         own = batch.queue is self._own
         for envelope in batch.envelopes:
-            told = settled
-            # Tickets are numbers of one process: those of another say nothing here.
+            on_report = without_callback
+            # A ticket is unique only in its process, so look callbacks up for own records only.
             if self._on_delivery is not None or (own and envelope.ticket in self.callbacks):
-                told = partial(self._one_settled_and_told, batch, envelope)
+                on_report = partial(self._on_report_with_callback, batch, envelope)
             try:
-                self._client.send(envelope, told)
+                self._client.send(envelope, on_report)
             except (ValueError, TypeError, LookupError, ArithmeticError) as error:
-                # Not Kafka refuses it, but this version cannot even send it.
+                # The record never reaches Kafka: the client library cannot encode it.
                 batch.unsettled -= 1
                 batch.refused.append(f"{type(error).__name__}: {error}")
 
-    def _one_settled(self, batch: Batch, error: KafkaError | None, _message: Message) -> None:
+    def _on_report(self, batch: Batch, error: KafkaError | None, _message: Message) -> None:
         if batch.dropped:
             return
         if error is None:
             batch.unsettled -= 1
         else:
-            self._hear_failure(batch, error)
+            self._on_failed_report(batch, error)
 
-    def _one_settled_and_told(
+    def _on_report_with_callback(
         self, batch: Batch, envelope: Envelope, error: KafkaError | None, message: Message
     ) -> None:
-        self._one_settled(batch, error, message)
+        self._on_report(batch, error, message)
         if error is None and not batch.dropped:
-            self._tell(batch, envelope, "acknowledged")
+            self._run_callbacks(batch, envelope, "acknowledged")
 
-    def _hear_failure(self, batch: Batch, error: KafkaError) -> None:
+    def _on_failed_report(self, batch: Batch, error: KafkaError) -> None:
         if judge(error) is Verdict.REFUSED:
             batch.unsettled -= 1
             batch.refused.append(reason(error))
@@ -261,28 +263,29 @@ class Sender:
             self._trouble = reason(error)
             self._failed = True
 
-    def _hear_error(self, text: str) -> None:
+    def _on_client_error(self, text: str) -> None:
         self._trouble = text
 
     def _settle(self) -> None:
-        """Forget what was settled, in order; begin again after a failure."""
+        """Remove settled batches in order; start over after a failure."""
         while self._in_flight and self._in_flight[0].unsettled == 0:
             batch = self._in_flight[0]
             if batch.refused and not self._set_refused_aside(batch):
                 return
             self._in_flight.popleft()
-            self._forget(batch)
+            self._complete(batch)
         if self._failed:
-            self._begin_again()
+            self._start_over()
         if self._in_flight:
             self.oldest = self._in_flight[0].oldest
         else:
             self._tidy()
-            # What was dropped to be sent again waits on.
+            # Nothing is in flight, but dropped records may still wait to be sent again. Then keep
+            # the age of the oldest.
             if all(queue.settled() for queue in (*self.adopted.queues(), self._own)):
                 self.oldest = None
 
-    def _begin_again(self) -> None:
+    def _start_over(self) -> None:
         suspect = next((batch for batch in self._in_flight if batch.refused), None)
         if suspect is not None:
             self._one_by_one = (suspect.queue, suspect.end)
@@ -292,7 +295,7 @@ class Sender:
         else:
             self._drop_in_flight()
 
-    def _forget(self, batch: Batch) -> None:
+    def _complete(self, batch: Batch) -> None:
         batch.queue.acknowledge(batch.end)
         count = len(batch.envelopes)
         for _ in range(count - len(batch.refused)):
@@ -303,21 +306,21 @@ class Sender:
             self.own_settled += count
         else:
             self.adopted.settled(batch.queue, count)
-        self._last_heard = time.monotonic()
+        self._last_progress = time.monotonic()
         self._backoff = _FIRST_BACKOFF_S
         self._trouble = None
         if self._notices.clear("unreachable"):
-            say(logging.WARNING, "Kafka at %s takes events again", self._destination)
+            say(logging.WARNING, "Kafka at %s accepts events again", self._destination)
         if self._one_by_one is not None:
             queue, end = self._one_by_one
             if batch.queue is queue and batch.end >= end:
                 self._one_by_one = None
 
     def _set_refused_aside(self, batch: Batch) -> bool:
-        """Put a refused record aside; ``False`` when the batch must be sent one by one first.
+        """Set a rejected record aside; return ``False`` if the batch must be sent again first.
 
-        Kafka refuses a whole message set for one record of it: only a record that was sent alone is
-        known to be the one.
+        Kafka rejects a whole message set because of one record in it. Only a record that was sent
+        alone is known to be the invalid one, so a larger batch is first sent one by one.
         """
         if len(batch.envelopes) > 1:
             self._one_by_one = (batch.queue, batch.end)
@@ -326,8 +329,8 @@ class Sender:
         envelope, why = batch.envelopes[0], batch.refused[0]
         if self._spool is None:
             self.lost.add()
-            say(logging.ERROR, "event %s is lost: Kafka refuses it (%s)", envelope.event_id, why)
-            self._tell(batch, envelope, "lost", why)
+            say(logging.ERROR, "event %s is lost: Kafka rejected it (%s)", envelope.event_id, why)
+            self._run_callbacks(batch, envelope, "lost", why)
             return True
         try:
             set_refused_aside(self._spool, Refused(_now_ms(), why, envelope), self._aside_bytes)
@@ -335,28 +338,31 @@ class Sender:
             self.lost.add()
             say(
                 logging.ERROR,
-                "event %s is lost: Kafka refuses it (%s), and it cannot be set aside (%s)",
+                "event %s is lost: Kafka rejected it (%s), and it cannot be set aside (%s)",
                 envelope.event_id,
                 why,
                 error.strerror,
             )
-            self._tell(batch, envelope, "lost", why)
+            self._run_callbacks(batch, envelope, "lost", why)
             return True
         self.set_aside.add()
         say(
             logging.ERROR,
-            "event %s was set aside: Kafka refuses it (%s); see: orgtrail spool list",
+            "event %s was set aside: Kafka rejected it (%s); see: orgtrail spool list",
             envelope.event_id,
             why,
         )
-        self._tell(batch, envelope, "set_aside", why)
+        self._run_callbacks(batch, envelope, "set_aside", why)
         return True
 
     def _fail(self, error: Exception | None) -> None:
-        """Begin again, later, with another client and from what was acknowledged."""
+        """Drop everything in flight. Later, send again from the acknowledged position.
+
+        ``error`` is an exception of ``send``, or ``None`` after a failed delivery report.
+        """
         alone = len(self._in_flight) == 1 and len(self._in_flight[0].envelopes) == 1
         if error is not None and judge(error) is Verdict.REFUSED:
-            # librdkafka refuses a record at once when it is larger than the client allows.
+            # librdkafka rejects a record immediately if it is larger than the client allows.
             batch = self._in_flight[-1]
             if alone:
                 batch.unsettled, batch.refused = 0, [reason(error)]
@@ -369,12 +375,13 @@ class Sender:
         self._retry_at = time.monotonic() + self._backoff
         self._backoff = min(self._backoff * 2, _LONGEST_BACKOFF_S)
         self._drop_in_flight()
-        self._say_unreachable()
+        self._warn_unreachable()
 
     def _drop_in_flight(self) -> None:
-        """Give up what is on its way: it is read again.
+        """Drop all batches in flight and rewind the queues, so that they are read again.
 
-        The client goes with it, since what it holds would be sent twice and out of order.
+        The client is discarded as well. Otherwise it would send its queued records too, twice and
+        out of order.
         """
         client, self._client = self._client, None
         for batch in self._in_flight:
@@ -392,33 +399,35 @@ class Sender:
         if self.adopted.tidy():
             self._adopt_at = 0
 
-    def _say_silence(self) -> None:
-        if self._in_flight and time.monotonic() - self._last_heard > _SILENT_AFTER_S:
+    def _warn_if_silent(self) -> None:
+        if self._in_flight and time.monotonic() - self._last_progress > _SILENT_AFTER_S:
             self._trouble = self._trouble or "no acknowledgement"
-            self._say_unreachable()
+            self._warn_unreachable()
 
-    def _say_unreachable(self) -> None:
+    def _warn_unreachable(self) -> None:
         self._notices.say(
             logging.WARNING,
             "unreachable",
-            "Kafka at %s does not take events (%s): they wait",
+            "Kafka at %s does not accept events (%s): they stay queued",
             self._destination,
             self._trouble or "no reason given",
         )
 
-    def _tell(self, batch: Batch, envelope: Envelope, state: str, error: str | None = None) -> None:
-        told = Delivery(envelope.event_id, envelope.key, state, error)
+    def _run_callbacks(
+        self, batch: Batch, envelope: Envelope, state: str, error: str | None = None
+    ) -> None:
+        delivery = Delivery(envelope.event_id, envelope.key, state, error)
         own = self.callbacks.pop(envelope.ticket, None) if batch.queue is self._own else None
-        for tell in (own, self._on_delivery):
-            if tell is None:
+        for callback in (own, self._on_delivery):
+            if callback is None:
                 continue
             try:
-                tell(told)
+                callback(delivery)
             except BaseException as failure:
                 self._notices.say(
                     logging.ERROR,
                     "callback",
-                    "on_delivery raised %s: it is called again for the next event",
+                    "on_delivery raised %s; it is still called for later events",
                     type(failure).__name__,
                 )
 

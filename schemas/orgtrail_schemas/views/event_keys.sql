@@ -1,5 +1,5 @@
--- The first of two steps of a filtered read: without FINAL, so that skip indexes help. It may show
--- a later copy of an event, so its rows are candidates only.
+-- The first of the two steps of a filtered read. It does not use FINAL, so that skip indexes help.
+-- It may return a later copy of an event, so its rows are only candidates.
 CREATE OR REPLACE VIEW audit.event_keys ${ON_CLUSTER}
 DEFINER = ${DEFINER} SQL SECURITY DEFINER
 AS SELECT
@@ -8,7 +8,7 @@ AS SELECT
     impersonator_type, impersonator_id, impersonator_email, impersonator_name,
     targets.type, targets.id, targets.email, targets.name,
     ip, country, request_id, session_id, received_at,
-    -- The expression of pairs_idx (migration 0006), to the letter: else the index is not used.
+    -- Must equal the expression of pairs_idx (migration 0006) exactly, or the index is not used.
     arrayFlatten(arrayConcat(
         arrayMap(
             who -> [cityHash64(who, event), cityHash64(who, country), cityHash64(who, outcome)],

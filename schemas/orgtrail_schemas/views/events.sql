@@ -1,4 +1,5 @@
--- What people read: one row an event (FINAL), never older than the retention, names of today's catalogue.
+-- The view that people read: one row per event (FINAL), never older than the retention, with the
+-- event names of the current catalogue.
 CREATE OR REPLACE VIEW audit.events ${ON_CLUSTER}
 (
 ${COLUMNS}

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from litestar.testing import AsyncTestClient
 from tests.support.query_parts import SETTINGS, FakeDatabase, fake_parts
@@ -7,6 +9,7 @@ from orgtrail.errors import AuditError
 from orgtrail.testing import Recorder
 from orgtrail_query_service.app import make_app
 from orgtrail_query_service.reads.export_formats import FORMATS
+from orgtrail_query_service.telemetry import METRICS
 
 ACME = {"Authorization": "Bearer acme,globex"}
 LIST = "/v1/orgs/acme/events"
@@ -87,3 +90,10 @@ async def test_every_answer_has_the_security_headers(client):
         answer = await client.get(path)
         assert answer.headers["x-content-type-options"] == "nosniff", path
         assert "default-src 'none'" in answer.headers["content-security-policy"], path
+
+
+async def test_every_metric_is_documented(client):
+    await client.get(LIST, headers=ACME)
+    text = (await client.get("/metrics")).text
+    named = set(re.findall(r"^# TYPE (orgtrail_query_\w+) ", text, re.MULTILINE))
+    assert {name for name in named if not name.endswith("_created")} == METRICS.keys()

@@ -63,16 +63,16 @@ def test_what_waits_is_listed_with_whether_its_process_lives(folder, capsys):
     audit = producer()
     for _ in range(3):
         emit(audit)
-    assert "3 events wait, 0.0 MB; its process lives" in run(capsys, "list")[1]
+    assert "3 events waiting, 0.0 MB; in use by a running process" in run(capsys, "list")[1]
     audit.close(0)
-    assert "3 events wait, 0.0 MB; the next process sends it" in run(capsys, "list")[1]
+    assert "3 events waiting, 0.0 MB; the next process sends them" in run(capsys, "list")[1]
 
 
 def test_a_refused_record_is_listed_and_shown(refused, capsys):
     name, event = refused
     listed = run(capsys, "list")[1]
     assert name in listed
-    assert "user.login of acme, refused" in listed
+    assert "user.login of acme, rejected" in listed
     code, out, _ = run(capsys, "show", name)
     assert code == 0
     shown = json.loads(out)
@@ -83,7 +83,7 @@ def test_a_refused_record_is_listed_and_shown(refused, capsys):
 
 def test_a_refused_record_is_sent_again(refused, broker, folder, capsys):
     name, event = refused
-    assert run(capsys, "retry", name) == (0, f"{name} waits again\n", "")
+    assert run(capsys, "retry", name) == (0, f"{name} is queued again\n", "")
     assert not list(aside_folder(folder).iterdir())
     audit = producer(broker.address)
     deadline = time.monotonic() + 10
@@ -95,7 +95,7 @@ def test_a_refused_record_is_sent_again(refused, broker, folder, capsys):
 
 def test_a_refused_record_is_dropped(refused, folder, capsys):
     name, _event = refused
-    assert run(capsys, "drop", name) == (0, f"{name} is deleted\n", "")
+    assert run(capsys, "drop", name) == (0, f"{name} was deleted\n", "")
     assert not list(aside_folder(folder).iterdir())
 
 
@@ -103,11 +103,11 @@ def test_a_refused_record_is_dropped(refused, folder, capsys):
 def test_a_name_that_is_not_there_is_one_line(folder, capsys, command):
     code, out, err = run(capsys, command, "../lanes")
     assert (code, out) == (1, "")
-    assert err == "orgtrail spool: ../lanes is not there; orgtrail spool list prints the names\n"
+    assert err == "orgtrail spool: ../lanes does not exist; orgtrail spool list prints the names\n"
 
 
 def test_damaged_bytes_are_listed_and_no_event(folder, capsys):
     path = set_damage_aside(folder, "x-1-0", b"garbage", 1_000)
-    assert "7 damaged bytes that hold no event" in run(capsys, "list")[1]
+    assert "7 damaged bytes without an event" in run(capsys, "list")[1]
     assert run(capsys, "show", path.name)[0] == 1
     assert run(capsys, "drop", path.name)[0] == 0
