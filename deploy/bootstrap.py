@@ -1,7 +1,7 @@
-"""Make the project's environment in .orgtrail/venv from the lock file, with nothing but Python.
+"""Create the project's environment in .orgtrail/venv from the lock file. It needs only Python.
 
-Runs before anything is installed, so it imports the standard library alone. Run again, it does
-nothing until the lock, the project's metadata or Python itself change.
+It runs before anything is installed, so it imports only the standard library. Running it again does
+nothing until the lock, the project's metadata or Python itself changes.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ STAMP = VENV / ".orgtrail-stamp"
 
 
 def main() -> int:
-    """Make or refresh the environment; 0, or 1 after one line on what went wrong."""
-    if sys.version_info < (3, 11):  # noqa: UP036 - this is what says so
-        return _fail(f"Python 3.11 or later is needed, this is {sys.version.split()[0]}")
+    """Create or refresh the environment. Return 0, or 1 after printing one line on the failure."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - this is the check itself
+        return _fail(f"Python 3.11 or later is required; this is {sys.version.split()[0]}")
     wanted = _fingerprint()
     if STAMP.exists() and STAMP.read_text("utf-8") == wanted:
         return 0
@@ -35,7 +35,7 @@ def main() -> int:
         if done.returncode:
             shutil.rmtree(VENV, ignore_errors=True)
             lines = (done.stderr or done.stdout).strip().splitlines() or ["no output"]
-            return _fail(f"{text.lower()} failed: {_telling(lines)}")
+            return _fail(f"{text[0].lower()}{text[1:]} failed: {_error_line(lines)}")
     STAMP.write_text(wanted, "utf-8")
     return 0
 
@@ -44,23 +44,23 @@ def _steps() -> list[tuple[str, list[str]]]:
     python = str(VENV / "bin" / "python")
     uv = [python, "-m", "uv", "pip", "install", "--quiet", "--python", python]
     return [
-        ("Making the environment", [sys.executable, "-m", "venv", str(VENV)]),
+        ("Creating the environment", [sys.executable, "-m", "venv", str(VENV)]),
         (
-            "Installing the installer",
+            "Installing uv",
             [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
              "--require-hashes", "-r", "deploy/bootstrap.lock"],
         ),
         (
-            "Installing the locked packages (330 MB when nothing is cached)",
+            "Installing the locked packages (330 MB if nothing is cached)",
             [*uv, "--require-hashes", "-r", "requirements.lock"],
         ),
         ("Installing Orgtrail", [*uv, "--no-deps", "--no-build-isolation", "--editable", "."]),
     ]  # fmt: skip
 
 
-def _telling(lines: list[str]) -> str:
+def _error_line(lines: list[str]) -> str:
     if any("ensurepip" in line for line in lines):
-        return "this Python has no venv module; on Debian and Ubuntu: apt install python3-venv"
+        return "this Python has no venv module; on Debian and Ubuntu, run apt install python3-venv"
     return next((line for line in lines if "rror" in line), lines[-1])[:300]
 
 

@@ -1,1 +1,1 @@
-"""Everything that runs Orgtrail somewhere: the local stack, and the first of production."""
+"""Runs Orgtrail: the command-line tool, the local stack, and the setup of production servers."""

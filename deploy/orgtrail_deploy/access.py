@@ -17,24 +17,26 @@ from orgtrail_schemas.settings import PREFIX, Secret, Settings, SettingsError, a
 
 
 class AccessSettings(Settings, frozen=True, kw_only=True):
-    """Each is read from ``ORGTRAIL_`` and its name in capitals."""
+    """Each field is read from the variable ``ORGTRAIL_`` plus its name in upper case."""
 
     clickhouse: ClickHouseSettings = field(default_factory=ClickHouseSettings)
-    clickhouse_admin_user: Annotated[str, about("The user that creates the other users.")] = "admin"
+    clickhouse_admin_user: Annotated[str, about("ClickHouse user that creates the others.")] = (
+        "admin"
+    )
     clickhouse_admin_password: Annotated[
-        Secret, about("Password of the user that creates the other users.")
+        Secret, about("Password of the user that creates the others.")
     ] = Secret("")
-    clickhouse_writer_password: Annotated[Secret, about("The consumer's password, to be set.")] = (
+    clickhouse_writer_password: Annotated[Secret, about("Password to set for the consumer.")] = (
         Secret("")
     )
     clickhouse_reader_password: Annotated[
-        Secret, about("The query service's password for pages, to be set.")
+        Secret, about("Password to set for the query service's pages.")
     ] = Secret("")
     clickhouse_export_password: Annotated[
-        Secret, about("The query service's password for exports, to be set.")
+        Secret, about("Password to set for the query service's exports.")
     ] = Secret("")
     clickhouse_migrator_password: Annotated[
-        Secret, about("The password of orgtrail migrate, to be set.")
+        Secret, about("Password to set for orgtrail migrate.")
     ] = Secret("")
 
 
@@ -46,26 +48,26 @@ def access(
     clickhouse_secure: bool | None = None,
     clickhouse_user: str | None = None,
 ) -> int:
-    """Print the statements that create users, grants, row policies and profiles; --apply runs them.
+    """Print the SQL that creates users, grants, row policies and profiles. --apply runs it.
 
-    Each of ANALYSTS is NAME or NAME=ORG,ORG (or NAME=* for all organizations). Passwords are read
-    from the environment: ORGTRAIL_CLICKHOUSE_WRITER_PASSWORD for audit_writer, likewise READER,
-    EXPORT and MIGRATOR, and ORGTRAIL_CLICKHOUSE_NAME_PASSWORD for each analyst. The user who runs
-    the statements has ORGTRAIL_CLICKHOUSE_ADMIN_PASSWORD.
+    Each of ANALYSTS is NAME, NAME=ORG,ORG or NAME=* (all organizations). Passwords are read from
+    the environment: ORGTRAIL_CLICKHOUSE_WRITER_PASSWORD for audit_writer, likewise READER, EXPORT
+    and MIGRATOR, and ORGTRAIL_CLICKHOUSE_NAME_PASSWORD for each analyst. --apply connects as the
+    admin user, with ORGTRAIL_CLICKHOUSE_ADMIN_PASSWORD.
     """
-    given: dict[str, Any] = {
+    options: dict[str, Any] = {
         "clickhouse_host": clickhouse_host,
         "clickhouse_port": clickhouse_port,
         "clickhouse_secure": clickhouse_secure,
         "clickhouse_admin_user": clickhouse_user,
     }
     try:
-        settings = AccessSettings.load(**{k: v for k, v in given.items() if v is not None})
-        made = _statements(settings, [_analyst(text) for text in analysts], os.environ)
+        settings = AccessSettings.load(**{k: v for k, v in options.items() if v is not None})
+        sql = _statements(settings, [_analyst(text) for text in analysts], os.environ)
     except SettingsError as error:
         raise StackError(str(error)) from None
     if not apply:
-        for statement in made:
+        for statement in sql:
             print(f"{statement};")
         return 0
     import clickhouse_connect
@@ -76,13 +78,13 @@ def access(
     )
     try:
         with clickhouse_connect.get_client(**connection) as client:
-            for statement in made:
+            for statement in sql:
                 client.command(statement)
     except ClickHouseError as error:
-        # Not the whole text: it repeats the statement.
+        # Not the whole message, because it repeats the statement.
         reason = str(error).split("(for url")[0].strip().splitlines()[0][:200]
         raise StackError(f"cannot apply access to {settings.clickhouse.host}: {reason}") from error
-    print(f"ClickHouse: {len(made)} access statements applied")
+    print(f"ClickHouse: {len(sql)} access statements applied")
     return 0
 
 
@@ -93,7 +95,7 @@ def _statements(
     for role in access_data().role:
         short = role.name.removeprefix("audit_")
         secret: Secret = getattr(settings, f"clickhouse_{short}_password")
-        # AUDIT_…_PASSWORD is the name of earlier versions.
+        # Earlier versions read AUDIT_…_PASSWORD.
         old = f"{role.name.upper()}_PASSWORD"
         passwords[role.name] = secret.reveal() or environment.get(old, "")
     for analyst in analysts:
@@ -102,7 +104,7 @@ def _statements(
             passwords[analyst.name] = passwords[analyst.name] or environment.get(variable, "")
     missing = [_variable(name) for name, password in passwords.items() if not password]
     if missing:
-        raise StackError(f"set {', '.join(missing)}")
+        raise StackError(f"set {', '.join(missing)}: every user needs a password")
     return statements(passwords, analysts)
 
 

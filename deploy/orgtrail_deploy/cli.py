@@ -1,6 +1,6 @@
-"""The one command-line tool. Each folder owns its commands; here they are put together.
+"""The ``orgtrail`` command-line tool. Each folder owns its commands; this module combines them.
 
-A command is imported when it runs, so that ``orgtrail emit`` needs the producer's extra alone.
+A command is imported only when it runs, so ``orgtrail emit`` needs only the ``producer`` extra.
 """
 
 from __future__ import annotations
@@ -16,46 +16,49 @@ if TYPE_CHECKING:
 COMMANDS = {
     "up": ("orgtrail_deploy.local.up:up", "Run the whole stack on this machine."),
     "emit": ("orgtrail.cli:emit", "Send audit events to Kafka."),
-    "events": ("orgtrail.typed.cli:events", "Make typed functions from a catalogue."),
-    "relay": ("orgtrail.outbox.cli:relay", "Deliver what services committed to their outbox."),
-    "spool": ("orgtrail.delivery.cli:spool", "List, show, retry and drop what waits on disk."),
+    "events": ("orgtrail.typed.cli:events", "Generate typed functions from a catalogue."),
+    "relay": ("orgtrail.outbox.cli:relay", "Deliver events from outbox tables to Kafka."),
+    "spool": ("orgtrail.delivery.cli:spool", "Inspect, retry and delete events on local disk."),
     "query": ("orgtrail_query_service.terminal.commands:query", "Show an organization's events."),
     "export": (
         "orgtrail_query_service.terminal.commands:export",
         "Download an organization's events.",
     ),
-    "sql": ("orgtrail_deploy.local.commands:sql", "Ask the local stack as an analyst."),
+    "sql": ("orgtrail_deploy.local.commands:sql", "Query the local stack as an analyst."),
     "token": ("orgtrail_deploy.local.commands:token", "Print a token for the local stack's API."),
-    "sign-in": ("orgtrail_deploy.local.commands:sign_in", "Print a new link to the local page."),
-    "dlq": ("orgtrail_consumers.dead_letters.cli:dlq", "List, show and replay dead letters."),
-    "consume": ("orgtrail_consumers.cli:consume", "Run a consumer."),
+    "sign-in": ("orgtrail_deploy.local.commands:sign_in", "Print a new sign-in link."),
+    "dlq": ("orgtrail_consumers.dead_letters.cli:dlq", "Inspect and replay dead letters."),
+    "consume": ("orgtrail_consumers.cli:consume", "Run a consumer worker."),
     "serve": ("orgtrail_query_service.cli:serve", "Run the query service."),
-    "migrate": ("orgtrail_deploy.migrate:migrate", "Bring Kafka and ClickHouse to this version."),
-    "access": ("orgtrail_deploy.access:access", "Make the users of a real ClickHouse server."),
+    "migrate": ("orgtrail_deploy.migrate:migrate", "Migrate Kafka topics and ClickHouse tables."),
+    "access": (
+        "orgtrail_deploy.access:access",
+        "Create ClickHouse users, grants and row policies.",
+    ),
 }
-"""Each command with where it is, and what it does in a line; imported when it runs."""
+"""Maps each command to its import path and a one-line help text."""
 
 
 def make_app(chosen: str | None) -> App:
-    """The tool. The overview says a line of each command; the ``chosen`` one says all it has."""
+    """The tool. Only the ``chosen`` command is imported; the others show a one-line help text."""
     from cyclopts import App, Parameter
 
     app = App(
         name="orgtrail",
-        help="The audit trail of an organization.",
+        help="Audit logs for organizations.",
         version_flags=["--version"],
         default_parameter=Parameter(negative=()),
     )
-    for name, (where, text) in COMMANDS.items():
+    for name, (import_path, text) in COMMANDS.items():
         if name == chosen:
-            app.command(where, name=name)
+            app.command(import_path, name=name)
         else:
-            app.command(where, name=name, help=text)
+            app.command(import_path, name=name, help=text)
     return app
 
 
 def main() -> None:
-    """Run the tool; errors that a user can mend are one line."""
+    """Run the tool. An error that the user can fix is printed as one line."""
     try:
         make_app(next(iter(sys.argv[1:]), None))()
     except StackError as error:
@@ -64,7 +67,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         print(
             f"orgtrail: {error.name} is not installed: this command needs an extra, for example"
-            " pip install 'orgtrail[cli,producer]' for emit, or 'orgtrail[local]' for all of them",
+            " pip install 'orgtrail[cli,producer]' for emit, or 'orgtrail[local]' for all commands",
             file=sys.stderr,
         )
         sys.exit(1)

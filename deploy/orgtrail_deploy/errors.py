@@ -1,7 +1,7 @@
-"""What a command tells its user when it cannot go on."""
+"""The error that a command reports to its user."""
 
 from __future__ import annotations
 
 
 class StackError(Exception):
-    """Something about this machine stops the stack; the message says what to do, in one line."""
+    """The command cannot continue. The message is one line and names the fix."""

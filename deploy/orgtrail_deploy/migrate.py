@@ -14,10 +14,10 @@ from orgtrail_schemas.settings import Secret, SettingsError, about
 
 
 class MigrateSettings(KafkaSettings, frozen=True, kw_only=True):
-    """Each is read from ``ORGTRAIL_`` and its name in capitals."""
+    """Each field is read from the variable ``ORGTRAIL_`` plus its name in upper case."""
 
     clickhouse: ClickHouseSettings = field(default_factory=ClickHouseSettings)
-    clickhouse_migrator_user: Annotated[str, about("The user that creates tables and views.")] = (
+    clickhouse_migrator_user: Annotated[str, about("User that creates tables and views.")] = (
         "audit_migrator"
     )
     clickhouse_migrator_password: Annotated[
@@ -39,12 +39,12 @@ def migrate(
     topics: bool = True,
     tables: bool = True,
 ) -> int:
-    """Create the topics, tables and views that are missing. Running it again changes nothing.
+    """Migrate Kafka topics and ClickHouse tables to this version. It is safe to run again.
 
-    Reads the ORGTRAIL_ settings (docs/settings.md); the options override them. The password comes
-    from ORGTRAIL_CLICKHOUSE_MIGRATOR_PASSWORD.
+    Reads the ORGTRAIL_ settings (docs/settings.md). The options override them. The password is
+    read from ORGTRAIL_CLICKHOUSE_MIGRATOR_PASSWORD.
     """
-    given: dict[str, Any] = {
+    options: dict[str, Any] = {
         "kafka_brokers": kafka_brokers,
         "clickhouse_host": clickhouse_host,
         "clickhouse_port": clickhouse_port,
@@ -52,7 +52,7 @@ def migrate(
         "clickhouse_migrator_user": clickhouse_user,
     }
     try:
-        settings = MigrateSettings.load(**{k: v for k, v in given.items() if v is not None})
+        settings = MigrateSettings.load(**{k: v for k, v in options.items() if v is not None})
         kafka = settings.librdkafka()
     except SettingsError as error:
         raise StackError(str(error)) from None

@@ -23,7 +23,8 @@ def migrate_tables(
     Returns how many migrations were applied. Running it again changes nothing.
 
     Raises:
-        StackError: ClickHouse refuses or is unreachable, or has a migration that differs from ours.
+        StackError: ClickHouse is unreachable or rejects a statement, or an applied migration
+            differs from ours.
     """
     import clickhouse_connect
     from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -43,7 +44,7 @@ def migrate_tables(
             DATABASE,
             migrations_folder(),
             cluster_name=cluster,
-            # The lock lives in Keeper, which a single server does not have.
+            # The lock is stored in Keeper, which a single server does not have.
             lock=cluster is not None,
             variables=migration_variables(cluster),
         )

@@ -1,4 +1,4 @@
-"""Bring Kafka to the topics of this version."""
+"""Migrates Kafka to the topics of this version."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from orgtrail_schemas.topics import topic_configs
 def migrate_topics(
     kafka: dict[str, str], *, partitions: int, replication: int, retention_days: int = 7
 ) -> list[str]:
-    """Create the topics that are missing and set the configuration that the guarantees rest on.
+    """Create missing topics, and set the configuration that the guarantees depend on.
 
-    ``kafka`` are librdkafka's connection settings. Returns the names of the topics created. More
-    partitions for an existing topic are the operator's to add.
+    ``kafka`` holds librdkafka's connection settings. Returns the names of the created topics. It
+    does not add partitions to existing topics; that is the operator's decision.
 
     Raises:
-        StackError: the broker refuses or is away.
+        StackError: Kafka is unreachable or rejects a request.
     """
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import (

@@ -32,8 +32,7 @@ from orgtrail.text import Text, address, email, text
 from orgtrail_schemas.catalogue import ACTOR_TYPES, OUTCOMES, REDACTED, Catalogue, catalogue
 from orgtrail_schemas.rules import (
     ADDRESS_KEY,
-    AHEAD,
-    BEHIND,
+    CLOCK_SKEW,
     EVENT_KEY,
     EVENT_LENGTH,
     LIST_LENGTH,
@@ -43,12 +42,16 @@ from orgtrail_schemas.rules import (
     ORG_ID,
     ORG_ID_RULE,
     REPAIRED_KEY,
+    RETENTION,
     TEXT_LENGTH,
 )
 
 T = TypeVar("T")
 
-_AHEAD_MS, _BEHIND_MS = AHEAD // MILLISECOND, BEHIND // MILLISECOND
+_AHEAD_MS, _BEHIND_MS = CLOCK_SKEW // MILLISECOND, RETENTION // MILLISECOND
+_TIME_RULE = (
+    f"must be between {RETENTION.days} days ago and {CLOCK_SKEW.seconds // 60} minutes from now"
+)
 _LAST_MS = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MILLISECOND
 _NOWHERE = Context()
 _join = "".join
@@ -338,7 +341,7 @@ def _identity(event_id: Any, occurred_at: datetime | None, now_ms: int) -> tuple
     else:
         raise InvalidEventError("occurred_at", "must be a datetime with a time zone")
     if not now_ms - _BEHIND_MS <= moment <= now_ms + _AHEAD_MS:
-        raise InvalidEventError("occurred_at", "must be between 90 days ago and 5 minutes from now")
+        raise InvalidEventError("occurred_at", _TIME_RULE)
     return str(event_id), moment
 
 

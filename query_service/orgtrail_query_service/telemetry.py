@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 METRICS = {
     "orgtrail_query_requests_total": "Requests, by method, route and status.",
     "orgtrail_query_request_duration_seconds": "Time to answer a request, likewise.",
+    "orgtrail_query_requests_error_total": "Requests that were answered with an error, likewise.",
     "orgtrail_query_requests_in_progress": "Requests that are being answered.",
 }
 """What Litestar's plugin measures, for the documents; a test compares it with ``/metrics``."""

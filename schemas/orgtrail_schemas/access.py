@@ -13,6 +13,8 @@ from xml.etree import ElementTree
 
 import msgspec
 
+from orgtrail_schemas.sql import identifier, string
+
 _Settings = dict[str, int | str]
 
 
@@ -72,7 +74,7 @@ def policy(analyst: Analyst) -> str:
         return "1"
     if not analyst.organizations:
         return "0"
-    return f"org_id IN ({', '.join(_quote(org) for org in analyst.organizations)})"
+    return f"org_id IN ({', '.join(string(org) for org in analyst.organizations)})"
 
 
 def users_xml(passwords: dict[str, str], analysts: list[Analyst]) -> str:
@@ -133,14 +135,14 @@ def access_sql(passwords: dict[str, str], analysts: list[Analyst]) -> list[str]:
     for analyst in analysts:
         # Create the policy before the grants, so that the analyst never sees all rows.
         statements = _sql_user(_role_of(analyst), passwords[analyst.name])
-        name = _name(analyst.name)
+        name = identifier(analyst.name)
         rule = (
             f"CREATE ROW POLICY OR REPLACE {name} ON audit.events USING {policy(analyst)} TO {name}"
         )
         out += [statements[0], rule, *statements[1:]]
     holders = [*access().role, *(_role_of(analyst) for analyst in analysts)]
     for quota, limits in access().quotas.items():
-        names = ", ".join(_name(holder.name) for holder in holders if holder.quota == quota)
+        names = ", ".join(identifier(holder.name) for holder in holders if holder.quota == quota)
         if names:
             out.append(
                 f"CREATE QUOTA OR REPLACE {quota} KEYED BY user_name FOR INTERVAL"
@@ -173,10 +175,10 @@ def _user(users: ElementTree.Element, role: Role, password: str | None) -> Eleme
 
 
 def _sql_user(role: Role, password: str) -> list[str]:
-    name = _name(role.name)
+    name = identifier(role.name)
     return [
         f"CREATE USER OR REPLACE {name} IDENTIFIED WITH sha256_hash BY '{_digest(password)}'"
-        f" SETTINGS PROFILE {_quote(role.profile)}",
+        f" SETTINGS PROFILE {string(role.profile)}",
         *(f"GRANT {grant} TO {name}" for grant in role.grants),
     ]
 
@@ -186,12 +188,4 @@ def _digest(password: str) -> str:
 
 
 def _value(value: int | str) -> str:
-    return str(value) if isinstance(value, int) else _quote(value)
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def _name(text: str) -> str:
-    return "`" + text.replace("\\", "\\\\").replace("`", "\\`") + "`"
+    return str(value) if isinstance(value, int) else string(value)

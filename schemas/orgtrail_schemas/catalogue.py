@@ -75,10 +75,6 @@ class Catalogue:
         if len(self.events) != len(events) or len({e.name for e in events}) != len(events):
             raise ValueError("two entries of the catalogue share a key or a name")
 
-    def lists(self, event: str) -> bool:
-        """Whether the key is in the catalogue."""
-        return event in self.events
-
     def is_secret_name(self, name: str) -> bool:
         """Whether an undeclared name means a secret, in any spelling."""
         return self._is_secret(name) or self._holds_secret(name)

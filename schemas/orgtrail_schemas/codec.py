@@ -58,14 +58,6 @@ def encode(schema: EventSchema, record: dict[str, Any]) -> bytes:
     return out.getvalue()
 
 
-def encode_confluent(schema: EventSchema, registry_id: int, record: dict[str, Any]) -> bytes:
-    """The record in Confluent framing, with the id that the registry gave the schema."""
-    out = io.BytesIO()
-    out.write(b"\x00" + registry_id.to_bytes(4, "big"))
-    fastavro.schemaless_writer(out, schema.parsed, record)
-    return out.getvalue()
-
-
 def decode_datum(writer: EventSchema, reader: EventSchema, datum: bytes) -> dict[str, Any]:
     """Decode one datum written with ``writer`` into the schema ``reader``. Event IDs stay text.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+from orgtrail_schemas.rules import CLOCK_SKEW, RETENTION_DAYS
+
 Reason = Literal[
     "empty_value",
     "unknown_framing",
@@ -29,6 +31,7 @@ EXPLAINED: dict[Reason, str] = {
     "invalid_event_id": "The event ID is not a UUID.",
     "missing_event": "The event key is missing.",
     "implausible_time": (
-        "The event's time is more than 5 minutes after, or more than 90 days before, its receipt."
+        f"The event's time is more than {CLOCK_SKEW.seconds // 60} minutes after, or more than"
+        f" {RETENTION_DAYS} days before, its receipt."
     ),
 }

@@ -28,11 +28,19 @@ ORG_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 
 ORG_ID_RULE = "must be 1 to 128 letters, digits or . _ : @ -, beginning with a letter or digit"
 
-AHEAD = timedelta(minutes=5)
-"""How far an event's time may be ahead of the clock."""
+RETENTION = timedelta(days=90)
+"""How long an event is kept, counted from when it occurred."""
 
-BEHIND = timedelta(days=90)
-"""How far an event's time may be behind the clock. This is the retention."""
+RETENTION_DAYS = RETENTION.days
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far an event's time may be ahead of the clock that checks it: clocks differ."""
+
+READ_AHEAD = CLOCK_SKEW + timedelta(minutes=1)
+"""How far ahead of the clock an open-ended read looks, so that it includes such events."""
+
+MAX_MESSAGE_BYTES = 1_048_588
+"""Kafka's default limit of a message, and that of our topics."""
 
 MAX_EVENT_BYTES = 900_000
 """Maximum size of an encoded event: the default limit of a topic, less room for headers."""

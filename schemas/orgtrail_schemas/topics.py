@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from orgtrail_schemas.rules import MAX_MESSAGE_BYTES, RETENTION_DAYS
+
 EVENTS_TOPIC = "audit.events.v1"
 DEAD_LETTER_TOPIC = "audit.events.v1.dlq"
 
@@ -9,7 +11,6 @@ DAY_MS = 86_400_000
 
 # A dead letter is the record plus three headers. Its topic must accept it at any size.
 _DEAD_LETTER_ROOM = 64 * 1024
-_MAX_MESSAGE_BYTES = 1_048_588  # Kafka's default
 
 
 def topic_configs(retention_days: int = 7) -> dict[str, dict[str, str]]:
@@ -29,11 +30,11 @@ def topic_configs(retention_days: int = 7) -> dict[str, dict[str, str]]:
         EVENTS_TOPIC: common
         | {
             "retention.ms": str(retention_days * DAY_MS),
-            "max.message.bytes": str(_MAX_MESSAGE_BYTES),
+            "max.message.bytes": str(MAX_MESSAGE_BYTES),
         },
         DEAD_LETTER_TOPIC: common
         | {
-            "retention.ms": str(90 * DAY_MS),
-            "max.message.bytes": str(_MAX_MESSAGE_BYTES + _DEAD_LETTER_ROOM),
+            "retention.ms": str(RETENTION_DAYS * DAY_MS),
+            "max.message.bytes": str(MAX_MESSAGE_BYTES + _DEAD_LETTER_ROOM),
         },
     }

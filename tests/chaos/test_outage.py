@@ -7,6 +7,7 @@ import psutil
 import pytest
 from tests.chaos.conftest import TALLY
 from tests.chaos.load import Load
+from tests.support.confluent import encode_confluent
 from tests.support.events import RawProducer, datum, record
 from tests.support.proxy import Proxy
 from tests.support.registry import REGISTRY_ID, registry
@@ -14,7 +15,6 @@ from tests.support.running import eventually
 
 from orgtrail_consumers.process import STOP_WITHIN_S
 from orgtrail_deploy.local.ports import free_ports
-from orgtrail_schemas.codec import encode_confluent
 from orgtrail_schemas.event_schema import current_schema
 
 MB = 1_000_000

@@ -8,6 +8,7 @@ from itertools import product
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from tests.support.confluent import encode_confluent
 from tests.support.events import datum, emit_arguments, record
 from tests.support.parquet import parquet
 from tests.support.registry import REGISTRY_ID, registry
@@ -17,7 +18,7 @@ from tests.support.up import orgtrail
 from orgtrail.event_id import new_event_id
 from orgtrail_query_service.reads.filters import FILTERS
 from orgtrail_schemas.catalogue import REDACTED
-from orgtrail_schemas.codec import encode, encode_confluent
+from orgtrail_schemas.codec import encode
 from orgtrail_schemas.event_schema import EventSchema, current_schema
 from orgtrail_schemas.topics import DEAD_LETTER_TOPIC
 

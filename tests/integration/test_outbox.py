@@ -250,7 +250,7 @@ def test_the_database_restarts_under_a_relay(running, url, postgres, caplog):
         process.kill()
     assert process.returncode == 0
     assert "cannot be read or written" in said
-    assert "the outbox answers again" in said
+    assert "the outbox is available again" in said
     assert "Traceback" not in said
 
 

@@ -83,7 +83,7 @@ def test_a_port_that_is_taken(tmp_path, name):
         taken.listen()
         line = one_line(orgtrail("up", env=env))
     assert f"ORGTRAIL_UP_{name}" in line
-    assert "is taken" in line
+    assert "is already in use" in line
 
 
 def test_a_port_that_is_no_port(tmp_path):

@@ -10,9 +10,9 @@ from orgtrail_schemas.tables import event_columns
 _EMPTY = {"Bool": True, "Map(": {}, "Array(": [], "UInt": 0, "DateTime": datetime(2026, 11, 23)}
 
 
-def row(occurred_at: datetime, event_id: UUID) -> tuple:
-    """A row with these two values; all other columns are empty."""
-    given = {"occurred_at": occurred_at.replace(tzinfo=None), "event_id": event_id}
+def row(occurred_at: datetime, event_id: UUID, **columns: object) -> tuple:
+    """A row with these values; all other columns are empty."""
+    given = {"occurred_at": occurred_at.replace(tzinfo=None), "event_id": event_id} | columns
     return tuple(given.get(c.name, _empty(c.type)) for c in event_columns())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -15,9 +16,11 @@ from orgtrail_consumers.steps.decode import Decoded
 from orgtrail_consumers.steps.redact import redact_changes, redact_metadata
 from orgtrail_schemas.catalogue import level_of
 from orgtrail_schemas.reasons import Reason
+from orgtrail_schemas.rules import CLOCK_SKEW, RETENTION
 
-AHEAD_MS = 5 * 60_000
-BEHIND_MS = 90 * 86_400_000
+_MILLISECOND = timedelta(milliseconds=1)
+_CLOCK_SKEW_MS = CLOCK_SKEW // _MILLISECOND
+_RETENTION_MS = RETENTION // _MILLISECOND
 
 _UUID = "^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$"
 
@@ -64,8 +67,8 @@ def enrich(decoded: Decoded, batch: Batch, resolvers: Resolvers, now_ms: int) ->
 def _reject(columns: pa.RecordBatch) -> tuple[pa.RecordBatch, list[Rejected]]:
     occurred, received = columns["occurred_at"], columns["received"]
     plausible = pc.and_(
-        pc.less_equal(occurred, pc.add(received, AHEAD_MS)),
-        pc.greater_equal(occurred, pc.subtract(received, BEHIND_MS)),
+        pc.less_equal(occurred, pc.add(received, _CLOCK_SKEW_MS)),
+        pc.greater_equal(occurred, pc.subtract(received, _RETENTION_MS)),
     )
     checks: list[tuple[Reason, str, pa.BooleanArray]] = [
         ("missing_organization", "org_id is empty", pc.not_equal(columns["org_id"], "")),

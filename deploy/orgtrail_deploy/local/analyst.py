@@ -1,4 +1,4 @@
-"""Ask the local ClickHouse as the analyst that the stack comes with."""
+"""Queries the local ClickHouse as the analyst that the stack comes with."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from orgtrail_deploy.local.secrets import ANALYST, load_secrets
 
 
 def ask(root: Path, port: int, query: str, output_format: str) -> str:
-    """The answer to a query, in one of ClickHouse's output formats.
+    """Return the result of a query, in one of ClickHouse's output formats.
 
     Raises:
-        StackError: ClickHouse refuses the query, or does not answer.
+        StackError: ClickHouse rejects the query, or is unreachable.
     """
     request = urllib.request.Request(
         f"http://{LOOPBACK}:{port}/",
@@ -33,4 +33,4 @@ def ask(root: Path, port: int, query: str, output_format: str) -> str:
     except urllib.error.HTTPError as error:
         raise StackError(error.read().decode().splitlines()[0]) from None
     except OSError as error:
-        raise StackError(f"ClickHouse does not answer on port {port}: run make up") from error
+        raise StackError(f"ClickHouse is unreachable on port {port}: run make up first") from error

@@ -1,4 +1,4 @@
-"""``orgtrail up --check``: one of each event type, sent and read back in every way."""
+"""``orgtrail up --check``: sends one event of each type, and reads it back by API, CSV and SQL."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from orgtrail_deploy.local.up import start
 from orgtrail_schemas.catalogue import REDACTED, EventType, catalogue, examples
 
 ORG = "acme"
-SECRET = "hunter2"  # noqa: S105 - the examples' secret values all hold this word
+SECRET = "hunter2"  # noqa: S105 - all secret values of the examples contain this word
 
 Found = dict[str, dict[str, Any]]
-"""What a reader found, flattened to comparable fields, by event id."""
+"""The events that one reader returned, flattened to comparable fields, by event ID."""
 
 
 def run_check(console: Console) -> int:
-    """Check the whole path in a fresh folder on free ports; the exit code.
+    """Check the whole path in a new folder on free ports. Return the exit code.
 
     Raises:
         StackError: the stack does not start.
@@ -53,12 +53,12 @@ def run_check(console: Console) -> int:
             stack.stop()
     failures = _report(console, sent, found)
     seconds = time.monotonic() - began
-    console.print(f"{len(sent)} event types, {failures} failures, {seconds:.0f} s")
+    console.print(f"{len(sent)} event types checked, {failures} failures, {seconds:.0f} s")
     return 1 if failures else 0
 
 
 def _send(stack: Stack) -> dict[str, EventType]:
-    """Emit the examples of the types that services emit; their catalogue entries by event id."""
+    """Emit an example of each type that services emit. Return the types by event ID."""
     sent: dict[str, EventType] = {}
     with AuditProducer(stack.producer_settings()) as producer:
         for event in catalogue().events.values():
@@ -91,7 +91,7 @@ def _read_all(stack: Stack, token: str, wanted: set[str]) -> dict[str, Found]:
 
 
 def _of_services(found: Found) -> Found:
-    """Without the events that this reading was itself recorded as."""
+    """Leave out the events that Orgtrail recorded because this check read the log."""
     own = {event.key for event in catalogue().events.values() if event.own}
     return {key: fields for key, fields in found.items() if fields["event"] not in own}
 
@@ -172,7 +172,7 @@ _CSV_CONTEXT = ("ip", "user_agent", "request_id", "service", "browser", "os")
 
 
 def _expected(event: EventType) -> dict[str, Any]:
-    """What every reader must find, worked out from the example alone."""
+    """The fields that every reader must return, derived from the example alone."""
     example = examples()[event.key]
     actor = {name: example["actor"].get(name, "") for name in _TARGET}
     targets = example.get("targets") or [example["actor"]]
@@ -216,15 +216,15 @@ def _report(console: Console, sent: Mapping[str, EventType], found: Mapping[str,
     for name, events in found.items():
         if len(events) != len(sent):
             failures += 1
-            console.print(f"{name}: {len(events)} events instead of {len(sent)}")
+            console.print(f"{name}: found {len(events)} events, expected {len(sent)}")
         if SECRET in repr(events):
             failures += 1
-            console.print(f"{name}: a secret is readable")
+            console.print(f"{name}: returned a secret value that should be redacted")
     return failures
 
 
 def _differences(expected: dict[str, Any], seen: dict[str, Any], reader: str) -> list[str]:
-    blank = reader == "CSV"  # a CSV has no null: an empty cell stands for it
+    blank = reader == "CSV"  # CSV has no null, so an empty cell represents it
     return [name for name, value in seen.items() if value != _cell(expected[name], blank)]
 
 

@@ -23,10 +23,10 @@ class ClickHouseNode:
 
 
 class ClickHouse:
-    """A server process over ``node.folder``."""
+    """A server process with its data in ``node.folder``."""
 
     def __init__(self, node: ClickHouseNode, users_xml: str) -> None:
-        """Start it with the given users file. It is not ready yet."""
+        """Start the server with the given users file. It is not ready yet."""
         self.node = node
         node.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (node.folder / "config.xml").write_text(self._config(), "utf-8")
@@ -41,16 +41,16 @@ class ClickHouse:
             "ClickHouse",
             [sys.executable, script, self.node.folder],
             log=self.node.folder / "clickhouse.log",
-            # Pages of memory that an insert frees are kept for the next: in a virtual machine a
-            # fresh one costs as much as what is written to it (docs/benchmarks.md).
+            # Keep memory pages that one insert frees for the next one. In a virtual machine a
+            # fresh page costs as much as filling it does (docs/benchmarks.md).
             env={"JE_MALLOC_CONF": "dirty_decay_ms:60000"},
         )
 
     def wait_ready(self, seconds: float = 60) -> None:
-        """Return when it answers over HTTP.
+        """Return when the server answers over HTTP.
 
         Raises:
-            StackError: it ended, or does not answer in time.
+            StackError: the server ended, or does not answer in time.
         """
         url = f"http://{LOOPBACK}:{self.node.http_port}/ping"
 
@@ -64,16 +64,16 @@ class ClickHouse:
         self._child.wait_until(answers, seconds)
 
     def stop(self) -> None:
-        """End it: what was acknowledged is on disk, and a start over the same folder finds it."""
+        """End the server. Acknowledged data stays on disk for the next start in this folder."""
         self._child.stop(5)
 
     @property
     def child(self) -> Child:
-        """The process, for tests that hurt it."""
+        """The process, for tests that inject faults."""
         return self._child
 
     def restart(self) -> None:
-        """Start it again over the same data, after ``stop`` or a kill."""
+        """Start the server again with the same data, after ``stop`` or a kill."""
         self._child = self._start()
 
     def _config(self) -> str:

@@ -1,8 +1,8 @@
-"""The child process that is the ClickHouse server: run as a script, with the data folder.
+"""The ClickHouse server's process. Run it as a script, with the data folder as its argument.
 
-The wheel's extension module holds the whole server; started by itself, with ports opened by
-SYSTEM START LISTEN, it serves HTTP and the native protocol (docs/decisions.md, "ClickHouse
-without Docker"). The package around it must not be imported: it starts a second engine.
+The wheel's extension module contains the whole server. Loaded by itself, it serves HTTP and the
+native protocol once SYSTEM START LISTEN opens the ports (docs/decisions.md, "ClickHouse without
+Docker"). The package around it must not be imported, because it starts a second engine.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-# One query that never ends keeps the process serving; it sleeps 3 s a row.
+# A query that never ends keeps the process serving. It sleeps 3 s per row.
 _SERVE = """
 SYSTEM START LISTEN HTTP;
 SYSTEM START LISTEN TCP;
@@ -26,12 +26,12 @@ SETTINGS max_block_size = 1, function_sleep_max_microseconds_per_block = 0
 
 
 def main(folder: Path) -> int:
-    """Serve until killed; on failure print the reason as the last line."""
-    # A part has some 80 files; the 1,024 that many systems allow at first are soon used up.
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # Where "unlimited" is the most, some systems refuse it.
+    """Serve until killed. On failure print the reason as the last line."""
+    # A part has about 80 files, and many systems allow only 1,024 open files by default.
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # If the hard limit is "unlimited", some systems reject it as the soft limit.
     with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
     package = importlib.util.find_spec("chdb")
     if package is None or package.origin is None:
         print("the package chdb-core is not installed")

@@ -1,4 +1,4 @@
-"""Commands that use a running local stack."""
+"""The commands for a running local stack: ``orgtrail sql``, ``token`` and ``sign-in``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orgtrail_deploy.local.settings import LocalSettings
 
 
 def sql(query: str, *, format: str = "PrettyCompactMonoBlock") -> int:  # noqa: A002
-    """Ask the local ClickHouse as an analyst who was granted the organizations acme and globex.
+    """Query the local ClickHouse as an analyst with access to the organizations acme and globex.
 
     FORMAT is one of ClickHouse's output formats, such as CSVWithNames or JSONEachRow.
     """
@@ -27,14 +27,20 @@ def sql(query: str, *, format: str = "PrettyCompactMonoBlock") -> int:  # noqa: 
 
 
 def token(*organizations: str, role: str = "admin") -> int:
-    """Print a token of the local stack for an administrator of the organizations."""
+    """Print an API token of the local stack for an administrator of ORGANIZATIONS.
+
+    The default is acme and globex.
+    """
     orgs = organizations or ("acme", "globex")
     print(make_token(default_root(), orgs, datetime.now(UTC), role=role))
     return 0
 
 
 def sign_in(*organizations: str) -> int:
-    """Print a new one-time sign-in link of the local stack."""
+    """Print a new one-time sign-in link of the local stack for ORGANIZATIONS.
+
+    The default is acme and globex.
+    """
     root = default_root()
     if not root.exists():
         raise StackError(f"there is no stack in {root}: run make up first")

@@ -1,4 +1,4 @@
-"""A believable week of events for two organizations, sent through the SDK."""
+"""Sends a realistic week of events for two organizations through the SDK."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ _AGENTS = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like"
     " Gecko) Version/18.6 Mobile/15E148 Safari/604.1",
 )
-# Addresses of well-known public services: their countries differ, and none is a person's.
+# Addresses of well-known public services in different countries. None belongs to a person.
 _ADDRESSES = ("8.8.8.8", "1.1.1.1", "9.9.9.9", "185.12.64.1", "80.67.169.12", "101.101.101.101")
 _OFTEN = ("user.login",) * 12 + ("user.logout",) * 6 + ("org.user.role.updated",) * 2
 
 
 def emit_demo(settings: ProducerSettings, now: datetime) -> int:
-    """Emit the week that ends at ``now`` through the sample service; how many events.
+    """Emit the week that ends at ``now`` through the sample service. Return how many events.
 
     Raises:
-        AuditError: Kafka did not take them.
+        AuditError: Kafka did not acknowledge the events.
     """
     with AuditProducer(settings) as producer:
-        made = send_week(producer, demo_events(now))
+        event_ids = send_week(producer, demo_events(now))
         if producer.flush(30):
-            raise AuditError(f"Kafka does not take the events: {producer.trouble}")
-    return len(made)
+            raise AuditError(f"Kafka does not accept the events: {producer.trouble}")
+    return len(event_ids)
 
 
 def demo_events(now: datetime) -> Iterator[dict[str, Any]]:
-    """The arguments of each ``emit``, the same for the same ``now``."""
-    chance = random.Random(now.timestamp())  # noqa: S311 - a story, not a secret
+    """The arguments of each ``emit`` call. The same ``now`` gives the same events."""
+    chance = random.Random(now.timestamp())  # noqa: S311 - sample data, not a secret
     keys = list(examples())
     for org, people in _PEOPLE.items():
         for index in range(EVENTS_PER_ORG):

@@ -1,4 +1,4 @@
-"""Where the local stack keeps what it makes: one folder, ignored by git."""
+"""The folders of the local stack. Its data is in one folder, which git ignores."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from orgtrail_deploy.local.settings import FolderSettings
 
 
 def default_root() -> Path:
-    """``.orgtrail`` in the working directory, or what ``ORGTRAIL_HOME`` names."""
+    """The folder in ``ORGTRAIL_HOME``, by default ``.orgtrail`` in the working directory."""
     return FolderSettings.load().home.absolute()
 
 
 def jar_cache() -> Path:
-    """Where verified jars are kept for every checkout of this user."""
+    """The folder of verified jars, which all checkouts of this user share."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "orgtrail" / "jars"
 
 
 def make_private(folder: Path) -> Path:
-    """The folder, made when it is missing, readable by its owner only.
+    """Create the folder if it is missing, readable only by its owner, and return it.
 
     Raises:
-        StackError: it cannot be made or written to.
+        StackError: the folder cannot be created or written to.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -36,16 +36,16 @@ def make_private(folder: Path) -> Path:
     except OSError as error:
         raise StackError(
             f"cannot write to {folder} ({error.strerror}): make it writable,"
-            " or set ORGTRAIL_HOME to a folder that is"
+            " or set ORGTRAIL_HOME to a writable folder"
         ) from error
     return folder
 
 
 def lock(root: Path) -> IO[str]:
-    """Hold the folder for this process until the returned file is closed.
+    """Lock the folder for this process until the returned file is closed.
 
     Raises:
-        StackError: another stack runs in it.
+        StackError: another stack is running in the folder.
     """
     handle = (root / "lock").open("w")
     try:
@@ -53,6 +53,7 @@ def lock(root: Path) -> IO[str]:
     except OSError as error:
         handle.close()
         raise StackError(
-            f"a stack already runs in {root}: stop it first, or set ORGTRAIL_HOME to another folder"
+            f"a stack is already running in {root}: stop it first, or set ORGTRAIL_HOME to another"
+            " folder"
         ) from error
     return handle

@@ -1,4 +1,4 @@
-"""The local stack's own issuer of tokens: a key pair in its folder."""
+"""The local stack's own token issuer, with a key pair in the stack's folder."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ ADMINISTRATOR = "admin@acme.example"
 
 
 def jwks_file(root: Path) -> Path:
-    """Where the issuer's public key set lies."""
+    """The path of the issuer's public key set."""
     return root / "jwks.json"
 
 
 def ensure_issuer(root: Path) -> None:
-    """Make the key pair when there is none."""
+    """Create the key pair if it does not exist."""
     private = root / "issuer.json"
     if not private.exists():
         key = ECKey.generate_key("P-256", {"use": "sig", "alg": ALGORITHM})
@@ -46,10 +46,10 @@ def make_token(
     role: str = "admin",
     subject: str = ADMINISTRATOR,
 ) -> str:
-    """A token of the local issuer for somebody with a role in organizations.
+    """Issue a token for a subject who has the role in each of the organizations.
 
     Raises:
-        StackError: the folder holds no issuer.
+        StackError: the folder contains no issuer key.
     """
     try:
         key = ECKey.import_key(msgspec.json.decode((root / "issuer.json").read_bytes()))
@@ -68,12 +68,12 @@ def make_token(
 
 
 def sign_in_folder(root: Path) -> Path:
-    """Where the tickets of one-time sign-in links lie."""
+    """The folder of the tickets for one-time sign-in links."""
     return root / "sign-in"
 
 
 def make_sign_in_code(root: Path, organizations: Sequence[str], now: datetime) -> str:
-    """The code of a sign-in link that works once, within an hour."""
+    """Create a ticket, and return the code for its sign-in link. It works once, within an hour."""
     folder = sign_in_folder(root)
     folder.mkdir(mode=0o700, exist_ok=True)
     code = secrets.token_urlsafe(24)

@@ -1,4 +1,4 @@
-"""The jars of Apache Kafka: downloaded by jgo, checked against a committed lock by SHA-256."""
+"""The jars of Apache Kafka: downloaded with jgo, verified by SHA-256 against a committed lock."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from orgtrail_deploy.errors import StackError
 from orgtrail_deploy.local.folders import make_private
 
 Progress = Callable[[int, int], None]
-"""Called with how many jars are there, and of how many."""
+"""Called with the number of jars in the cache, and the total number of jars."""
 
 
 class Jar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One file of the lock."""
+    """One jar of the lock file."""
 
     group: str
     artifact: str
@@ -30,7 +30,7 @@ class Jar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def file_name(self) -> str:
-        """The file's name, as Maven gives it."""
+        """The file name that Maven uses."""
         return f"{self.artifact}-{self.version}.jar"
 
 
@@ -39,7 +39,7 @@ class _Lock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def locked_jars() -> list[Jar]:
-    """The committed lock."""
+    """The jars of the committed lock file."""
     text = files(__package__).joinpath("kafka.lock.toml").read_bytes()
     return msgspec.toml.decode(text, type=_Lock).jar
 
@@ -50,10 +50,10 @@ def ensure_jars(
     jars: list[Jar] | None = None,
     repositories: dict[str, str] | None = None,
 ) -> list[Path]:
-    """The paths of all jars, downloading those that the cache does not hold.
+    """Download the jars that the cache lacks, and return the paths of all jars.
 
-    A jar enters the cache only after its hash was right, in one step: an interrupted run leaves
-    nothing half installed. ``repositories`` replaces Maven's default ones (name to address).
+    A jar is moved into the cache in one step, after its hash is verified, so an interrupted run
+    leaves no partial files. ``repositories`` (name to address) replaces Maven's default ones.
 
     Raises:
         StackError: a download failed, or a file's hash differs from the lock.
@@ -71,8 +71,8 @@ def ensure_jars(
         ):
             if not _is_right(path, jar):
                 raise StackError(
-                    f"{jar.file_name} does not have the hash of the lock: it was changed on its way"
-                    " here; try another network, and do not use it"
+                    f"{jar.file_name} does not have the hash in the lock file, so it was not"
+                    " installed. It may have been modified in transit: try another network"
                 )
             target = _cached(cache, jar)
             target.parent.mkdir(exist_ok=True)
@@ -101,10 +101,10 @@ def _download(jar: Jar, staging: Path, repositories: dict[str, str] | None) -> P
     component = context.project(jar.group, jar.artifact).at_version(jar.version)
     try:
         return Path(component.artifact().resolve())
-    # jgo has no base for its errors, and lets those of requests through.
+    # jgo's errors have no common base class, and errors from requests also get through.
     except Exception as error:
         shutil.rmtree(own, ignore_errors=True)
         raise StackError(
-            f"cannot download {jar.file_name} ({type(error).__name__}): check the network and run"
-            " the same command again, what is already here is kept"
+            f"cannot download {jar.file_name} ({type(error).__name__}): check the network, and run"
+            " the same command again. Finished downloads are kept"
         ) from error

@@ -1,4 +1,4 @@
-"""A real Apache Kafka broker (KRaft) on loopback, or three of them."""
+"""A real Apache Kafka cluster (KRaft) on loopback, with one or three brokers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from orgtrail_deploy.local.process import Child
 class BrokerNode:
     """One broker: its number, its folder, and its ports for clients and for the quorum.
 
-    ``advertised_port`` is where clients are sent when something stands between them and it.
+    Set ``advertised_port`` if clients connect through a proxy.
     """
 
     number: int
@@ -30,20 +30,20 @@ class BrokerNode:
 
     @property
     def address(self) -> str:
-        """Where it listens."""
+        """The address that the broker listens on."""
         return f"{LOOPBACK}:{self.port}"
 
     @property
     def advertised(self) -> str:
-        """Where clients reach it."""
+        """The address that clients connect to."""
         return f"{LOOPBACK}:{self.advertised_port or self.port}"
 
 
 class Broker:
-    """A broker process. ``peers`` are all nodes of the cluster, this one among them."""
+    """A broker process. ``peers`` are all nodes of the cluster, including this one."""
 
     def __init__(self, node: BrokerNode, peers: list[BrokerNode], jars: list[Path]) -> None:
-        """Start it, formatting its folder the first time. It is not ready yet.
+        """Start the broker. Its folder is formatted the first time. It is not ready yet.
 
         Raises:
             StackError: the folder cannot be formatted.
@@ -71,10 +71,10 @@ class Broker:
         )  # fmt: skip
 
     def wait_ready(self, seconds: float = 60) -> None:
-        """Return when it answers a client.
+        """Return when the broker answers clients and all peers have joined.
 
         Raises:
-            StackError: it ended, or does not answer in time.
+            StackError: the broker ended, or does not answer in time.
         """
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
@@ -96,21 +96,21 @@ class Broker:
         self._child.wait_until(answers, seconds)
 
     def stop(self) -> None:
-        """End it cleanly."""
+        """Shut the broker down cleanly."""
         self._child.stop(30)
 
     @property
     def child(self) -> Child:
-        """The process, for tests that hurt it."""
+        """The process, for tests that inject faults."""
         return self._child
 
     def restart(self) -> None:
-        """Start it again over the same data, after ``stop`` or a kill."""
+        """Start the broker again with the same data, after ``stop`` or a kill."""
         self._child = self._start(self.node.folder / "server.properties")
 
     def _properties(self) -> str:
         node, peers = self.node, self._peers
-        copies = min(3, len(peers))
+        replicas = min(3, len(peers))
         quorum = (
             f"controller.quorum.bootstrap.servers={LOOPBACK}:{node.controller_port}"
             if len(peers) == 1
@@ -129,13 +129,13 @@ class Broker:
                 "auto.create.topics.enable=false",
                 "group.initial.rebalance.delay.ms=0",
                 "group.min.session.timeout.ms=1000",
-                f"offsets.topic.replication.factor={copies}",
+                f"offsets.topic.replication.factor={replicas}",
                 "offsets.topic.num.partitions=4",
-                f"transaction.state.log.replication.factor={copies}",
+                f"transaction.state.log.replication.factor={replicas}",
                 "transaction.state.log.num.partitions=4",
-                f"transaction.state.log.min.isr={max(1, copies - 1)}",
-                f"default.replication.factor={copies}",
-                f"min.insync.replicas={max(1, copies - 1)}",
+                f"transaction.state.log.min.isr={max(1, replicas - 1)}",
+                f"default.replication.factor={replicas}",
+                f"min.insync.replicas={max(1, replicas - 1)}",
                 "",
             ]
         )
@@ -151,18 +151,18 @@ class Broker:
         )  # fmt: skip
         if done.returncode:
             lines = (done.stderr or done.stdout).strip().splitlines()
-            raise StackError(f"Kafka could not format {self.node.folder}: {lines[-1:]}")
+            raise StackError(f"Kafka cannot format {self.node.folder}: {lines[-1:]}")
 
 
 def cluster_id(port: int) -> str:
-    """The id that every node of a cluster must be given: it follows from the first one's port."""
+    """The cluster ID, which all nodes must share. It is derived from the first node's port."""
     for attempt in count():
         name = uuid.uuid5(uuid.NAMESPACE_URL, f"orgtrail:{port}:{attempt}")
         text = base64.urlsafe_b64encode(name.bytes).decode().rstrip("=")
-        # The formatting tool takes what begins with a dash for an option.
+        # The formatting tool would parse a leading dash as an option.
         if not text.startswith("-"):
             return text
-    raise AssertionError("unreachable: the attempts never end")
+    raise AssertionError("unreachable: the number of attempts is unlimited")
 
 
 def _java() -> str:

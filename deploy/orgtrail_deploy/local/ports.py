@@ -1,4 +1,4 @@
-"""Ports on loopback."""
+"""Finds and checks ports on loopback."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _BELOW_EPHEMERAL = (10_000, 32_000)
 
 
 def require_free(port: int, what: str, setting: str) -> int:
-    """The port, when nothing listens on it.
+    """Return the port if it is free.
 
     Raises:
-        StackError: something does; the message names the setting that moves it.
+        StackError: the port is in use. The message names the setting that changes it.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -24,17 +24,17 @@ def require_free(port: int, what: str, setting: str) -> int:
             probe.bind((LOOPBACK, port))
         except OSError as error:
             raise StackError(
-                f"port {port} ({what}) is taken: stop what listens there, or set {setting} to"
-                " another port"
+                f"port {port} ({what}) is already in use: stop the program that uses it, or set"
+                f" {setting} to another port"
             ) from error
     return port
 
 
 def free_ports(count: int) -> list[int]:
-    """As many ports as asked for that nothing listens on at this moment.
+    """Return ``count`` ports that are free at the moment.
 
-    They lie below the range that systems take outgoing connections' ports from, so that none of
-    those takes one before a server does.
+    The ports are below the ephemeral range, so that no outgoing connection takes one before the
+    server binds it.
     """
     found: list[int] = []
     for port in random.sample(range(*_BELOW_EPHEMERAL), 200 + count):
@@ -46,4 +46,4 @@ def free_ports(count: int) -> list[int]:
         found.append(port)
         if len(found) == count:
             return found
-    raise StackError(f"this machine has no {count} free ports")
+    raise StackError(f"cannot find {count} free ports on {LOOPBACK}: stop some programs first")

@@ -1,4 +1,4 @@
-"""A server as a child process: started, watched until ready, and never left behind."""
+"""Runs a server as a child process: starts it, waits until it is ready, and always stops it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Child:
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        """Start it. Its output goes to ``log``; ``env`` is added to this process's environment."""
+        """Start it. Its output goes to ``log``. ``env`` extends this process's environment."""
         self.name = name
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,8 @@ class Child:
                 stderr=subprocess.STDOUT,
                 cwd=cwd,
                 env={**os.environ, **(env or {})},
-                # A session of its own: Ctrl-C reaches the parent only, which stops them in order.
+                # With a session of its own, Ctrl-C reaches only the parent, which stops the
+                # children in order.
                 start_new_session=True,
                 preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
             )
@@ -52,14 +53,14 @@ class Child:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the process is still running."""
         return self._process.poll() is None
 
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
-        """Return when ``ready`` says so.
+        """Return when ``ready()`` is true.
 
         Raises:
-            StackError: it ended, or did not become ready within ``seconds``.
+            StackError: the process ended, or was not ready within ``seconds``.
         """
         deadline = time.monotonic() + seconds
         while not ready():
@@ -70,7 +71,7 @@ class Child:
             time.sleep(0.05)
 
     def stop(self, seconds: float = 15) -> None:
-        """Ask it to end, and make it end when it does not within ``seconds``."""
+        """Terminate the process. Kill it if it does not end within ``seconds``."""
         if self.running:
             self._process.terminate()
             try:
@@ -80,12 +81,12 @@ class Child:
         self._process.wait()
 
     def kill(self) -> None:
-        """End it at once (SIGKILL)."""
+        """Kill the process at once (SIGKILL)."""
         self._process.kill()
         self._process.wait()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
+        """Send the process a signal."""
         self._process.send_signal(number)
 
     def _last_line(self) -> str:

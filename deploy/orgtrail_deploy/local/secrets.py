@@ -1,4 +1,4 @@
-"""The local stack's secrets: made once, kept in its folder, readable by its owner only."""
+"""The local stack's secrets: created once, stored in its folder, readable only by the owner."""
 
 from __future__ import annotations
 
@@ -23,18 +23,20 @@ class Secrets(msgspec.Struct, frozen=True):
 
 
 def load_secrets(root: Path) -> Secrets:
-    """The secrets of a stack folder, made when there are none."""
+    """Load the secrets of a stack folder. They are created the first time."""
     file = root / "secrets.json"
     if file.exists():
         return msgspec.json.decode(file.read_bytes(), type=Secrets)
     names = [role.name for role in access().role] + [analyst.name for analyst in ANALYSTS]
-    made = Secrets({name: secrets.token_urlsafe(24) for name in names}, secrets.token_urlsafe(48))
-    write_private(file, msgspec.json.encode(made))
-    return made
+    created = Secrets(
+        {name: secrets.token_urlsafe(24) for name in names}, secrets.token_urlsafe(48)
+    )
+    write_private(file, msgspec.json.encode(created))
+    return created
 
 
 def write_private(file: Path, data: bytes) -> None:
-    """Write a file that only its owner can read, in one step."""
+    """Write a file atomically, readable only by its owner."""
     staged = file.with_suffix(".new")
     staged.unlink(missing_ok=True)
     with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:

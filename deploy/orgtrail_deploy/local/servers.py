@@ -26,20 +26,20 @@ class Servers(Protocol):
     clickhouse_port: int
 
     def start(self, say: Say, progress: Progress) -> None:
-        """Start both; on return both answer."""
+        """Start both. On return both answer."""
         ...
 
     def stop(self) -> None:
-        """End both."""
+        """Stop both."""
         ...
 
     def ended(self) -> str | None:
-        """The name of one that ended by itself; ``None`` while both run."""
+        """The name of a server that ended unexpectedly; ``None`` while both run."""
         ...
 
 
 class LocalServers:
-    """Both as child processes over one folder, without Docker."""
+    """Both as child processes with their data in one folder, without Docker."""
 
     def __init__(self, root: Path, settings: LocalSettings) -> None:
         self._root = root
@@ -51,10 +51,10 @@ class LocalServers:
         self.clickhouse: ClickHouse | None = None
 
     def start(self, say: Say, progress: Progress) -> None:
-        """Start both; on return both answer.
+        """Start both. On return both answer.
 
         Raises:
-            StackError: a port is taken, a jar cannot be had, or a server does not start.
+            StackError: a port is in use, a jar cannot be downloaded, or a server does not start.
         """
         s = self._settings
         require_free(s.kafka_port, "Kafka", "ORGTRAIL_UP_KAFKA_PORT")
@@ -63,7 +63,7 @@ class LocalServers:
         )
         require_free(s.clickhouse_http_port, "ClickHouse HTTP", "ORGTRAIL_UP_CLICKHOUSE_HTTP_PORT")
         require_free(s.clickhouse_tcp_port, "ClickHouse", "ORGTRAIL_UP_CLICKHOUSE_TCP_PORT")
-        say("Fetching Kafka")
+        say("Downloading Kafka")
         jars = ensure_jars(folders.jar_cache(), progress)
         say("Starting ClickHouse and Kafka")
         self.clickhouse = ClickHouse(
@@ -85,14 +85,14 @@ class LocalServers:
         self.broker.wait_ready()
 
     def stop(self) -> None:
-        """End both; what was acknowledged stays on disk."""
+        """Stop both. Acknowledged data stays on disk."""
         if self.broker is not None:
             self.broker.stop()
         if self.clickhouse is not None:
             self.clickhouse.stop()
 
     def ended(self) -> str | None:
-        """The name of one that ended by itself; ``None`` while both run."""
+        """The name of a server that ended unexpectedly; ``None`` while both run."""
         if self.broker is not None and not self.broker.child.running:
             return "Kafka"
         if self.clickhouse is not None and not self.clickhouse.child.running:

@@ -1,4 +1,4 @@
-"""The local stack's settings: its ports, and its folder."""
+"""The local stack's settings: its ports and its folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PREFIX = "ORGTRAIL_UP_"
 
 
 class LocalSettings(Settings, frozen=True, kw_only=True):
-    """Each is read from ``ORGTRAIL_UP_`` and its name in capitals."""
+    """Each field is read from the variable ``ORGTRAIL_UP_`` plus its name in upper case."""
 
     kafka_port: Annotated[int, about("Port of Kafka.", ge=1, le=65_535)] = 9092
     kafka_controller_port: Annotated[int, about("Port of Kafka's controller.", ge=1, le=65_535)] = (
@@ -30,10 +30,10 @@ class LocalSettings(Settings, frozen=True, kw_only=True):
     def load(
         cls, environment: Mapping[str, str] | None = None, *, prefix: str = PREFIX, **given: Any
     ) -> LocalSettings:
-        """What is given, and the environment for the rest.
+        """Load the settings: ``given`` values first, then the environment.
 
         Raises:
-            StackError: a value is not a port.
+            StackError: a value is not a valid port.
         """
         try:
             return super().load(environment, prefix=prefix, **given)

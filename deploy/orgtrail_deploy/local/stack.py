@@ -1,4 +1,4 @@
-"""The whole stack on one machine: Kafka, ClickHouse, the consumer, the query service."""
+"""The whole stack on one machine: Kafka, ClickHouse, the consumer and the query service."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ PARTITIONS = 4
 
 
 class Stack:
-    """Everything over one folder. ``start`` it, use it, and ``stop`` it in any case.
+    """The whole stack with its data in one folder. Always call ``stop`` after ``start``.
 
-    ``servers`` are real processes on this machine unless others are given; ``more`` are settings
-    beside those of ``environment``, as environment variables.
+    ``servers`` defaults to real processes on this machine. ``more`` holds environment variables
+    that are added to those of ``environment``.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class Stack:
         return self.servers.brokers
 
     def start(self, say: Say, progress: Progress) -> None:
-        """Start all of it; on return the page answers.
+        """Start the whole stack. On return the page answers.
 
         Raises:
-            StackError: something of this machine is in the way; nothing is left running.
+            StackError: the stack cannot start on this machine. Nothing is left running.
         """
         try:
             self._start(say, progress)
@@ -70,14 +70,14 @@ class Stack:
             raise
 
     def stop(self) -> None:
-        """End what runs, the last started first."""
+        """Stop everything that runs, in reverse order of starting."""
         for child in (self.query, self.consumer):
             if child is not None:
                 child.stop()
         self.servers.stop()
 
     def ended(self) -> str | None:
-        """The name of a part that ended by itself; ``None`` while all run."""
+        """The name of a process that ended unexpectedly; ``None`` while all run."""
         for child in (self.consumer, self.query):
             if child is not None and not child.running:
                 return child.name
@@ -108,13 +108,13 @@ class Stack:
         }
 
     def producer_settings(self, **more: Any) -> ProducerSettings:
-        """The settings of an SDK that emits to this stack."""
+        """The settings for an SDK that emits to this stack."""
         return ProducerSettings.load(self.environment(), **more)
 
     def start_consumer(self, settings: dict[str, str] | None = None) -> Child:
-        """Start the consumer over servers that run; on return it answers.
+        """Start the consumer. The servers must be running. On return the consumer answers.
 
-        ``settings`` are set beside those of ``environment``.
+        ``settings`` are added to those of ``environment``.
         """
         port = self.settings.consumer_web_port
         self.consumer = self._start_own("the consumer", "consume", settings or {})
@@ -128,7 +128,7 @@ class Stack:
         require_free(s.consumer_web_port, "the consumer's metrics", "ORGTRAIL_UP_CONSUMER_WEB_PORT")
         ensure_issuer(self.root)
         self.servers.start(say, progress)
-        say("Migrating")
+        say("Migrating Kafka topics and ClickHouse tables")
         self.migrate()
         say("Starting the consumer and the query service")
         self.query = self._start_own("the query service", "serve", {})
@@ -136,7 +136,7 @@ class Stack:
         self.query.wait_until(lambda: _answers(f"{self.page}/readyz"), 60)
 
     def migrate(self) -> None:
-        """Bring Kafka and ClickHouse to this version."""
+        """Migrate Kafka topics and ClickHouse tables to this version."""
         migrate_topics({"bootstrap.servers": self.brokers}, partitions=PARTITIONS, replication=1)
         migrate_tables(
             ClickHouseSettings(

@@ -1,4 +1,4 @@
-"""``orgtrail up``: the whole stack, until Ctrl-C."""
+"""``orgtrail up``: runs the whole stack until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _QUERY = "SELECT org_id, event_name, count() FROM audit.events GROUP BY ALL ORDE
 
 
 def up(*, check: bool = False) -> int:
-    """Run the whole stack on this machine: Kafka, ClickHouse, the consumer, the page.
+    """Run the whole stack on this machine: Kafka, ClickHouse, the consumer and the page.
 
-    Stops cleanly on Ctrl-C and keeps its data in .orgtrail (or ORGTRAIL_HOME). With --check it
-    runs in a fresh folder on free ports, sends one of each event type, reads them back by API,
-    CSV and SQL, prints what it checked, and exits with 0 or 1.
+    Press Ctrl-C to stop it. The data stays in .orgtrail (or ORGTRAIL_HOME). With --check it runs in
+    a new folder on free ports, sends one event of each type, and reads them back by API, CSV and
+    SQL. It then prints the results and exits with 0 if all are correct, otherwise with 1.
     """
     console = Console(stderr=False, highlight=False, soft_wrap=True)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -61,15 +61,15 @@ def _run(console: Console, root: Path, settings: LocalSettings) -> int:
         _print_addresses(stack, console)
         while (ended := stack.ended()) is None:
             time.sleep(0.5)
-        raise StackError(f"{ended} ended by itself: see the logs in {root}")
+        raise StackError(f"{ended} ended unexpectedly: see the logs in {root}")
     finally:
         stack.stop()
         held.close()
 
 
 def start(stack: Stack, console: Console) -> None:
-    """Start the stack, telling the console about it."""
-    with console.status("Starting") as status:
+    """Start the stack, and show the progress on the console."""
+    with console.status("Starting …") as status:
 
         def say(text: str) -> None:
             status.update(f"{text} …")
@@ -78,7 +78,7 @@ def start(stack: Stack, console: Console) -> None:
 
         def progress(done: int, total: int) -> None:
             if done < total:
-                status.update(f"Fetching Kafka: {done} of {total} jars …")
+                status.update(f"Downloading Kafka: {done} of {total} jars …")
 
         stack.start(say, progress)
 
@@ -88,12 +88,12 @@ def _emit_once(stack: Stack, console: Console) -> None:
     if marker.exists():
         return
     try:
-        with console.status("Emitting a week of events …"):
+        with console.status("Emitting a week of sample events …"):
             count = emit_demo(stack.producer_settings(service="accounts"), datetime.now(UTC))
             _wait_until_readable(stack, count)
     except AuditError as error:
-        raise StackError(f"cannot emit the first events: {error}") from error
-    console.print(f"Emitted {count} events of two organizations.")
+        raise StackError(f"cannot emit the sample events: {error}") from error
+    console.print(f"Emitted {count} sample events for two organizations.")
     marker.touch()
 
 
@@ -102,7 +102,9 @@ def _wait_until_readable(stack: Stack, count: int) -> None:
     query, port = "SELECT count() FROM audit.events", stack.settings.clickhouse_http_port
     while int(ask(stack.root, port, query, "TSV")) < count:
         if time.monotonic() > deadline:
-            raise StackError(f"the first events do not arrive: see the logs in {stack.root}")
+            raise StackError(
+                f"the sample events were not stored within 60 s: see the logs in {stack.root}"
+            )
         time.sleep(0.1)
 
 
@@ -116,11 +118,11 @@ def _print_addresses(stack: Stack, console: Console) -> None:
     client = f"clickhouse-client --port {port} --user {ANALYST.name} --password {password}"
     console.print(
         f"""
-The page, signed in as an administrator (works once, from this machine):
+Open the page as an administrator (this link works once, on this machine):
   {stack.page}/sign-in/{code}
-The API:
+Call the API:
   curl -H 'Authorization: Bearer {token}' '{stack.page}/v1/orgs/acme/events?limit=3'
-SQL, as an analyst with a grant:
+Query with SQL, as an analyst with access to both organizations:
   {command} sql '{_QUERY}'
   {client}
 Emit an event:
@@ -132,7 +134,7 @@ Ctrl-C stops everything.""",
 
 
 def _brokers(stack: Stack) -> str:
-    # The SDK's default is this stack's default.
+    # On the default port no setting is needed, because the SDK has the same default.
     default = ProducerSettings().kafka_brokers
     return "" if stack.brokers == default else f"ORGTRAIL_KAFKA_BROKERS={stack.brokers} "
 

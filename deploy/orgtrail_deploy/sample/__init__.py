@@ -1,1 +1,1 @@
-"""A sample account service that emits audit events, and the week that it is asked to record."""
+"""A sample account service that emits audit events, and a week of requests to it."""

@@ -1,4 +1,4 @@
-"""The people of the sample account service, and what its requests hold."""
+"""The accounts of the sample service, and the bodies of its requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from orgtrail import Change, Target
 
 
 class SignUp(msgspec.Struct):
-    """Who signs up."""
+    """A sign-up request."""
 
     org_id: str
     email: str
@@ -21,27 +21,27 @@ class SignUp(msgspec.Struct):
 
 
 class SignIn(msgspec.Struct):
-    """Who signs in."""
+    """A sign-in request."""
 
     email: str
     password: str
 
 
 class Invitation(msgspec.Struct):
-    """Who is invited, and as what."""
+    """A request to invite a person with a role."""
 
     email: str
     role: str = "member"
 
 
 class Role(msgspec.Struct):
-    """A person's new role."""
+    """A request to change a person's role."""
 
     role: str
 
 
 class Activity(msgspec.Struct):
-    """What another service of the company records through this one, in the demonstration."""
+    """An event of another service that the demonstration records through this service."""
 
     event: str
     targets: list[Target] = []
@@ -51,7 +51,7 @@ class Activity(msgspec.Struct):
 
 
 class Person(msgspec.Struct):
-    """Somebody with an account."""
+    """A person with an account."""
 
     id: str
     org_id: str
@@ -62,19 +62,19 @@ class Person(msgspec.Struct):
     hashed: bytes
 
     def knows(self, password: str) -> bool:
-        """Whether this is their password."""
+        """Whether the password is correct."""
         return hmac.compare_digest(self.hashed, _hash(password, self.salt))
 
 
 class Accounts:
-    """Everybody with an account, and who is signed in."""
+    """All accounts, and the sessions of signed-in people."""
 
     def __init__(self) -> None:
         self.people: dict[str, Person] = {}
         self.sessions: dict[str, tuple[str, Person]] = {}
 
     def add(self, new: SignUp) -> Person | None:
-        """A new account; ``None`` when the email address has one already."""
+        """Create an account. Return ``None`` if the email address already has one."""
         if new.email in self.people:
             return None
         identity = f"u-{new.org_id}-{new.email.partition('@')[0]}"
@@ -86,12 +86,12 @@ class Accounts:
         return person
 
     def begin(self, person: Person) -> str:
-        """The token of a new session; its id, which events hold, does not give it away."""
+        """Start a session, and return its token. Events contain the session's ID, not the token."""
         token = secrets.token_urlsafe()
         self.sessions[token] = (f"ses-{secrets.token_hex(6)}", person)
         return token
 
 
 def _hash(password: str, salt: bytes) -> bytes:
-    # A small cost: the demonstration signs in hundreds of times. A real service takes n=2**17.
+    # A low cost, because the demonstration signs in hundreds of times. In production use n=2**17.
     return hashlib.scrypt(password.encode(), salt=salt, n=2**8, r=8, p=1)

@@ -1,7 +1,7 @@
 """A sample account service: sign-up, sign-in, invitations and roles, each with its audit event.
 
-People are kept in memory, and whoever is signed in may do everything: it shows how a service emits
-events, not how one manages accounts. Each answer holds the id of the event that it made.
+It shows how a service emits events, not how to manage accounts: accounts are kept in memory, and
+anyone who is signed in may do everything. Each response contains the ID of the emitted event.
 """
 
 from __future__ import annotations
@@ -37,14 +37,15 @@ def _token(request: AnyRequest) -> str:
 
 
 def create_app(producer: AuditProducer | None = None, *, demonstration: bool = False) -> Litestar:
-    """The service; it emits by ``producer``, or by that of the process.
+    """Create the service. It emits through ``producer``, by default the producer of the process.
 
-    In a demonstration a request may say when it happened (``X-Occurred-At`` and ``X-Event-Id``) and
-    that support staff made it (``X-Support``), and may record what other services do. It must then
-    not be reachable for anybody else.
+    In a demonstration a request may set the time and ID of its event (``X-Occurred-At`` and
+    ``X-Event-Id``), claim that support staff event_id it (``X-Support``), and record events of other
+    services. The service must then not be reachable by anyone else.
     """
     accounts = Accounts()
-    # Made now: a wrong setting stops the start, and what an ended process left is sent at once.
+    # Create it now: an invalid setting then fails at startup, and events that an earlier process
+    # left on disk are sent at once.
     producer = producer or get_producer()
 
     def identify(request: AnyRequest) -> None:
@@ -55,11 +56,11 @@ def create_app(producer: AuditProducer | None = None, *, demonstration: bool = F
             scope.update(impersonator=SUPPORT)
 
     def details(request: AnyRequest) -> dict[str, Any]:
-        found: dict[str, Any] = {"producer": producer}
+        arguments: dict[str, Any] = {"producer": producer}
         if demonstration and "x-occurred-at" in request.headers:
-            found["occurred_at"] = datetime.fromisoformat(request.headers["x-occurred-at"])
-            found["event_id"] = request.headers["x-event-id"]
-        return found
+            arguments["occurred_at"] = datetime.fromisoformat(request.headers["x-occurred-at"])
+            arguments["event_id"] = request.headers["x-event-id"]
+        return arguments
 
     def signed_in(request: AnyRequest) -> Person:
         person: Person | None = request.state.person
@@ -71,9 +72,9 @@ def create_app(producer: AuditProducer | None = None, *, demonstration: bool = F
     async def sign_up(request: AnyRequest, data: JSONBody[SignUp]) -> dict[str, str]:
         person = request.state.person = accounts.add(data)
         if person is None:
-            raise HTTPException("This email address has an account.", status_code=409)
-        made = events.user_email_verified(email_verified=(False, True), **details(request))
-        return {"event_id": made, "id": person.id, "token": accounts.begin(person)}
+            raise HTTPException("This email address already has an account.", status_code=409)
+        event_id = events.user_email_verified(email_verified=(False, True), **details(request))
+        return {"event_id": event_id, "id": person.id, "token": accounts.begin(person)}
 
     @post("/sign-in")
     async def sign_in(request: AnyRequest, data: JSONBody[SignIn]) -> dict[str, str]:
@@ -81,7 +82,7 @@ def create_app(producer: AuditProducer | None = None, *, demonstration: bool = F
         if person is None:
             raise HTTPException("Wrong email address or password.", status_code=401)
         right = person.knows(data.password)
-        made = events.user_login(
+        event_id = events.user_login(
             method="password",
             outcome="success" if right else "failure",
             failure_reason=None if right else "wrong password",
@@ -89,9 +90,9 @@ def create_app(producer: AuditProducer | None = None, *, demonstration: bool = F
         )
         if not right:
             raise HTTPException(
-                "Wrong email address or password.", status_code=401, extra={"event_id": made}
+                "Wrong email address or password.", status_code=401, extra={"event_id": event_id}
             )
-        return {"event_id": made, "token": accounts.begin(person)}
+        return {"event_id": event_id, "token": accounts.begin(person)}
 
     @delete("/session", status_code=200)
     async def sign_out(request: AnyRequest) -> dict[str, str]:
@@ -103,8 +104,8 @@ def create_app(producer: AuditProducer | None = None, *, demonstration: bool = F
     async def invite(request: AnyRequest, data: JSONBody[Invitation]) -> dict[str, str]:
         signed_in(request)
         invitation = Target(type="invitation", id=secrets.token_hex(4), email=data.email)
-        made = events.org_invitation_sent(target=invitation, role=data.role, **details(request))
-        return {"event_id": made, "id": str(invitation.id)}
+        event_id = events.org_invitation_sent(target=invitation, role=data.role, **details(request))
+        return {"event_id": event_id, "id": str(invitation.id)}
 
     @put("/people/{email:str}/role")
     async def change_role(
@@ -116,13 +117,13 @@ def create_app(producer: AuditProducer | None = None, *, demonstration: bool = F
         target = Target(type="user", id=person.id, email=person.email, name=person.name)
         change = (person.role, data.role)
         person.role = data.role
-        made = events.org_user_role_updated(target=target, role=change, **details(request))
-        return {"event_id": made}
+        event_id = events.org_user_role_updated(target=target, role=change, **details(request))
+        return {"event_id": event_id}
 
     @post("/activity")
     async def record(request: AnyRequest, data: JSONBody[Activity]) -> dict[str, str]:
         signed_in(request)
-        made = events.custom(
+        event_id = events.custom(
             data.event,
             targets=data.targets,
             changes=data.changes,
@@ -130,7 +131,7 @@ def create_app(producer: AuditProducer | None = None, *, demonstration: bool = F
             context=Context(service=data.service),
             **details(request),
         )
-        return {"event_id": made}
+        return {"event_id": event_id}
 
     audit = DefineMiddleware(
         AuditMiddleware,  # type: ignore[arg-type]

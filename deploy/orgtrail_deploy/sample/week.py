@@ -1,4 +1,4 @@
-"""A week of events, made by requests to the sample service."""
+"""Creates a week of events by sending requests to the sample service."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from uuid_utils import uuid7
 from orgtrail import AuditProducer
 from orgtrail_deploy.sample.app import create_app
 
-_PASSWORD = "correct horse battery staple"  # noqa: S105 - of people who do not exist
+_PASSWORD = "correct horse battery staple"  # noqa: S105 - for fictional people
 _BEFORE = timedelta(minutes=1)
 
 Event = dict[str, Any]
 
 
 def send_week(producer: AuditProducer, events: Iterable[Event]) -> list[str]:
-    """Make these events through the service, by ``producer``; the ids of all that it emitted.
+    """Emit these events through the service with ``producer``. Return the IDs of all events.
 
-    ``events`` are arguments of ``emit`` with all that ``demo_events`` gives. Everybody signs up
-    before the first of their events, and signs in before one that they could not make signed out,
-    so there are some more events than were given.
+    ``events`` are arguments of ``emit`` in the form that ``demo_events`` yields. Each person signs
+    up before their first event, and signs in before an event that requires it. The service
+    therefore emits more events than ``events`` contains.
     """
     return asyncio.run(_send_week(producer, list(events)))
 
@@ -39,14 +39,14 @@ async def _send_week(producer: AuditProducer, events: list[Event]) -> list[str]:
             await week.sign_up(event)
         for event in events:
             await week.send(event)
-    return week.made
+    return week.event_ids
 
 
 def _first_of_each_person(events: list[Event]) -> list[Event]:
     first: dict[str, Event] = {}
     for event in events:
         first.setdefault(event["actor"].email, event)
-    # At the beginning, since others may act upon them before they act themselves.
+    # They sign up at the beginning, because others may act upon them before they act themselves.
     return [
         event | {"occurred_at": events[0]["occurred_at"] - (number + 2) * _BEFORE}
         for number, event in enumerate(first.values())
@@ -54,13 +54,13 @@ def _first_of_each_person(events: list[Event]) -> list[Event]:
 
 
 class _Week:
-    """The people of the week, each at a browser of their own."""
+    """The people of the week. Each of them has a session of their own."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
         self._tokens: dict[str, str] = {}
         self._roles: dict[str, str] = {}
-        self.made: list[str] = []
+        self.event_ids: list[str] = []
 
     async def sign_up(self, event: Event) -> None:
         actor = event["actor"]
@@ -113,11 +113,11 @@ class _Week:
         await self._ask(event, "POST", "/activity", body)
 
     async def _ask(self, event: Event, method: str, path: str, body: Any = None) -> Any:
-        where, at = event["context"], event["occurred_at"]
+        context, at = event["context"], event["occurred_at"]
         headers = {
-            "user-agent": where.user_agent,
-            "x-forwarded-for": where.ip,
-            "x-request-id": where.request_id,
+            "user-agent": context.user_agent,
+            "x-forwarded-for": context.ip,
+            "x-request-id": context.request_id,
             "x-occurred-at": at.isoformat(),
             "x-event-id": str(event["event_id"] or _event_id(at)),
         }
@@ -128,9 +128,9 @@ class _Week:
         answer = await self._client.request(method, path, headers=headers, json=body)
         if answer.status_code != 401:
             answer.raise_for_status()
-        told = answer.json()
-        self.made.append(told.get("event_id") or told["extra"]["event_id"])
-        return told
+        reply = answer.json()
+        self.event_ids.append(reply.get("event_id") or reply["extra"]["event_id"])
+        return reply
 
 
 def _event_id(at: datetime) -> str:

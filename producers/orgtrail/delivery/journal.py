@@ -140,7 +140,7 @@ class Journal:
         )
 
     def tend(self) -> None:
-        """Return to disk after an error, and detect a removed spool. The sender calls this often."""
+        """Return to disk after an error, and detect a removed spool. Called by the sender."""
         current = self._current
         if current is None or self._spool is None:
             return
@@ -293,7 +293,7 @@ class Journal:
         """
         segments = list(self._queue.segments) if self._queue is not None else []
         frames = sum(segment.frames for segment in segments if isinstance(segment, MemorySegment))
-        # Segments still count their delivered frames, so the events in memory are at most both.
+        # Both are upper bounds: frames include delivered events, and waiting those on disk.
         in_memory = min(frames, waiting)
         if in_memory >= self._memory_events:
             raise BufferFullError(

@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from orgtrail.envelope import Envelope, headers
 from orgtrail.errors import SettingsError, UnreachableError
 from orgtrail.settings import ProducerSettings
+from orgtrail_schemas.rules import MAX_MESSAGE_BYTES
 
 OnDelivery = Callable[[KafkaError | None, Message], None]
 
@@ -61,7 +62,7 @@ class KafkaClient:
                 "message.timeout.ms": 0,
                 "queue.buffering.max.messages": 100_000,
                 "queue.buffering.max.kbytes": 65_536,
-                "message.max.bytes": 1_048_588,
+                "message.max.bytes": MAX_MESSAGE_BYTES,
                 "reconnect.backoff.max.ms": 2_000,
                 "topic.metadata.propagation.max.ms": 5_000,
                 "topic.metadata.refresh.fast.interval.ms": 500,

@@ -236,7 +236,7 @@ class Sender:
             try:
                 self._client.send(envelope, on_report)
             except (ValueError, TypeError, LookupError, ArithmeticError) as error:
-                # The record never reaches Kafka: the client library cannot encode it.
+                # Not an error from Kafka: this version of the SDK cannot send the record at all.
                 batch.unsettled -= 1
                 batch.refused.append(f"{type(error).__name__}: {error}")
 

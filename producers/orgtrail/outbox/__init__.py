@@ -2,7 +2,7 @@
 
 ``Outbox.emit`` (``write``) inserts a row (``table``) through the caller's connection (``insert``).
 ``orgtrail relay`` (``cli``, ``relay``) leases rows (``store``), sends them to Kafka (``flight``)
-and deletes what was acknowledged.
+and deletes acknowledged rows.
 """
 
 from orgtrail.outbox.table import TABLE, create_statements

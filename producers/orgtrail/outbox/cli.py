@@ -1,4 +1,4 @@
-"""``orgtrail relay``: deliver what services committed to their outbox."""
+"""``orgtrail relay``: delivers committed events from an outbox table to Kafka."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RelaySettings(Settings, frozen=True, kw_only=True):
     """Each is read from ``ORGTRAIL_`` and its name in capitals."""
 
     outbox_database: Annotated[
-        Secret, about("Where the outbox is: an address such as postgresql://… or sqlite:///….")
+        Secret, about("URL of the outbox database, such as postgresql://… or sqlite:///….")
     ] = Secret("")
 
 
@@ -42,18 +42,20 @@ def relay(
 ) -> int:
     """Deliver events from an outbox table to Kafka until SIGTERM.
 
-    Connects to Kafka as the ORGTRAIL_ settings say. Any number of relays may run: each takes
-    organizations that no other has at that moment. Without --once it always exits with 0.
+    The ORGTRAIL_ settings configure the connection to Kafka. You can run any number of relays:
+    each leases organizations that no other relay has leased. Without --once the exit code is
+    always 0.
 
     Args:
         database: postgresql://user@host/name or sqlite:///path. Put a URL with a password into
-            ORGTRAIL_OUTBOX_DATABASE, or into a file that ORGTRAIL_OUTBOX_DATABASE_FILE names.
+            ORGTRAIL_OUTBOX_DATABASE, or into a file named by ORGTRAIL_OUTBOX_DATABASE_FILE.
         table: The outbox table; may be schema.name.
-        create: Create the tables where they are missing, and end.
-        once: End when nothing waits any more; exits with 1 when something failed or was refused.
-        batch: How many events are sent at a time.
-        keep_days: How long delivered rows are kept; 0 deletes them at once.
-        lease_seconds: How long a relay that died holds its organizations up.
+        create: Create missing tables, then exit.
+        once: Exit when no rows are left. The exit code is 1 if a step failed or Kafka rejected an
+            event.
+        batch: Maximum number of events to send at a time.
+        keep_days: Days to keep delivered rows. 0 deletes them immediately.
+        lease_seconds: Duration of a lease. After a relay dies, its organizations wait this long.
     """
     from orgtrail.outbox.connect import database as database_of
     from orgtrail.outbox.store import DatabaseUnavailableError, Store
@@ -63,7 +65,9 @@ def relay(
     )
     try:
         if batch < 1 or lease_seconds < 1 or keep_days < 0:
-            raise SettingsError("--batch and --lease-seconds are at least 1, --keep-days 0")
+            raise SettingsError(
+                "--batch and --lease-seconds must be >= 1, --keep-days must be >= 0"
+            )
         settings = ProducerSettings.load()
         settings.librdkafka()
         store = Store(
@@ -83,7 +87,7 @@ def relay(
         except DatabaseUnavailableError as error:
             return _fail(problem(error))
         store.close()
-        print(f"{table} is there")
+        print(f"{table} is ready")
         return 0
     return _run(settings, store, once=once, batch=batch, lease_seconds=lease_seconds)
 
@@ -95,7 +99,7 @@ def _run(
     from orgtrail.outbox.relay import Relay
 
     try:
-        # Settings that librdkafka refuses are said now, and not again and again by the loop.
+        # Report settings that librdkafka rejects now, instead of repeatedly in the loop.
         KafkaClient(settings, lambda _text: None).discard()
     except AuditError as error:
         return _fail(str(error))
@@ -123,9 +127,9 @@ def _run(
 
 
 def _end_now(_signal: int, _frame: FrameType | None) -> None:
-    # Something holds the process up, such as a database that does not answer. Nothing is lost:
-    # what was not settled is sent again.
-    print("orgtrail relay: ended without an answer", file=sys.stderr, flush=True)
+    # Something blocks the process, such as a database that does not respond. No event is lost:
+    # rows that were not settled are sent again.
+    print("orgtrail relay: shutdown timed out; exiting", file=sys.stderr, flush=True)
     os._exit(0)
 
 

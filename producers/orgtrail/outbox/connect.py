@@ -1,4 +1,4 @@
-"""From a database URL to a connection in autocommit mode; the drivers are imported here alone."""
+"""Connects to a database URL in autocommit mode. Only this module imports the drivers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from orgtrail.errors import SettingsError
 from orgtrail.outbox.table import POSTGRESQL, SQLITE, percent_style
 
 _TIMEOUT_S = 10
-# A database that stops answering must neither hold a relay up for ever nor survive its end.
+# Timeouts, so that an unresponsive database cannot block a relay forever, and so that the session
+# of a dead relay does not stay open.
 _SESSION = (
     "-c default_transaction_isolation=read\\ committed"
     f" -c statement_timeout={_TIMEOUT_S}s -c idle_in_transaction_session_timeout={_TIMEOUT_S}s"
@@ -20,17 +21,17 @@ _SESSION = (
 
 
 class Connection(Protocol):
-    """What the relay needs of a driver's connection."""
+    """The methods of a driver's connection that the relay uses."""
 
     def execute(self, sql: str, parameters: dict[str, Any], /) -> Any:
-        """Run a statement; the result is a cursor."""
+        """Run a statement and return a cursor."""
 
     def close(self) -> None:
         """End the session."""
 
 
 class Database(NamedTuple):
-    """A kind of database, how to connect, its errors, and how it writes parameters."""
+    """A database: its dialect, connect function, error class, and parameter style."""
 
     dialect: str
     connect: Callable[[], Connection]
@@ -39,10 +40,10 @@ class Database(NamedTuple):
 
 
 def database(url: str) -> Database:
-    """The database of ``postgresql://...`` or ``sqlite:///path``; nothing is connected yet.
+    """Parse ``postgresql://...`` or ``sqlite:///path``, without connecting.
 
     Raises:
-        SettingsError: the URL is of neither form, or psycopg is not installed.
+        SettingsError: the URL has another form, or psycopg is not installed.
     """
     scheme, separator, rest = url.partition("://")
     kind = scheme.partition("+")[0]
@@ -54,13 +55,14 @@ def database(url: str) -> Database:
 
 
 def problem(error: Exception) -> str:
-    """An error of a driver in one line, without values of rows."""
-    known = error.__cause__ or error
-    state = getattr(known, "sqlstate", None)
-    # PostgreSQL's classes of errors that speak of data: 22 (data), 23 (constraints).
+    """Format a driver's error in one line, without values from rows."""
+    cause = error.__cause__ or error
+    state = getattr(cause, "sqlstate", None)
+    # PostgreSQL's messages in class 22 (data exception) and 23 (integrity constraint violation)
+    # may contain values.
     if state is not None and state[:2] in ("22", "23"):
-        return f"{type(known).__name__} ({state})"
-    return f"{type(known).__name__}: {str(known).strip().partition(chr(10))[0]}"
+        return f"{type(cause).__name__} ({state})"
+    return f"{type(cause).__name__}: {str(cause).strip().partition(chr(10))[0]}"
 
 
 def _postgresql(url: str) -> Database:
@@ -72,28 +74,28 @@ def _postgresql(url: str) -> Database:
             "PostgreSQL needs psycopg: pip install 'orgtrail[outbox]', or 'psycopg[binary]'"
         ) from None
     try:
-        given = conninfo_to_dict(url)
+        from_url = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
-        # Its text may hold the password.
-        raise SettingsError("the database's URL cannot be understood") from None
-    ours: dict[str, Any] = {
+        # Do not include the driver's message, which may contain the password.
+        raise SettingsError("the database URL is invalid") from None
+    parameters: dict[str, Any] = {
         "application_name": "orgtrail relay",
         "connect_timeout": _TIMEOUT_S // 2,
         "keepalives_idle": _TIMEOUT_S,
         "tcp_user_timeout": _TIMEOUT_S * 1000,
     }
-    ours |= {name: value for name, value in given.items() if value is not None}
-    ours["options"] = f"{_SESSION} {given.get('options') or ''}".strip()
+    parameters |= {name: value for name, value in from_url.items() if value is not None}
+    parameters["options"] = f"{_SESSION} {from_url.get('options') or ''}".strip()
 
     def connect() -> Any:
-        return psycopg.connect(**ours, autocommit=True)
+        return psycopg.connect(**parameters, autocommit=True)
 
     return Database(POSTGRESQL, connect, psycopg.Error, percent_style)
 
 
 def _sqlite(path: str) -> Database:
     if not re.search(r"[^/]", path):
-        raise SettingsError("sqlite:/// needs the path of a file")
+        raise SettingsError("sqlite:/// requires a file path")
 
     def connect() -> Any:
         return sqlite3.connect(path, timeout=_TIMEOUT_S, isolation_level=None)

@@ -1,4 +1,4 @@
-"""Rows on their way to Kafka, until each is acknowledged, refused, or must be sent again."""
+"""Sends a batch of rows to Kafka and collects which ones were acknowledged or refused."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
 _POLL_S = 0.05
 _LAST_POLLS = 10
-_NOT_OURS = "not a row of the SDK"
+_NOT_OURS = "the row was not written by the SDK"
 
 
 class Flight:
-    """What became of some rows. Rows that are in no part of it are sent again, later."""
+    """The outcome of one batch. Rows neither acknowledged nor refused must be sent again later."""
 
     def __init__(self, *, alone: bool) -> None:
         """``alone`` sends one row at a time.
 
-        Kafka refuses a whole set of records for one of them: only a record that was sent alone is
-        known to be the one.
+        Kafka rejects a whole message set because of one record in it. Only a record that was sent
+        alone is known to be the invalid one.
         """
         self.acknowledged: list[int] = []
         self.refused: dict[int, str] = {}
         self.trouble: str | None = None
-        """What ended it early, in one line; the client must be discarded."""
+        """The reason for an early end, in one line. The client must then be discarded."""
         self.suspected = False
-        """Whether that was a refusal: the next flight must be ``alone``."""
+        """Whether Kafka rejected a record. The next flight must then be ``alone``."""
         self._alone = alone
         self._open = 0
         self._failed = self._over = False
@@ -40,10 +40,10 @@ class Flight:
     def fly(
         self, client: KafkaClient, rows: Sequence[Row], go_on: Callable[[bool], str | None]
     ) -> None:
-        """Send rows in order and wait for Kafka's word on each.
+        """Send rows in order and wait for the delivery report of each.
 
-        ``go_on`` is asked again and again, with whether something was acknowledged since; what it
-        returns ends the flight.
+        ``go_on`` is called repeatedly while waiting. Its argument is whether a report has arrived
+        since the last call. If it returns a reason, the flight ends with it.
         """
         for row in rows:
             if self.trouble is not None:
@@ -53,7 +53,8 @@ class Flight:
                 self._wait_for_all(client, go_on)
         self._wait_for_all(client, go_on)
         if self._failed:
-            # A client that fails tells it of every record, the one that made it fail among them.
+            # After a fatal error the client still reports on each record. Poll until the report
+            # for the record that caused the error arrives.
             for _ in range(_LAST_POLLS):
                 if not self._open or self.suspected:
                     break

@@ -1,4 +1,4 @@
-"""One insert through whatever connection the caller has a transaction on."""
+"""Inserts outbox rows through the caller's connection, in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _warned: set[str] = set()
 
 
 def insert(connection: Any, table: str, rows: Sequence[Row]) -> None:
-    """Insert the rows in the transaction of ``connection``; nothing is committed.
+    """Insert the rows in the transaction of ``connection``, without committing.
 
-    ``connection`` is a connection or cursor of sqlite3, psycopg or psycopg2, a connection of
-    Django, or a Connection or Session of SQLAlchemy.
+    ``connection`` is a connection or cursor of sqlite3, psycopg or psycopg2, Django's connection,
+    or a SQLAlchemy Connection or Session.
 
     Raises:
-        InvalidEventError: ``connection`` is nothing of these.
-        Exception: the driver's own, as it is: the transaction is the caller's.
+        InvalidEventError: ``connection`` is none of these.
+        Exception: the driver's error, unchanged; the caller must roll back.
     """
     if inspect.iscoroutinefunction(getattr(connection, "execute", None)):
-        raise _unusable("is asynchronous: use run_sync of SQLAlchemy's AsyncSession, for example")
+        raise _unusable("is asynchronous: use run_sync, as with SQLAlchemy's AsyncSession")
     modules = {kind.__module__.partition(".")[0] for kind in type(connection).__mro__}
     if "sqlalchemy" in modules:
         _through_sqlalchemy(connection, table, rows)
@@ -52,7 +52,7 @@ def _through_sqlalchemy(connection: Any, table: str, rows: Sequence[Row]) -> Non
 def _through_django(connection: Any, table: str, rows: Sequence[Row]) -> None:
     if not connection.in_atomic_block and connection.get_autocommit():
         _warn("Django", "open transaction.atomic()")
-    # Django writes parameters in one way for every database.
+    # Django uses the same parameter style for every database.
     sql = percent_style(statements(connection.vendor, table)["insert"])
     with connection.cursor() as cursor:
         for row in rows:
@@ -67,7 +67,7 @@ def _through_dbapi(connection: Any, modules: set[str], table: str, rows: Sequenc
     elif styles & {"pyformat", "format"}:
         dialect, style = POSTGRESQL, percent_style
     else:
-        raise _unusable("must be of sqlite3, psycopg, psycopg2, Django or SQLAlchemy")
+        raise _unusable("must come from sqlite3, psycopg, psycopg2, Django or SQLAlchemy")
     session = connection if hasattr(connection, "cursor") else connection.connection
     if _commits_alone(session):
         _warn(type(session).__module__.partition(".")[0], "begin a transaction")
@@ -82,9 +82,10 @@ def _through_dbapi(connection: Any, modules: set[str], table: str, rows: Sequenc
 
 
 def _commits_alone(session: Any) -> bool:
-    """Whether the insert would be committed by itself, for lack of a transaction."""
+    """Whether the insert would be committed immediately because no transaction is open."""
     if hasattr(session, "in_transaction"):
-        # sqlite3: True is Python 3.12's autocommit; without a level nothing begins by itself.
+        # sqlite3 begins a transaction implicitly unless isolation_level is None, or autocommit is
+        # True (Python 3.12).
         begins = session.isolation_level is not None
         if getattr(session, "autocommit", None) is True:
             begins = False
@@ -92,7 +93,7 @@ def _commits_alone(session: Any) -> bool:
     if getattr(session, "autocommit", False) is not True:
         return False
     info = getattr(session, "info", None)
-    # psycopg and psycopg2; 0 is idle in libpq.
+    # psycopg and psycopg2: status 0 (PQTRANS_IDLE in libpq) means that no transaction is open.
     status = getattr(info, "transaction_status", 0)
     return int(status) == 0
 
@@ -101,8 +102,8 @@ def _warn(kind: str, what: str) -> None:
     if kind not in _warned:
         _warned.add(kind)
         _log.warning(
-            "an outbox event was inserted outside of a transaction and is committed by itself:"
-            " %s around it and the change that it tells of (%s; logged once)",
+            "an outbox event was inserted outside of a transaction and committed immediately:"
+            " %s around the event and the change that it records (%s; logged once)",
             what,
             kind,
         )

@@ -1,8 +1,8 @@
 -- The outbox in PostgreSQL. {table} is the outbox, {index} its name without a schema.
--- id, aggregatetype, aggregateid, type and payload are what Debezium's event router looks for.
+-- Debezium's outbox event router expects the columns id, aggregatetype, aggregateid, type, payload.
 
 -- name: create_table
--- Rows live for milliseconds, so vacuum must go by their number and not by a share of the table.
+-- Rows exist for milliseconds, so vacuum after a number of dead rows, not a share of the table.
 CREATE TABLE IF NOT EXISTS {table} (
   position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   id uuid NOT NULL,
@@ -43,8 +43,8 @@ VALUES (CAST(:id AS uuid), :aggregatetype, :aggregateid, :type, :payload, :ce_so
 BEGIN
 
 -- name: waiting
--- The next organizations with rows that nobody has leased. It jumps from one organization to the
--- next in the index, so its cost does not grow with the rows that wait.
+-- The next organizations that have waiting rows and are not leased. The query jumps from one
+-- organization to the next in the index, so its cost does not grow with the number of rows.
 WITH RECURSIVE org (aggregateid) AS (
   (
     SELECT aggregateid FROM {table}
@@ -87,8 +87,8 @@ FROM free WHERE lease.aggregateid = free.aggregateid
 RETURNING lease.aggregateid
 
 -- name: rows
--- The first rows of each leased organization, up to so many bytes and at least one row. What is cut
--- off has a higher position than all that is returned.
+-- The first rows of each leased organization, at most :share rows each and about :bytes in total,
+-- but at least one row. Rows beyond the byte limit have higher positions than all returned rows.
 SELECT position, CAST(id AS text), aggregateid, type, payload, ce_source, ce_time, traceparent
 FROM (
   SELECT r.*, sum(octet_length(r.payload)) OVER (ORDER BY r.position)

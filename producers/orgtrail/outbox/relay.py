@@ -1,4 +1,4 @@
-"""The loop of ``orgtrail relay``: lease, send, settle; nothing but ``stop`` ends it."""
+"""The loop of ``orgtrail relay``: lease, send, settle. Errors do not end it, only ``stop`` does."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _log = logging.getLogger("orgtrail")
 
 
 class Relay:
-    """Delivers rows until it is stopped. Every failure is logged and tried again, later."""
+    """Delivers rows until it is stopped. Every failure is logged and retried with back-off."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Relay:
         lease_s: float,
         destination: str,
     ) -> None:
-        """``connect`` makes a client for Kafka; ``destination`` names it in log lines."""
+        """``connect`` creates a Kafka client; ``destination`` names Kafka in log lines."""
         self._store = store
         self._connect = connect
         self._batch = batch
@@ -46,25 +46,25 @@ class Relay:
         self._destination = destination
         self._notices = Notices(time.monotonic)
         self._client: KafkaClient | None = None
-        self._kafka_says: str | None = None
+        self._client_error: str | None = None
         self._unsettled: Flight | None = None
         self._alone = False
         self._idle_s = _SHORTEST_IDLE_S
         self._backoff_s = _FIRST_BACKOFF_S
         self._stop_at: float | None = None
         self._clean_at = 0.0
-        self._heard_at = self._extend_at = 0.0
+        self._progress_at = self._extend_at = 0.0
         self.delivered = 0
         self.refused = 0
         self.failed = False
         """Whether the last step failed."""
 
     def stop(self) -> None:
-        """End after the batch at hand, within 8 seconds; safe in a signal handler."""
+        """Stop after the current batch, within 8 seconds; safe to call in a signal handler."""
         self._stop_at = time.monotonic() + _STOP_WITHIN_S
 
     def run(self, *, once: bool = False) -> None:
-        """Deliver until ``stop``; ``once``: until nothing waits, or something fails."""
+        """Deliver until ``stop``, or with ``once`` until no rows are left or a step fails."""
         while self._stop_at is None:
             pause = self.step()
             if once and pause > 0:
@@ -73,15 +73,15 @@ class Relay:
         self._end()
 
     def step(self) -> float:
-        """Deliver one batch, if there is one; how many seconds to wait afterwards."""
+        """Deliver one batch, if any; return the number of seconds until the next step."""
         try:
             pause = self._step()
         except DatabaseUnavailableError as error:
-            self._say("database", "the outbox cannot be read or written (%s)", problem(error))
+            self._warn("database", "the outbox cannot be read or written (%s)", problem(error))
             return self._back_off()
         except Exception as error:
-            # A last line: a mistake of ours must not end the relay.
-            _log.exception("the relay failed (%s) and goes on", type(error).__name__)
+            # Last resort: a bug in the relay must not end it.
+            _log.exception("the relay failed (%s) and retries", type(error).__name__)
             self._drop_client()
             return self._back_off()
         if self.failed:
@@ -89,7 +89,7 @@ class Relay:
         self._backoff_s = _FIRST_BACKOFF_S
         for kind, name in (("database", "the outbox"), ("kafka", "Kafka")):
             if self._notices.clear(kind):
-                _log.warning("%s answers again", name)
+                _log.warning("%s is available again", name)
         return pause
 
     def _step(self) -> float:
@@ -107,21 +107,21 @@ class Relay:
 
     def _deliver(self, rows: Sequence[Row]) -> None:
         flight = Flight(alone=self._alone)
-        self._heard_at = time.monotonic()
-        self._extend_at = self._heard_at + self._lease_s / 3
+        self._progress_at = time.monotonic()
+        self._extend_at = self._progress_at + self._lease_s / 3
         if self._client is None:
-            self._client = self._connect(self._hear)
+            self._client = self._connect(self._on_client_error)
         try:
-            flight.fly(self._client, rows, self._go_on)
+            flight.fly(self._client, rows, self._reason_to_stop)
         finally:
-            # Whatever happened, what is acknowledged need not be sent again.
+            # Keep the result even after an exception, so that acknowledged rows are settled.
             self._unsettled = flight
         self.delivered += len(flight.acknowledged)
         self.refused += len(flight.refused)
         for row in rows:
             if row.position in flight.refused:
                 _log.error(
-                    "event %s stays in the outbox, marked as refused: %s",
+                    "event %s cannot be delivered and stays in the outbox, marked as refused: %s",
                     row.event_id,
                     flight.refused[row.position],
                 )
@@ -130,13 +130,13 @@ class Relay:
             self._drop_client()
             if not flight.suspected and flight.trouble != _STOPPED:
                 self.failed = True
-                self._say_kafka(flight.trouble)
+                self._warn_kafka(flight.trouble)
 
-    def _go_on(self, heard: bool) -> str | None:
-        """Asked while rows are on their way; the reason to give up, if there is one."""
+    def _reason_to_stop(self, progress: bool) -> str | None:
+        """Extend the leases while rows are in flight; return a reason to end the flight, if any."""
         now = time.monotonic()
-        if heard:
-            self._heard_at = now
+        if progress:
+            self._progress_at = now
         if self._stop_at is not None and now >= self._stop_at:
             return _STOPPED
         if now >= self._extend_at:
@@ -144,12 +144,12 @@ class Relay:
             try:
                 self._store.extend()
             except DatabaseUnavailableError as error:
-                self._say("database", "a lease cannot be extended (%s)", problem(error))
-        silent = now - self._heard_at
-        if silent > _SILENT_AFTER_S:
-            self._say_kafka(self._kafka_says or "no acknowledgement")
-        # Another relay, which may reach Kafka, gets the organizations.
-        return "no acknowledgement" if silent > _GIVE_UP_AFTER_S else None
+                self._warn("database", "a lease cannot be extended (%s)", problem(error))
+        silent_s = now - self._progress_at
+        if silent_s > _SILENT_AFTER_S:
+            self._warn_kafka(self._client_error or "no acknowledgement")
+        # Giving up releases the leases, so that another relay that can reach Kafka gets the rows.
+        return "no acknowledgement" if silent_s > _GIVE_UP_AFTER_S else None
 
     def _settle(self) -> None:
         if self._unsettled is not None:
@@ -160,7 +160,7 @@ class Relay:
         now = time.monotonic()
         if now < self._clean_at:
             return
-        # A full measure of deleted rows means that there are more.
+        # clean() deletes a limited number of rows, so repeat it until nothing is left to delete.
         more = self._store.clean() > 0
         self._clean_at = now if more else now + _CLEAN_EVERY_S
         other = self._store.other_topic()
@@ -168,8 +168,8 @@ class Relay:
             self._notices.say(
                 logging.WARNING,
                 "other_topic",
-                "rows wait for the topic %s, which this relay does not serve: run one with"
-                " ORGTRAIL_TOPIC set to it",
+                "the outbox contains rows for the topic %s, which this relay does not serve: run"
+                " another relay with ORGTRAIL_TOPIC set to that topic",
                 other,
             )
 
@@ -177,7 +177,7 @@ class Relay:
         try:
             self._settle()
         except DatabaseUnavailableError as error:
-            self._say("database", "what was delivered is sent again (%s)", problem(error))
+            self._warn("database", "delivered rows will be sent again (%s)", problem(error))
         self._drop_client()
         self._store.close()
 
@@ -192,16 +192,16 @@ class Relay:
         return pause
 
     def _sleep(self, seconds: float) -> None:
-        # In naps: a signal handler's word is heard between them.
+        # Sleep in short naps, because time.sleep continues after a signal handler has called stop.
         end = time.monotonic() + seconds
         while self._stop_at is None and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, _NAP_S))
 
-    def _hear(self, text: str) -> None:
-        self._kafka_says = text
+    def _on_client_error(self, text: str) -> None:
+        self._client_error = text
 
-    def _say_kafka(self, why: str) -> None:
-        self._say("kafka", "Kafka at %s does not take events (%s)", self._destination, why)
+    def _warn_kafka(self, why: str) -> None:
+        self._warn("kafka", "Kafka at %s does not accept events (%s)", self._destination, why)
 
-    def _say(self, kind: str, text: str, *values: object) -> None:
-        self._notices.say(logging.WARNING, kind, text + ": rows wait in the outbox", *values)
+    def _warn(self, kind: str, text: str, *values: object) -> None:
+        self._notices.say(logging.WARNING, kind, text + "; rows stay in the outbox", *values)

@@ -1,5 +1,5 @@
 -- The outbox in SQLite. {table} is the outbox; times are seconds since 1970.
--- id, aggregatetype, aggregateid, type and payload are what Debezium's event router looks for.
+-- Debezium's outbox event router expects the columns id, aggregatetype, aggregateid, type, payload.
 
 -- name: create_table
 CREATE TABLE IF NOT EXISTS {table} (
@@ -41,8 +41,8 @@ VALUES (:id, :aggregatetype, :aggregateid, :type, :payload, :ce_source, :ce_time
 BEGIN IMMEDIATE
 
 -- name: waiting
--- The next organizations with rows that nobody has leased. It jumps from one organization to the
--- next in the index, so its cost does not grow with the rows that wait.
+-- The next organizations that have waiting rows and are not leased. The query jumps from one
+-- organization to the next in the index, so its cost does not grow with the number of rows.
 WITH RECURSIVE org (aggregateid) AS (
   SELECT min(aggregateid) FROM {table}
   WHERE aggregatetype = :topic AND aggregateid > :after
@@ -77,8 +77,8 @@ WHERE aggregateid IN (SELECT value FROM json_each(:names))
 RETURNING aggregateid
 
 -- name: rows
--- The first rows of each leased organization, up to so many bytes and at least one row. What is cut
--- off has a higher position than all that is returned.
+-- The first rows of each leased organization, at most :share rows each and about :bytes in total,
+-- but at least one row. Rows beyond the byte limit have higher positions than all returned rows.
 SELECT position, id, aggregateid, type, payload, ce_source, ce_time, traceparent
 FROM (
   SELECT r.*, sum(length(r.payload)) OVER (ORDER BY r.position) - length(r.payload) AS bytes_before

@@ -1,13 +1,13 @@
-"""The relay's view of the outbox: rows under a lease, and what became of them.
+"""The relay's access to the outbox: leases organizations, reads their rows and settles them.
 
-An organization is leased as a whole and by one relay at a time, so its rows are sent in order. A
-lease ends by itself: a relay that dies holds its organizations up for that long and no longer. A
-relay that only seemed dead may send the same rows as its successor. Both begin at the first row
-that is left and go on in order, so each record still appears in order for the first time, and a
-reader sees it once.
+A whole organization is leased to one relay at a time, so its rows are sent in order. A lease
+expires, so a dead relay blocks its organizations only for the duration of the lease. A slow relay
+whose lease has expired may send the same rows as its successor. Both start at the first remaining
+row and continue in order. Therefore the first occurrence of each record is still in order, and
+readers, which deduplicate, see it once.
 
-Rows are found by their state and not by a position that was reached. A transaction that commits
-late, with lower positions than rows that are long gone, is therefore not skipped.
+Rows are selected by state and not by a high watermark. Therefore a transaction that commits late,
+with positions lower than those of deleted rows, is not skipped.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _CLEAN_ROWS = 1_000
 
 
 class DatabaseUnavailableError(Exception):
-    """A statement failed; its cause is the driver's error. The next one connects anew."""
+    """A statement failed; ``__cause__`` is the driver's error. The next statement reconnects."""
 
 
 class Row(NamedTuple):
-    """One row of the outbox; ``envelope`` is ``None`` when it cannot have come from the SDK."""
+    """One row of the outbox; ``envelope`` is ``None`` if the row was not written by the SDK."""
 
     position: int
     event_id: str
@@ -41,12 +41,12 @@ class Row(NamedTuple):
 
 
 class Store:
-    """Reads and settles rows of one topic. Connects when needed, and again after an error."""
+    """Reads and settles rows of one topic. Connects on demand and reconnects after an error."""
 
     def __init__(
         self, database: Database, table: str, topic: str, *, lease_s: float, keep_s: float
     ) -> None:
-        """``keep_s`` is how long delivered rows are kept; 0 deletes them at once."""
+        """``keep_s`` is how long to keep delivered rows, in seconds; 0 deletes them immediately."""
         self._database = database
         self._table = table
         self._topic = topic
@@ -60,10 +60,10 @@ class Store:
         self._after = ""
 
     def create(self) -> None:
-        """Make the tables where they are missing.
+        """Create missing tables.
 
         Raises:
-            DatabaseUnavailableError: the database does not answer or refuses.
+            DatabaseUnavailableError: the database is unreachable or rejects the statement.
         """
         for sql in create_statements(self._database.dialect, self._table):
             self._execute(sql)
@@ -71,11 +71,11 @@ class Store:
     def take(self, limit: int) -> list[Row]:
         """Lease organizations with waiting rows, and read their first rows in order.
 
-        The organizations are taken in turn, and each gets a share of ``limit``, so that one with a
-        million rows does not hold the others up.
+        Organizations take turns, and each gets a share of ``limit``, so that one with a million
+        rows does not delay the others.
 
         Raises:
-            DatabaseUnavailableError: the database does not answer or refuses.
+            DatabaseUnavailableError: the database is unreachable or rejects the statement.
         """
         names = self._waiting(limit)
         if not names:
@@ -84,33 +84,36 @@ class Store:
         leased = self._lease(names)
         if not leased:
             return []
-        # A statement of its own, after the lease: it sees everything that the last holder did.
-        found = self._run(
+        # A separate statement after the lease, so that its snapshot includes everything that the
+        # previous holder has settled.
+        rows = self._run(
             "rows",
             names=json.dumps(leased),
             topic=self._topic,
             share=max(1, limit // len(leased)),
             bytes=_BYTES,
         )
-        if not found:
+        if not rows:
             self._run("release", holder=self._holder)
-        return [_row(values) for values in found]
+        return [_row(values) for values in rows]
 
     def extend(self) -> None:
-        """Hold the leases for another full time.
+        """Extend the leases by their full duration, starting now.
 
         Raises:
-            DatabaseUnavailableError: the database does not answer or refuses.
+            DatabaseUnavailableError: the database is unreachable or rejects the statement.
         """
         self._run("extend", holder=self._holder, seconds=self._lease_s)
 
     def settle(self, acknowledged: Sequence[int], refused: Mapping[int, str]) -> None:
-        """Delete or mark what Kafka has, mark what it refuses, and release every lease.
+        """Delete or mark acknowledged rows, mark refused ones, and release all leases.
 
-        Acknowledged rows may go even when the lease has ended: Kafka has them.
+        Acknowledged rows may be deleted even after the lease has expired, because Kafka has stored
+        them.
 
         Raises:
-            DatabaseUnavailableError: the database does not answer or refuses; nothing was done.
+            DatabaseUnavailableError: the database is unreachable or rejects a statement; the
+                transaction is rolled back.
         """
         self._run("begin")
         if acknowledged:
@@ -122,26 +125,26 @@ class Store:
         self._execute("COMMIT")
 
     def clean(self) -> int:
-        """Delete some delivered rows that are old enough, and old leases; how many rows.
+        """Delete a batch of expired delivered rows, and old leases; return the number of rows.
 
         Raises:
-            DatabaseUnavailableError: the database does not answer or refuses.
+            DatabaseUnavailableError: the database is unreachable or rejects the statement.
         """
         self._run("clean_leases")
         seconds, rows = self._keep_s, _CLEAN_ROWS
         return int(self._execute(self._sql["clean"], seconds=seconds, rows=rows).rowcount)
 
     def other_topic(self) -> str | None:
-        """A topic that rows wait for and that this relay does not serve.
+        """Return a topic that has waiting rows but is not served by this relay, or ``None``.
 
         Raises:
-            DatabaseUnavailableError: the database does not answer or refuses.
+            DatabaseUnavailableError: the database is unreachable or rejects the statement.
         """
-        found = self._run("other_topic", topic=self._topic)
-        return str(found[0][0]) if found else None
+        topics = self._run("other_topic", topic=self._topic)
+        return str(topics[0][0]) if topics else None
 
     def close(self) -> None:
-        """End the session; a transaction that was begun is rolled back."""
+        """Close the connection; an open transaction is rolled back."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(self._database.error):
@@ -149,22 +152,22 @@ class Store:
 
     def _waiting(self, limit: int) -> list[str]:
         orgs = min(limit, _ORGANIZATIONS)
-        found = self._run("waiting", topic=self._topic, after=self._after, orgs=orgs)
-        if not found and self._after:
-            found = self._run("waiting", topic=self._topic, after="", orgs=orgs)
-        return [name for (name,) in found]
+        waiting = self._run("waiting", topic=self._topic, after=self._after, orgs=orgs)
+        if not waiting and self._after:
+            waiting = self._run("waiting", topic=self._topic, after="", orgs=orgs)
+        return [name for (name,) in waiting]
 
     def _lease(self, names: Sequence[str]) -> list[str]:
         text = json.dumps(names)
         self._run("begin")
         self._run("add_leases", names=text)
-        found = self._run("lease", names=text, holder=self._holder, seconds=self._lease_s)
+        leased = self._run("lease", names=text, holder=self._holder, seconds=self._lease_s)
         self._execute("COMMIT")
-        return [name for (name,) in found]
+        return [name for (name,) in leased]
 
     def _run(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]:
         cursor = self._execute(self._sql[name], **parameters)
-        # Only then does it return rows.
+        # The statement returns no rows.
         if cursor.description is None:
             return []
         try:

@@ -1,4 +1,4 @@
-"""The outbox table and every statement about it, read from one file for each kind of database."""
+"""The outbox table and its SQL statements, read from one file per database dialect."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _PARAMETER = re.compile(r"(?<![\w:]):([a-z_]+)")
 
 @lru_cache(16)
 def statements(dialect: str, table: str) -> dict[str, str]:
-    """Every statement by its name. A parameter is written ``:name``.
+    """Return all statements by name. Parameters are written ``:name``.
 
     Raises:
-        SettingsError: the table's name is none, or the database is neither PostgreSQL nor SQLite.
+        SettingsError: the table name is invalid, or the database is not PostgreSQL or SQLite.
     """
     if not _NAME.fullmatch(table):
         raise SettingsError(f"the table {table!r} must be a plain name, or schema.name")
     if dialect not in (POSTGRESQL, SQLITE):
-        raise SettingsError(f"the outbox needs PostgreSQL or SQLite, not {dialect}")
+        raise SettingsError(f"the outbox requires PostgreSQL or SQLite, not {dialect}")
     text = (files(__package__) / f"{dialect}.sql").read_text("utf-8")
     _, *parts = _HEADING.split(text)
     index = table.rpartition(".")[2]
@@ -40,17 +40,17 @@ def statements(dialect: str, table: str) -> dict[str, str]:
 
 
 def create_statements(dialect: str, table: str = TABLE) -> list[str]:
-    """What makes the outbox (``postgresql`` or ``sqlite``), for a migration of one's own.
+    """Return the statements that create the outbox, for use in your own migrations.
 
-    Each is a statement that may be run again.
+    ``dialect`` is ``postgresql`` or ``sqlite``. Each statement is idempotent.
 
     Raises:
         SettingsError: see ``statements``.
     """
-    found = statements(dialect, table)
-    return [sql for name, sql in found.items() if name.startswith("create_")]
+    by_name = statements(dialect, table)
+    return [sql for name, sql in by_name.items() if name.startswith("create_")]
 
 
 def percent_style(sql: str) -> str:
-    """The statement with its parameters written ``%(name)s``, as psycopg and Django want them."""
+    """Rewrite the parameters as ``%(name)s``, the style of psycopg and Django."""
     return _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%"))

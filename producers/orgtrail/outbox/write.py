@@ -1,4 +1,4 @@
-"""``Outbox``: an event that is there exactly when the caller's transaction is committed."""
+"""``Outbox``: emits events that exist if and only if the caller's transaction commits."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from orgtrail.text import Text
 
 
 class Outbox:
-    """Inserts events into the outbox table, within the caller's transaction.
+    """Inserts events into the outbox table in the caller's transaction.
 
-    Nothing is sent from here: ``orgtrail relay`` does that, in a process of its own. Safe to share
-    between threads, and to be made before a fork.
+    It does not send them: ``orgtrail relay`` does that in a separate process. An outbox is safe to
+    share between threads and may be created before a fork.
     """
 
     def __init__(
@@ -33,12 +33,13 @@ class Outbox:
         table: str = TABLE,
         before_send: BeforeSend | None = None,
     ) -> None:
-        """``settings`` and ``before_send`` are those of ``AuditProducer``.
+        """``settings`` and ``before_send`` are as in ``AuditProducer``.
 
         Raises:
-            SettingsError: a setting or the table's name cannot be used.
+            SettingsError: a setting or the table name is invalid.
         """
-        # Brokers are the relay's concern: nothing here connects to them, set or not.
+        # A placeholder, because only the relay connects to Kafka: a service that writes to the
+        # outbox does not have to set the brokers.
         settings = settings or ProducerSettings.load(kafka_brokers="unused:9092")
         statements("postgresql", table)
         self._table = table
@@ -62,18 +63,18 @@ class Outbox:
         occurred_at: datetime | None = None,
         traceparent: str | None = None,
     ) -> str:
-        """Insert one event in the transaction of ``connection``; its id is returned.
+        """Insert one event in the transaction of ``connection`` and return its id.
 
-        The event is delivered once the caller commits, and never if the caller rolls back. It is
-        checked, completed and redacted as ``AuditProducer.emit`` does. ``connection`` is a
-        connection or cursor of sqlite3, psycopg or psycopg2, Django's connection, or a Connection
-        or Session of SQLAlchemy.
+        The event is delivered after the caller commits, and never if the caller rolls back. It is
+        validated, completed and redacted as in ``AuditProducer.emit``. ``connection`` is a
+        connection or cursor of sqlite3, psycopg or psycopg2, Django's connection, or a SQLAlchemy
+        Connection or Session.
 
         Raises:
-            InvalidEventError: the caller made a mistake; the error names the field.
-            Exception: the database's own error: the transaction is the caller's to roll back.
+            InvalidEventError: an argument is invalid; the error names the field.
+            Exception: the driver's error, unchanged; the caller must roll back.
         """
-        # A copy for each call, so that threads do not share what it collects.
+        # Copy the checker for each call, so that threads do not share the collected records.
         checker = copy(self._checker)
         checker.collected = []
         identity = checker.emit(
@@ -96,15 +97,15 @@ class Outbox:
 
 
 class _Checker(AuditProducer):
-    """A producer that keeps its records instead of sending them."""
+    """A producer that collects its records instead of sending them."""
 
     collected: list[Envelope]
 
     def _load(self) -> None:
-        """Nothing is sent, so the client for Kafka is not needed."""
+        """Do nothing: the Kafka client is not needed, because nothing is sent."""
 
     def _others_left(self) -> bool:
-        """What waits in a spool is for producers that send."""
+        """Return ``False``: delivering a spool is up to the producers that send."""
         return False
 
     def _take(self, events: list[Event], traceparent: str, tell: OnDelivery | None) -> bool:

@@ -25,6 +25,7 @@ from orgtrail_query_service.reads.export_formats import FORMATS
 from orgtrail_query_service.reads.filters import FILTERS, Filter
 from orgtrail_query_service.reads.people import MAX_PREFIX
 from orgtrail_query_service.reads.search import MAX_LENGTH, MAX_LIMIT, MAX_VALUES
+from orgtrail_schemas.rules import RETENTION_DAYS
 
 _TEXT = OpenAPIType.STRING
 
@@ -93,8 +94,8 @@ def _instant(name: str, sentence: str, example: str) -> Parameter:
 
 SEARCH = [
     *map(_of_filter, FILTERS),
-    _instant("since", "from this time on (RFC 3339 with offset); 90 days ago at the earliest",
-             "2026-11-22T09:00:00Z"),
+    _instant("since", "from this time on (RFC 3339 with offset);"
+             f" {RETENTION_DAYS} days ago at the earliest", "2026-11-22T09:00:00Z"),
     _instant("until", "before this time (RFC 3339 with offset)", "2026-11-23T09:00:00Z"),
 ]  # fmt: skip
 PAGING = [

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
-from orgtrail_query_service.page.days import NAMES, Days, read_days
+from orgtrail_query_service.page.days import EVERYTHING, NAMES, Days, read_days
 from orgtrail_query_service.problems import bad_parameter
 from orgtrail_query_service.reads.search import MAX_LENGTH, Search, parse_search, rfc3339
 from orgtrail_schemas.catalogue import catalogue
@@ -74,7 +74,7 @@ class View:
         """All events with one filter, in the whole retention; ``None`` where no filter takes it."""
         if not value or len(value) > MAX_LENGTH or "\x00" in value:
             return None
-        return self._address([(name, value), ("last", "90d"), *self._zone()])
+        return self._address([(name, value), ("last", EVERYTHING), *self._zone()])
 
     def unfiltered(self) -> str:
         """The same days without any filter."""

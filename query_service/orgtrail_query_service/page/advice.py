@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from orgtrail_query_service.page.address import View
+from orgtrail_query_service.page.days import EVERYTHING
 from orgtrail_query_service.reads.filters import FILTERS
 from orgtrail_query_service.reads.pages import Log, read_page
 from orgtrail_query_service.reads.search import Search
-from orgtrail_schemas.tables import RETENTION_DAYS
+from orgtrail_schemas.rules import READ_AHEAD, RETENTION, RETENTION_DAYS
 
 
 class Advice(NamedTuple):
@@ -23,9 +24,7 @@ class Advice(NamedTuple):
 async def advise(log: Log, view: View, now: datetime) -> Advice:
     """Look what each filter, and the range, keeps away; a handful of reads of one row."""
     search = replace(view.search, limit=1, order="newest", cursor=None)
-    whole = replace(
-        search, since=now - timedelta(days=RETENTION_DAYS), until=now + timedelta(minutes=6)
-    )
+    whole = replace(search, since=now - RETENTION, until=now + READ_AHEAD)
     exclude = next(f for f in FILTERS if f.name == "exclude_event")
     # Looking is recorded too: what it leaves behind is no event of the organization's services.
     anything = replace(whole, values=((exclude, ("org.audit-log.*",)),))
@@ -38,7 +37,7 @@ async def advise(log: Log, view: View, now: datetime) -> Advice:
             label = f"without {filter_.title} {', '.join(values)}"
             relax.append((label, view.link(without=(filter_.name,))))
     if await _finds(log, whole):
-        relax.append((f"in the last {RETENTION_DAYS} days", view.dated(("last", "90d"))))
+        relax.append((f"in the last {RETENTION_DAYS} days", view.dated(("last", EVERYTHING))))
     return Advice(False, relax)
 
 

@@ -14,10 +14,18 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from orgtrail_query_service.problems import bad_parameter
 from orgtrail_query_service.reads.calendar import midnight
-from orgtrail_schemas.tables import RETENTION_DAYS
+from orgtrail_schemas.rules import RETENTION_DAYS
 
 NAMES = ("last", "from", "to", "tz")
-PRESETS = {"24h": "24 hours", "7d": "7 days", "30d": "30 days", "90d": "90 days"}
+EVERYTHING = f"{RETENTION_DAYS}d"
+"""The preset of all that is kept."""
+
+PRESETS = {
+    "24h": "24 hours",
+    "7d": "7 days",
+    "30d": "30 days",
+    EVERYTHING: f"{RETENTION_DAYS} days",
+}
 OPENING = "7d"
 """What the page opens on."""
 
@@ -109,7 +117,7 @@ def _week_before(until: datetime, zone: ZoneInfo) -> str:
 def _preset(name: str, today: date, now: datetime, zone: ZoneInfo) -> Days:
     if name not in PRESETS:
         raise bad_parameter("last", f"must be one of {', '.join(PRESETS)}")
-    if name in ("24h", f"{RETENTION_DAYS}d"):
+    if name in ("24h", EVERYTHING):
         # To the minute: the last day, and all that is kept.
         since = now - (timedelta(hours=24) if name == "24h" else timedelta(days=RETENTION_DAYS))
         first = since.astimezone(zone).date()

@@ -22,7 +22,7 @@ from orgtrail_query_service.reads.filters import FILTERS
 from orgtrail_query_service.reads.pages import read_page, read_settled
 from orgtrail_query_service.reads.summary import read_summary
 from orgtrail_schemas.catalogue import LEVELS, catalogue
-from orgtrail_schemas.tables import RETENTION_DAYS
+from orgtrail_schemas.rules import RETENTION_DAYS
 
 LIMITS = (50, 200, 1000)
 

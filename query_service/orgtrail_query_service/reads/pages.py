@@ -13,10 +13,12 @@ from orgtrail_query_service.reads import statements
 from orgtrail_query_service.reads.event import Event, event_from_row, utc
 from orgtrail_query_service.reads.search import Place, Search
 from orgtrail_query_service.reads.statements import Statement, Window
+from orgtrail_schemas.rules import RETENTION
 
 _WIDTHS = (timedelta(days=1), timedelta(days=7), timedelta(days=30))
 _UUID7_MARGIN = timedelta(hours=1)
-_ANY_EVENT = timedelta(days=92)
+# A day more on each side: the retention is checked by the view, to the millisecond.
+_ANY_EVENT = RETENTION + timedelta(days=2)
 
 
 class Log(Protocol):
@@ -77,7 +79,7 @@ async def read_page(log: Log, search: Search, after: Place | None) -> Page:
 
 async def read_event(log: Log, event_id: UUID, now: datetime) -> Event | None:
     """One event: looked for around the time in its UUIDv7 first, then in the whole retention."""
-    whole = Window(now - timedelta(days=91), now + timedelta(days=1))
+    whole = Window(now - RETENTION - timedelta(days=1), now + timedelta(days=1))
     tries = [whole]
     if event_id.version == 7:
         milliseconds = event_id.int >> 80

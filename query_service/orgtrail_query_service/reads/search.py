@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 from uuid import UUID
 
 from orgtrail_query_service.problems import bad_parameter
 from orgtrail_query_service.reads.filters import FILTERS, Filter
-from orgtrail_schemas.tables import RETENTION_DAYS
+from orgtrail_schemas.rules import READ_AHEAD, RETENTION
 
 Order = Literal["newest", "oldest"]
 
@@ -108,10 +108,9 @@ def _single(given: dict[str, list[str]], name: str) -> str | None:
 
 
 def _range(given: dict[str, list[str]], now: datetime) -> tuple[datetime, datetime, bool]:
-    start = now - timedelta(days=RETENTION_DAYS)
+    start = now - RETENTION
     since = _instant(_single(given, "since"), "since") or start
-    # A little ahead of the clock: an event may have occurred up to 5 minutes after its receipt.
-    until = _instant(_single(given, "until"), "until") or now + timedelta(minutes=6)
+    until = _instant(_single(given, "until"), "until") or now + READ_AHEAD
     if until <= since:
         raise bad_parameter("until", "must be later than since")
     return max(since, start), max(until, start), since < start

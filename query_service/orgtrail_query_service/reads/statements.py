@@ -15,6 +15,7 @@ from uuid import UUID
 from orgtrail_query_service.reads.export_formats import Format
 from orgtrail_query_service.reads.filters import Filter
 from orgtrail_query_service.reads.search import Place, Search
+from orgtrail_schemas.rules import CLOCK_SKEW
 from orgtrail_schemas.tables import event_columns
 
 
@@ -31,9 +32,6 @@ class Window(NamedTuple):
     since: datetime
     until: datetime
 
-
-_AHEAD = timedelta(minutes=5)
-"""How long before its occurrence a record may be received (clocks differ)."""
 
 _COLUMNS = ", ".join(f"`{column.name}`" for column in event_columns())
 
@@ -140,7 +138,7 @@ def set_aside(org: str, since: datetime) -> Statement:
     possibly much later (a spool).
     """
     where, parameters = _scope(org)
-    parameters |= {"since": _instant(since - _AHEAD)}
+    parameters |= {"since": _instant(since - CLOCK_SKEW)}
     return Statement(
         f"SELECT count() FROM audit.dead_letters FINAL WHERE {where}"
         " AND received_at >= {since:DateTime64(3, 'UTC')}",

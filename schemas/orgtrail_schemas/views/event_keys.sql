@@ -3,11 +3,7 @@
 CREATE OR REPLACE VIEW audit.event_keys ${ON_CLUSTER}
 DEFINER = ${DEFINER} SQL SECURITY DEFINER
 AS SELECT
-    event_id, occurred_at, org_id, event, level, outcome,
-    actor_type, actor_id, actor_email, actor_name,
-    impersonator_type, impersonator_id, impersonator_email, impersonator_name,
-    targets.type, targets.id, targets.email, targets.name,
-    ip, country, request_id, session_id, received_at,
+    ${CANDIDATES},
     -- Must equal the expression of pairs_idx (migration 0006) exactly, or the index is not used.
     arrayFlatten(arrayConcat(
         arrayMap(
@@ -19,4 +15,4 @@ AS SELECT
             target -> [cityHash64(actor_id, target), cityHash64(actor_email, target)],
             arrayConcat(targets.id, targets.email)))) AS pairs
 FROM audit.events_store
-WHERE occurred_at >= now64(3, 'UTC') - INTERVAL 90 DAY
+WHERE occurred_at >= now64(3, 'UTC') - INTERVAL ${RETENTION_DAYS} DAY

@@ -25,4 +25,4 @@ def test_the_overview_says_what_each_does(capsys):
 def test_a_command_says_all_it_has(capsys):
     with pytest.raises(SystemExit):
         make_app("emit")(["emit", "--help"])
-    assert "one for each JSON line of standard input" in capsys.readouterr().out
+    assert "one event per JSON line on standard input" in capsys.readouterr().out

@@ -12,7 +12,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_that_says_what_to_do(tmp_pa
 
 def test_two_stacks_do_not_share_a_folder(tmp_path):
     held = lock(tmp_path)
-    with pytest.raises(StackError, match="already runs"):
+    with pytest.raises(StackError, match="already running"):
         lock(tmp_path)
     held.close()
     lock(tmp_path).close()

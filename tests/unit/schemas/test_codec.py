@@ -1,4 +1,5 @@
 import pytest
+from tests.support.confluent import encode_confluent
 from tests.support.events import record
 
 from orgtrail_schemas.codec import (
@@ -6,7 +7,6 @@ from orgtrail_schemas.codec import (
     UnknownFramingError,
     decode_datum,
     encode,
-    encode_confluent,
     read_frame,
 )
 from orgtrail_schemas.event_schema import current_schema

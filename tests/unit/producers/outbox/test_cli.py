@@ -138,7 +138,7 @@ def hurt(path, mistake):
     ("mistake", "seconds", "said"),
     [
         ("relay._SILENT_AFTER_S = 0.1", (1, 2.8), "0 delivered, 0 refused\n"),
-        ("store.Store.take = lambda *_: time.sleep(30)", (3, 5), "ended without an answer\n"),
+        ("store.Store.take = lambda *_: time.sleep(30)", (3, 5), "shutdown timed out; exiting\n"),
     ],
     ids=["kafka", "database"],
 )

@@ -133,7 +133,7 @@ def test_what_a_client_will_never_take_is_refused_at_once():
     flight = fly(client, sent)
     assert flight.acknowledged == [3]
     assert "MSG_SIZE_TOO_LARGE" in flight.refused[1]
-    assert flight.refused[2] == "not a row of the SDK (ValueError)"
+    assert flight.refused[2] == "the row was not written by the SDK (ValueError)"
 
 
 def test_a_client_that_failed_is_a_trouble():
@@ -146,7 +146,7 @@ def test_a_client_that_failed_is_a_trouble():
 
 def test_a_row_without_an_envelope_is_refused():
     flight = fly(Client(), [Row(7, "x", None), *rows(1)])
-    assert (flight.acknowledged, flight.refused) == ([1], {7: "not a row of the SDK"})
+    assert (flight.acknowledged, flight.refused) == ([1], {7: "the row was not written by the SDK"})
 
 
 @pytest.mark.parametrize("room", [1_000, 1])

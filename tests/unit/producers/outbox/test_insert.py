@@ -111,7 +111,7 @@ def test_the_documents_snippets_run(name, path, connection, engine, count):
 
 
 def test_what_is_no_connection_is_named(outbox):
-    with pytest.raises(InvalidEventError, match="connection: must be of sqlite3"):
+    with pytest.raises(InvalidEventError, match="connection: must come from sqlite3"):
         login(outbox, object())
 
 

@@ -91,11 +91,11 @@ def test_kafka_away_is_waited_for(start, emit, broker, left, caplog, monkeypatch
     broker.down()
     sent = emit(*["acme"] * 5)
     start()
-    eventually(lambda: "does not take events" in caplog.text)
+    eventually(lambda: "does not accept events" in caplog.text)
     assert left() == 5
     broker.up()
     eventually(lambda: left() == 0)
-    eventually(lambda: "Kafka answers again" in caplog.text)
+    eventually(lambda: "Kafka is available again" in caplog.text)
     assert ids(broker.records(5)) == sent
 
 
@@ -179,7 +179,7 @@ def test_the_database_away_is_waited_for(start, emit, path, left, caplog):
     path.rmdir()
     away.rename(path)
     eventually(lambda: left() == 0)
-    eventually(lambda: "the outbox answers again" in caplog.text)
+    eventually(lambda: "the outbox is available again" in caplog.text)
     assert sent_first
     assert "Traceback" not in caplog.text
 
