@@ -27,7 +27,7 @@ class EventSchema:
     def __init__(self, definition: Schema) -> None:
         """``definition`` is the parsed JSON of an ``.avsc`` file."""
         self.definition = definition
-        self.parsed: Schema = parse_schema(copy.deepcopy(definition))
+        self.parsed = _parsed(definition)
         self.fingerprint: str = fingerprint(to_parsing_canonical_form(self.parsed), "CRC-64-AVRO")
         """CRC-64-AVRO of the canonical form: 16 hex digits in wire order (little-endian)."""
         self.header = SINGLE_OBJECT_MARKER + bytes.fromhex(self.fingerprint)
@@ -35,8 +35,15 @@ class EventSchema:
         plain = _without_logical_types(definition)
         # Decode IDs and times as what was sent, text and milliseconds. The Arrow decoder does not
         # support uuid, Python has no dates past 9999, and a bad ID or time needs its own reason.
-        self.plain: Schema = parse_schema(copy.deepcopy(plain))
+        self.plain = _parsed(plain)
         self.plain_json: str = json.dumps(plain)
+
+
+def _parsed(definition: Schema) -> Schema:
+    parsed = parse_schema(copy.deepcopy(definition))
+    if not isinstance(parsed, dict):
+        raise TypeError("the schema is not a record")
+    return parsed
 
 
 @cache

@@ -84,7 +84,7 @@ class DeadLetterProducer:
         try:
             for item in rejected:
                 record = batch.records[item.position]
-                headers = [
+                headers: list[tuple[str, str | bytes | None]] = [
                     *record.headers,
                     (HEADER_REASON, item.reason.encode()),
                     (HEADER_DETAIL, item.detail.encode()),

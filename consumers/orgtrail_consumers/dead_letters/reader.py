@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -89,16 +89,17 @@ def _read(consumer: Consumer, topic: str, partitions: list[int]) -> Iterator[Dea
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
         if message.error() is not None:
             raise KafkaException(message.error())
-        number, offset = message.partition(), message.offset()
-        if number not in end_offsets:
+        partition, offset = message.partition(), message.offset()
+        if partition is None or offset is None or partition not in end_offsets:
             continue
-        if offset >= end_offsets[number] - 1:
-            del end_offsets[number]
+        if offset >= end_offsets[partition] - 1:
+            del end_offsets[partition]
         yield _letter(message)
 
 
 def _letter(message: Message) -> DeadLetter:
-    headers = list(message.headers() or [])
+    pairs = cast("Sequence[tuple[str, str | bytes | None]]", message.headers() or [])
+    headers = [(name, _bytes(value)) for name, value in pairs]
     # Our headers come last. The original headers before them may have any names, even ours.
     original, added = headers[: -len(_OURS)], headers[-len(_OURS) :]
     ours = {name: (value or b"").decode("utf-8", errors="replace") for name, value in added}
@@ -112,3 +113,7 @@ def _letter(message: Message) -> DeadLetter:
         message.value(),
         original,
     )
+
+
+def _bytes(value: str | bytes | None) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value

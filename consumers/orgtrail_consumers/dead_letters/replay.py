@@ -48,7 +48,7 @@ def replay(
             settings.topic,
             letter.value,
             letter.key,
-            headers=letter.headers,
+            headers=list(letter.headers),
             on_delivery=delivered,
         )
 
