@@ -11,6 +11,7 @@ from typing import Any, cast
 import faust
 import structlog
 from faust.sensors.prometheus import setup_prometheus_sensors
+from faust.streams import Stream
 from faust.types import StreamT
 from faust.web import Request, Response, View
 from yarl import URL
@@ -23,7 +24,7 @@ from orgtrail_consumers.health import Health
 from orgtrail_consumers.kafka.batch import BatchLimits
 from orgtrail_consumers.kafka.credentials import credentials
 from orgtrail_consumers.kafka.patches import patch_header_decoding
-from orgtrail_consumers.kafka.transport import BatchConsumer, BatchTransport
+from orgtrail_consumers.kafka.transport import BatchConsumer, BatchTransport, delivery_of
 from orgtrail_consumers.pipeline import Pipeline, wall_clock_ms
 from orgtrail_consumers.settings import ConsumerSettings
 from orgtrail_consumers.steps.decode import FindSchema
@@ -104,10 +105,11 @@ def _wire_agent(app: faust.App, topic: str, pipeline: Pipeline) -> None:
 
     @app.agent(channel, concurrency=IN_FLIGHT)
     async def store(stream: StreamT[Any]) -> None:
-        async for event in stream.noack().events():
+        async for event in cast("Stream[Any]", stream).noack().events():
             message, consumer = event.message, cast("BatchConsumer", app.consumer)
             try:
-                await pipeline.store(message.value, partial(consumer.is_current, message))
+                delivery, is_current = delivery_of(message), partial(consumer.is_current, message)
+                await pipeline.store(delivery, is_current)
             except StaleBatchError:
                 metrics.STALE.inc()
                 log.info("stale_batch_dropped", partition=message.partition)
@@ -136,7 +138,7 @@ def _wire_timers(app: faust.App, settings: ConsumerSettings, reporter: Reporter)
 
 
 def _wire_web(app: faust.App, health: Health) -> None:
-    # Serves Faust's own metrics and ours, both at /metrics.
+    # Serves both Faust's metrics and our own at /metrics.
     setup_prometheus_sensors(app, pattern="/metrics")
 
     @app.page("/livez")

@@ -33,8 +33,9 @@ class EventSchema:
         self.header = SINGLE_OBJECT_MARKER + bytes.fromhex(self.fingerprint)
         """The ten bytes before each datum (Avro specification, "Single-object encoding")."""
         plain = _without_logical_types(definition)
-        # Decode IDs and times as what was sent, text and milliseconds. The Arrow decoder does not
-        # support uuid, Python has no dates past 9999, and a bad ID or time needs its own reason.
+        # Decode IDs and times without their logical types, as text and milliseconds. The Arrow
+        # decoder does not support uuid, and Python has no dates past 9999. It also lets a bad ID
+        # or time be dead-lettered with its own reason.
         self.plain = _parsed(plain)
         self.plain_json: str = json.dumps(plain)
 

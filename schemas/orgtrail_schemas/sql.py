@@ -1,4 +1,4 @@
-"""Quoting for SQL that is generated from our own data files. Values of requests are parameters."""
+"""Quoting for SQL that is generated from our own data files. Request values are parameters."""
 
 from __future__ import annotations
 

@@ -9,7 +9,8 @@ DEAD_LETTER_TOPIC = "audit.events.v1.dlq"
 
 DAY_MS = 86_400_000
 
-# A dead letter is the record plus three headers. Its topic must accept it at any size.
+# A dead letter is the record plus three headers. Its topic must accept whatever the events topic
+# accepts.
 _DEAD_LETTER_ROOM = 64 * 1024
 
 

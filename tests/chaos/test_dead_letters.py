@@ -48,7 +48,7 @@ def test_what_the_dead_letter_topic_refuses_is_kept_in_a_folder(arena, tmp_path)
     listed = orgtrail("dlq", "list", env=env).stdout
     assert f"local/{path.stem}\t" in listed
     sent = orgtrail("dlq", "replay", "--reason", "malformed", env=env)
-    assert "1 dead letters sent again" in sent.stdout
+    assert "1 dead letters replayed" in sent.stdout
 
 
 def test_a_topic_of_garbage_stops_the_worker_and_says_what_to_do(arena):
@@ -59,7 +59,7 @@ def test_a_topic_of_garbage_stops_the_worker_and_says_what_to_do(arena):
         producer.send(b"garbage", b"trash", partition=2)
         producer.send(b"garbage", b"trash", partition=2)
     worker.wait_dead()
-    assert "set ORGTRAIL_BREAKER_PERCENT=100 to set them aside" in worker.log
+    assert "set ORGTRAIL_BREAKER_PERCENT=100 to dead-letter them" in worker.log
     arena.start_consumer(ORGTRAIL_BREAKER_RECORDS="200", ORGTRAIL_BREAKER_PERCENT="100")
     counted = "SELECT count() FROM audit.dead_letters FINAL WHERE org_id = 'trash'"
     eventually(lambda: arena.query(counted)[0][0] == 300, 60)

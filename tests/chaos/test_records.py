@@ -99,7 +99,7 @@ def test_records_at_the_size_limit_and_large_ones_that_compress(arena):
     # What came compressed fits the topic again when it is replayed, and is set aside again.
     env = {"ORGTRAIL_KAFKA_BROKERS": arena.brokers}
     replay = ("dlq", "replay", "--since", began.isoformat())
-    assert "dead letters sent again" in orgtrail(*replay, env=env).stdout
+    assert "dead letters replayed" in orgtrail(*replay, env=env).stdout
     eventually(lambda: arena.query(counted)[0][0] == 4, 60)
 
 

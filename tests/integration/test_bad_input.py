@@ -268,7 +268,7 @@ def dlq(running, *arguments, **env):
 def test_dlq_list_shows_them(running):
     done = dlq(running, "list", "--reason", "malformed")
     lines = done.stdout.splitlines()
-    assert lines[0].split("\t")[:3] == ["place", "set_aside_at", "reason"]
+    assert lines[0].split("\t")[:3] == ["location", "set_aside_at", "reason"]
     assert {line.split("\t")[2] for line in lines[1:]} == {"malformed"}
     assert "dead letters" in done.stderr
     future = dlq(running, "list", "--since", "2100-01-01T00:00:00")
@@ -293,7 +293,7 @@ def test_what_a_newer_schema_wrote_is_stored_after_the_consumer_learned_it(runni
     running.raw.send(value, b"newer")
     eventually(lambda: running.sql("SELECT 1 FROM audit.dead_letters WHERE org_id = 'newer'"))
     counted = dlq(running, "replay", "--reason", "unknown_schema", "--dry-run")
-    assert "would be sent again" in counted.stdout
+    assert "would be replayed" in counted.stdout
 
     (tmp_path / "newer.avsc").write_text(json.dumps(newer.definition))
     running.stack.consumer.stop()

@@ -64,7 +64,7 @@ class _Batch:
         return chain.from_iterable(self._groups())
 
     def _groups(self) -> Iterator[Iterable[Any]]:
-        """Yield a few records at a time, because resuming a generator costs more than a record.
+        """Yield records in groups, because resuming a generator costs more than reading a record.
 
         Invariant: each record is yielded exactly once, in order. ``done`` counts the records of
         complete groups only. When a name fails to decode, the group that it is in was not yielded,

@@ -110,11 +110,11 @@ class BatchConsumer(driver.Consumer):
 
     def mark_stored(self, message: ConsumerMessage) -> None:
         """Mark the message's delivery as stored. Call this before acknowledging the message."""
-        self.offsets.mark_stored(message.tp, message.value)
+        self.offsets.mark_stored(message.tp, delivery_of(message))
 
     def is_current(self, message: ConsumerMessage) -> bool:
         """Whether the message's delivery belongs to the current assignment."""
-        return self.offsets.holds(message.tp, message.value)
+        return self.offsets.holds(message.tp, delivery_of(message))
 
     def _new_consumer_thread(self) -> FetchThread:
         thread = FetchThread(self, loop=self.loop, beacon=self.beacon)
@@ -156,9 +156,11 @@ class BatchConsumer(driver.Consumer):
                         log.warning("seek_failed", error=type(error).__name__)
                     continue
                 few = 0 < sum(map(len, records.values())) < FEW_RECORDS
-                for tp in list(records):
+                held = dict(records)
+                del records
+                for tp in list(held):
                     # Pop the records, because this loop must not keep them alive.
-                    fetched = self._to_deliveries(tp, records.pop(tp))
+                    fetched = self._to_deliveries(tp, held.pop(tp))
                     if active is None or tp in active or tp in self._buffered_partitions:
                         await self._deliver(tp, fetched)
                 if few:
@@ -212,9 +214,14 @@ class BatchConsumer(driver.Consumer):
     def _message(self, tp: TP, delivery: Delivery) -> ConsumerMessage:
         return ConsumerMessage(
             tp.topic, tp.partition, delivery.last_offset, delivery.last_timestamp / 1000, 1,
-            None, None, delivery, None, 0, 0, tp, time_in=time.monotonic(),
+            None, None, cast("bytes", delivery), None, 0, 0, tp, time_in=time.monotonic(),
             generation_id=self.app.consumer_generation_id,
         )  # fmt: skip
+
+
+def delivery_of(message: Any) -> Delivery:
+    """The delivery that a message carries; Faust declares every message's value as bytes."""
+    return cast("Delivery", message.value)
 
 
 class BatchTransport(driver.Transport):

@@ -63,8 +63,8 @@ class Reporter:
                 continue
             position = positions.get(tp)
             if position is not None:
-                # While records wait for ClickHouse, nothing is fetched. The time since the last
-                # fetch does not mean then that Kafka is unreachable.
+                # While records wait for ClickHouse, nothing is fetched. A long time since the last
+                # fetch is then not a sign that Kafka is unreachable.
                 if not offsets.waiting(tp, position.last_polled):
                     silence.append(self._now_ms() - position.asked_at)
                 await consumer.check_start(tp, position)

@@ -40,7 +40,7 @@ def create_app(producer: AuditProducer | None = None, *, demonstration: bool = F
     """Create the service. It emits through ``producer``, by default the producer of the process.
 
     In a demonstration a request may set the time and ID of its event (``X-Occurred-At`` and
-    ``X-Event-Id``), claim that support staff event_id it (``X-Support``), and record events of other
+    ``X-Event-Id``), claim that support staff made it (``X-Support``), and record events of other
     services. The service must then not be reachable by anyone else.
     """
     accounts = Accounts()
