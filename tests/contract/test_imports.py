@@ -96,3 +96,26 @@ def test_emit_runs_with_the_producers_extra_alone():
         check=False,
     )
     assert done.stderr == "orgtrail emit: actor: needs an id or an email\n"
+
+
+QUERY_WITH_THE_CLIENT_ALONE = """
+import sys
+for name in ("faust", "aiokafka", "pyarrow", "litestar", "clickhouse_connect", "confluent_kafka", "jgo",
+             "chdb", "structlog", "stamina", "joserfc", "uvicorn", "authlib", "jinja2"):
+    sys.modules[name] = None
+sys.argv = ["orgtrail", "query", "acme"]
+from orgtrail_deploy.cli import main
+main()
+"""
+
+
+def test_query_runs_with_the_clients_extra_alone():
+    done = subprocess.run(
+        [sys.executable, "-c", QUERY_WITH_THE_CLIENT_ALONE],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "", "ORGTRAIL_TOKEN": "t", "ORGTRAIL_URL": "http://127.0.0.1:1"},
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("orgtrail query: the query service at http://127.0.0.1:1: ")
