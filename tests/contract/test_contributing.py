@@ -73,7 +73,7 @@ def test_an_event_type_takes_one_entry_and_one_example(copy):
     run(copy, "-m", "orgtrail_deploy.documents")
     tests = ["test_event_types", "test_examples", "test_documents", "test_tables", "test_vectors"]
     run(copy, "-m", "pytest", "-q", *(f"tests/contract/{name}.py" for name in tests),
-        "tests/unit/schemas", "tests/unit/deploy/test_demo.py", "tests/unit/deploy/test_sample.py",
+        "tests/unit/schemas", "tests/unit/deploy",
         "tests/unit/producers/typed")  # fmt: skip
 
 
