@@ -1,4 +1,4 @@
-"""Reading is itself recorded: the query service's one use of the SDK."""
+"""Records who reads the audit log, with the SDK like any other service."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ class SelfAudit:
     """Emits ``org.audit-log.viewed`` and ``org.audit-log.exported``."""
 
     def __init__(self, producer: AuditProducer, *, required: bool) -> None:
-        """``required`` refuses an export whose record is neither acknowledged nor spooled."""
+        """With ``required``, an export that cannot be recorded is refused."""
         self._producer = producer
         self._required = required
         self._seen: set[UUID] = set()
 
     def viewed(self, org: str, who: Administrator, context: Context, now: datetime) -> None:
-        """Record the first view of a person or token in an organization in an hour.
+        """Record a caller's first view of an organization in an hour.
 
-        Id and time follow from these three, so that several workers record one event.
+        The ID and the time are derived from caller, organization and hour, so that several workers
+        record the same event.
         """
         hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         event_id = view_id(org, who.subject, hour)
@@ -59,10 +60,10 @@ class SelfAudit:
     async def exported(
         self, org: str, who: Administrator, context: Context, search: Search, suffix: str
     ) -> None:
-        """Record an export; on return Kafka has the record, or it is on disk here.
+        """Record an export. On return, Kafka has the record, or it is on the local disk.
 
         Raises:
-            Problem: neither, and exports are recorded or refused.
+            Problem: neither is the case, and the setting requires it.
         """
         try:
             await self._producer.emit_confirmed(
@@ -80,7 +81,7 @@ class SelfAudit:
                 raise not_recorded() from None
 
     def close(self) -> None:
-        """Deliver what was recorded, or spool it."""
+        """Deliver the remaining records, or spool them."""
         try:
             self._producer.close(5)
         except AuditError as error:
@@ -88,7 +89,7 @@ class SelfAudit:
 
 
 def view_id(org: str, subject: str, hour: datetime) -> UUID:
-    """A UUIDv7 (RFC 9562, section 5.7) of the hour, whose random part is a digest instead."""
+    """A UUIDv7 (RFC 9562, section 5.7) of the hour with a digest in place of random bits."""
     digest = hashlib.sha256(f"{org}\0{subject}".encode()).digest()
     value = int(hour.timestamp() * 1000) << 80 | int.from_bytes(digest[:10])
     value = value & ~(0xF << 76) | 0x7 << 76

@@ -1,4 +1,4 @@
-"""The API's description for people: a page of our own, the usual ones load foreign scripts."""
+"""A page that describes the API. Not the usual ones, which load scripts from other hosts."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from litestar.response import Template
 
 @get("/docs", include_in_schema=False)
 async def docs(request: Request[Any, Any, Any]) -> Template:
-    """Every route with its parameters and answers; needs nobody to be signed in."""
+    """Every route with its parameters and answers; public."""
     return Template("api.html", context={"api": request.app.openapi_schema.to_schema()})

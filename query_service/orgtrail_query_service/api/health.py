@@ -1,4 +1,4 @@
-"""Health: ``/livez`` touches nothing else, ``/readyz`` asks ClickHouse."""
+"""Health: ``/livez`` depends on nothing else, ``/readyz`` asks ClickHouse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the HTTP server answers by itself, where a request never reaches the application."""
+"""Answers of the HTTP server itself, to requests that never reach the application."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from orgtrail_query_service.problems import bad_request
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1, whose own 400 (a malformed or too long request) is RFC 9457 as well."""
+    """uvicorn's HTTP/1.1, with RFC 9457 as the answer to a malformed or too long request."""
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         """Answer and close."""

@@ -1,4 +1,4 @@
-"""What the generated description of the API cannot know: parameters that are data, and problems."""
+"""Adds parameters and problems to the API's generated description."""
 
 from __future__ import annotations
 
@@ -41,14 +41,16 @@ def _problem(description: str) -> ResponseSpec:
 
 PROBLEMS = {
     400: _problem("A parameter is unknown, or its value cannot be used."),
-    401: _problem("No token, or none that is valid."),
-    404: _problem("There is no such thing, or it is not yours to administer."),
-    422: _problem("The request was stopped at its limit of time or memory."),
+    401: _problem("There is no token, or it is not valid."),
+    404: _problem("It does not exist, or you do not administer its organization."),
+    422: _problem("The query reached its limit of time or memory."),
     429: _problem("Too many requests; Retry-After says when to try again."),
-    503: _problem("The storage, Kafka or the issuer of tokens does not answer; see Retry-After."),
+    503: _problem("The database, Kafka or the identity provider does not answer; see Retry-After."),
 }
 
-PROBLEMS_OF_EXPORT = PROBLEMS | {406: _problem("No format of the Accept header is made.")}
+PROBLEMS_OF_EXPORT = PROBLEMS | {
+    406: _problem("None of the formats in the Accept header is available.")
+}
 
 DESCRIPTION = OpenAPIConfig(
     title="Orgtrail",
@@ -66,7 +68,7 @@ DESCRIPTION = OpenAPIConfig(
 
 
 def _query(name: str, sentence: str, schema: Schema, example: object = None) -> Parameter:
-    # An empty value counts as not given, as an HTML form sends it.
+    # An empty value counts as not given, because HTML forms send those.
     return Parameter(
         name=name,
         param_in="query",
@@ -80,7 +82,7 @@ def _query(name: str, sentence: str, schema: Schema, example: object = None) -> 
 def _of_filter(filter_: Filter) -> Parameter:
     value = Schema(type=_TEXT, max_length=MAX_LENGTH)
     if filter_.choices:
-        # One of several values may be empty too.
+        # An empty value counts as not given.
         value = Schema(type=_TEXT, enum=["", *filter_.choices])
     if filter_.repeatable:
         schema = Schema(type=OpenAPIType.ARRAY, items=value, max_items=MAX_VALUES)
@@ -101,24 +103,24 @@ SEARCH = [
 PAGING = [
     _query("order", "newest (the default) or oldest first",
            Schema(type=_TEXT, enum=["newest", "oldest"]), "newest"),
-    _query("limit", "how many events a page has",
+    _query("limit", "the number of events per page",
            Schema(type=OpenAPIType.INTEGER, minimum=1, maximum=MAX_LIMIT, default=50), 50),
-    _query("cursor", "next_cursor of the page before, with all other parameters as they were",
+    _query("cursor", "next_cursor of the previous page; send all other parameters unchanged",
            Schema(type=_TEXT, max_length=MAX_LENGTH)),
 ]  # fmt: skip
 BOM = _query(
-    "bom", "whether a CSV begins with a byte order mark, as Excel likes it",
+    "bom", "whether a CSV starts with a byte order mark, which Excel needs",
     Schema(type=_TEXT, enum=["true", "false"]), "true",
 )  # fmt: skip
 PREFIX = _query(
-    "prefix", "the beginning of an email, an id, or a word of a name",
+    "prefix", "a prefix of an email, an ID or a word of a name",
     Schema(type=_TEXT, max_length=MAX_PREFIX), "bob",
 )  # fmt: skip
 
 
 @dataclass
 class _Described(Operation):
-    """An operation with parameters beside those of its path."""
+    """An operation with query parameters."""
 
     def _add(self, *parameters: Sequence[Parameter]) -> None:
         self.parameters = [*(self.parameters or []), *(p for some in parameters for p in some)]
@@ -142,7 +144,7 @@ class SummaryOperation(_Described):
 
 @dataclass
 class PeopleOperation(_Described):
-    """People by the beginning of a name."""
+    """People by prefix."""
 
     def __post_init__(self) -> None:
         self._add([PREFIX])
@@ -150,7 +152,7 @@ class PeopleOperation(_Described):
 
 @dataclass
 class ExportOperation(_Described):
-    """A file: its formats, and the headers that say what it holds."""
+    """An export: its formats and headers."""
 
     def __post_init__(self) -> None:
         files = [f for f in FORMATS.values() if self.operation_id == f"export_{f.suffix}"]
@@ -166,7 +168,8 @@ class ExportOperation(_Described):
                     "Orgtrail-Settled-Through": OpenAPIHeader(
                         schema=text,
                         required=True,
-                        description="Everything received before is in the file or set aside.",
+                        description="Everything received before this time is in the"
+                        " file or counted as set aside.",
                     ),
                     "Orgtrail-Set-Aside": OpenAPIHeader(
                         schema=Schema(type=OpenAPIType.INTEGER),

@@ -36,8 +36,8 @@ class EventList(msgspec.Struct, frozen=True):
 
     ``since`` and ``until`` are the range that was read (half-open, UTC); ``clamped`` says that an
     earlier ``since`` was moved to the start of the retention. Everything received before
-    ``settled_through`` is here or counted in ``set_aside``: the records received since the range
-    began, 5 minutes before it included, that could not be stored, whenever they occurred.
+    ``settled_through`` is in the list or counted in ``set_aside``: the number of records that could
+    not be stored, received since the range began (or up to 5 minutes before).
     """
 
     events: list[Event]
@@ -50,7 +50,7 @@ class EventList(msgspec.Struct, frozen=True):
 
 
 class EventTypeItem(msgspec.Struct, frozen=True):
-    """One type of the catalogue. ``own`` types are recorded by Orgtrail itself."""
+    """One event type. Orgtrail itself records the ``own`` types."""
 
     event: str
     name: str
@@ -60,7 +60,7 @@ class EventTypeItem(msgspec.Struct, frozen=True):
 
 
 class Api(Controller):
-    """``/v1``: every route but the catalogue needs an administrator of the organization."""
+    """``/v1``: the catalogue, and the routes of one organization, for its administrators."""
 
     path = "/v1"
 
@@ -103,13 +103,13 @@ class Api(Controller):
 
     @get("/orgs/{org:str}/people", operation_class=PeopleOperation, responses=PROBLEMS)
     async def people(self, request: AnyRequest, org: Org) -> list[Person]:
-        """Who acted or was acted upon, for the user filter; the last seen come first."""
+        """People who acted or were acted upon, for the user filter; last seen first."""
         log = authorize(request, org)
         return await read_people(log, request.query_params.multi_items())
 
     @get("/orgs/{org:str}/events/{event_id:str}", responses=PROBLEMS)
     async def event(self, request: AnyRequest, parts: Parts, org: Org, event_id: str) -> Event:
-        """One event, whole."""
+        """One event with all its fields."""
         return await find_event(authorize(request, org), event_id, parts.now())
 
 
@@ -117,7 +117,7 @@ async def find_event(log: OrganizationLog, event_id: str, now: datetime) -> Even
     """One event of a log.
 
     Raises:
-        Problem: there is none with this id.
+        Problem: there is none with this ID.
     """
     try:
         identity = UUID(event_id)

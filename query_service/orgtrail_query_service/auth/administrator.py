@@ -10,7 +10,7 @@ from orgtrail_query_service.problems import not_found
 
 
 class Administrator(msgspec.Struct, frozen=True):
-    """A signed-in person or script. ``organizations`` are those where they administer."""
+    """A signed-in person or script, and the organizations that they administer."""
 
     subject: str
     organizations: tuple[str, ...]
@@ -19,10 +19,10 @@ class Administrator(msgspec.Struct, frozen=True):
     type: Literal["user", "service_account"] = "user"
 
     def require(self, org: str) -> None:
-        """Return when the organization is theirs.
+        """Return if they administer the organization.
 
         Raises:
-            Problem: it is not; the same answer as for one that does not exist.
+            Problem: they do not; the answer is the same as for an unknown organization.
         """
         if org not in self.organizations:
             raise not_found()

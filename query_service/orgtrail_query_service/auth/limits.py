@@ -1,4 +1,4 @@
-"""How often one caller may ask."""
+"""Rate limits per caller."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ AnyRequest = Request[Any, Any, Any]
 
 
 def rate_limits(requests_a_minute: int, exclude: list[str]) -> RateLimitConfig:
-    """``RateLimit-*`` headers on every answer, 429 beyond the limit; counted in each process."""
+    """``RateLimit-*`` headers on every answer, 429 beyond the limit; per process."""
     return RateLimitConfig(
         rate_limit=("minute", requests_a_minute), identifier_for_request=_caller, exclude=exclude
     )
 
 
 def _caller(request: AnyRequest) -> str:
-    # A verified name, or else an address: what a stranger can vary at will is no identity.
-    # OPTIONS has nobody: it says what a route can do, and is not asked who asks.
+    # Key by verified subject, else by address; a caller could vary anything else at will.
+    # OPTIONS requests are not authenticated: they have no user.
     who = request.scope.get("user")
     if who is not None:
         return f"subject {who.subject}"

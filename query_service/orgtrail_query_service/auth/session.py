@@ -1,4 +1,4 @@
-"""The browser session: an encrypted cookie that says who signed in, and until when."""
+"""The browser session: an encrypted cookie with the administrator and the time of expiry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KEY = "administrator"
 
 
 def session_config(settings: QuerySettings) -> CookieBackendConfig:
-    """The cookie: encrypted (AES-GCM), for this host only, sent to no other site's requests."""
+    """The cookie: encrypted (AES-GCM), for this host only, not sent with cross-site requests."""
     secret = settings.secret.reveal().encode()
     return CookieBackendConfig(
         secret=hashlib.sha256(b"session:" + secret).digest(),
@@ -31,7 +31,7 @@ def session_config(settings: QuerySettings) -> CookieBackendConfig:
 
 
 def csrf_config(settings: QuerySettings) -> CSRFConfig:
-    """A token in every form that changes something; the API, which changes nothing, has none."""
+    """A token in every form that changes something. The API is read-only and needs none."""
     secret = settings.secret.reveal().encode()
     return CSRFConfig(
         secret=hashlib.sha256(b"csrf:" + secret).hexdigest(),
@@ -46,7 +46,7 @@ def csrf_config(settings: QuerySettings) -> CSRFConfig:
 def begin_session(
     request: AnyRequest, administrator: Administrator, now: datetime, hours: int
 ) -> None:
-    """Sign in: the session ends after so many hours, however much it is used."""
+    """Sign in. The session ends after this many hours, regardless of activity."""
     request.set_session(
         {
             _KEY: msgspec.to_builtins(administrator),
@@ -56,7 +56,7 @@ def begin_session(
 
 
 def session_administrator(connection: AnyConnection, now: datetime) -> Administrator | None:
-    """Who is signed in; ``None`` when nobody is, or no longer."""
+    """The signed-in administrator; ``None`` if there is none, or the session has expired."""
     stored = connection.session
     if not stored or _KEY not in stored:
         return None

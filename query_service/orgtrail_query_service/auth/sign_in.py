@@ -1,4 +1,4 @@
-"""Signing in and out in a browser, by OpenID Connect: authorization code with PKCE."""
+"""Sign-in and sign-out in a browser, with OpenID Connect (authorization code with PKCE)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WITHIN = timedelta(minutes=15)
 
 
 def sign_in_routes(settings: QuerySettings) -> list[ControllerRouterHandler]:
-    """Those that are configured; without any, only tokens are let in."""
+    """The configured routes. Without any, only bearer tokens work."""
     return [
         sign_out,
         *([begin, finish] if settings.oidc_client_id is not None else []),
@@ -31,7 +31,7 @@ def sign_in_routes(settings: QuerySettings) -> list[ControllerRouterHandler]:
 
 @get("/sign-in", include_in_schema=False)
 async def begin(request: AnyRequest, parts: Parts) -> Redirect:
-    """Send the browser to the issuer; ``next`` is where it comes back to."""
+    """Redirect to the provider; ``next`` is where the browser returns to afterwards."""
     attempt = {name: secrets.token_urlsafe(32) for name in ("state", "nonce", "verifier")}
     address = await parts.provider.sign_in_address(**attempt)
     request.set_session(
@@ -48,31 +48,31 @@ async def begin(request: AnyRequest, parts: Parts) -> Redirect:
 
 @get("/sign-in/callback", include_in_schema=False)
 async def finish(request: AnyRequest, parts: Parts) -> Redirect:
-    """What the issuer sends the browser back with."""
+    """Finish a sign-in with what the provider sent back."""
     given = request.query_params
     attempt = _attempt(request, parts.now())
-    # The attempt is over, however it ends: a code or a state is good for once.
+    # Codes and states are single-use: forget the attempt, whatever its result.
     request.clear_session()
     state, issuer = given.get("state", ""), given.get("iss")
     if attempt is None or not secrets.compare_digest(
         state.encode(), str(attempt["state"]).encode()
     ):
-        raise unauthenticated("This sign-in was not begun in this browser, or took too long.")
-    # RFC 9207: an answer that names another issuer is somebody else's.
+        raise unauthenticated("This sign-in was started in another browser, or took too long.")
+    # RFC 9207: reject an answer that names another issuer.
     promised = (await parts.provider.metadata()).get(
         "authorization_response_iss_parameter_supported"
     )
     if issuer != parts.settings.jwt_issuer and (issuer is not None or promised):
-        raise unauthenticated("The answer is not from the issuer that was asked.")
+        raise unauthenticated("The answer is from another identity provider.")
     if "code" not in given:
-        raise unauthenticated("The issuer did not sign you in.")
+        raise unauthenticated("The identity provider did not sign you in.")
     id_token, user_info = await parts.provider.exchange(given["code"], attempt["verifier"])
     claims = await parts.tokens.claims(id_token, parts.settings.oidc_client_id or "", parts.now())
     if claims.get("nonce") != attempt["nonce"]:
         raise unauthenticated("The sign-in could not be completed; try again.")
     if parts.settings.claim_org_roles not in claims:
         more = await user_info()
-        # OpenID Connect Core 1.0, section 5.3.2: its subject must be the token's.
+        # OpenID Connect Core 1.0, section 5.3.2: the subjects must be equal.
         if more.get("sub") == claims["sub"]:
             claims = more | claims
     administrator = parts.tokens.from_claims(claims)
@@ -82,7 +82,7 @@ async def finish(request: AnyRequest, parts: Parts) -> Redirect:
 
 @get("/sign-in/{code:str}", include_in_schema=False)
 async def with_ticket(request: AnyRequest, parts: Parts, code: str) -> Redirect:
-    """Sign in once, with the link that the local stack printed; from this machine only."""
+    """Sign in with a one-time link of the local stack, from this machine only."""
     folder = parts.settings.sign_in_dir
     client = request.client.host if request.client else ""
     if (
@@ -98,7 +98,7 @@ async def with_ticket(request: AnyRequest, parts: Parts, code: str) -> Redirect:
             "unauthenticated",
             401,
             "This sign-in link no longer works",
-            "It can be used once, and for an hour. Run orgtrail sign-in for a new one.",
+            "It works once, within an hour. Run orgtrail sign-in for a new one.",
         )
     begin_session(request, administrator, parts.now(), parts.settings.session_hours)
     return Redirect("/", status_code=303)
@@ -106,7 +106,7 @@ async def with_ticket(request: AnyRequest, parts: Parts, code: str) -> Redirect:
 
 @post("/sign-out", status_code=200, include_in_schema=False)
 async def sign_out(request: AnyRequest) -> Template:
-    """End the browser's session; the form carries a token against forged requests."""
+    """End the browser's session. The form contains a token against forged requests."""
     request.clear_session()
     return Template("signed_out.html", context={"signed_out": True})
 

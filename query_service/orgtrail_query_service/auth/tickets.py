@@ -1,4 +1,4 @@
-"""One-time sign-in links of the local stack: a file that is consumed by being removed."""
+"""One-time sign-in links of the local stack: files that are removed when they are used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orgtrail_query_service.auth.administrator import Administrator
 
 
 class Ticket(msgspec.Struct, frozen=True):
-    """What a link grants, until when (UTC)."""
+    """What a link grants, and until when (UTC)."""
 
     subject: str
     organizations: list[str]
@@ -21,16 +21,16 @@ class Ticket(msgspec.Struct, frozen=True):
 
 
 def ticket_file(folder: Path, code: str) -> Path:
-    """Where the ticket of a code lies; the folder holds no code itself."""
+    """The ticket file of a code. Its name is a digest: the folder does not contain codes."""
     return folder / f"{hashlib.sha256(code.encode()).hexdigest()}.json"
 
 
 def consume(folder: Path, code: str, now: datetime) -> Administrator | None:
-    """Who the code signs in; ``None`` when it was used, has expired or never was."""
+    """The administrator of a code; ``None`` if it was used, has expired or does not exist."""
     file = ticket_file(folder, code)
     claimed = file.with_suffix(f".{os.getpid()}.used")
     try:
-        # A rename succeeds once, whichever worker is asked.
+        # Only one worker's rename succeeds.
         file.rename(claimed)
         ticket = msgspec.json.decode(claimed.read_bytes(), type=Ticket)
         claimed.unlink()

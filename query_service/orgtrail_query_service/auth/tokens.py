@@ -1,4 +1,4 @@
-"""Tokens: from a signed JWT to the administrator that it speaks for."""
+"""Verifies signed tokens (JWT), and reads the administrator from their claims."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ _MAX_LENGTH = 16_384
 
 
 class TokenVerifier:
-    """Verifies tokens (RFC 7519, RFC 8725) of one issuer."""
+    """Verifies the tokens (RFC 7519, RFC 8725) of one issuer."""
 
     def __init__(self, settings: QuerySettings, find_keys: FindKeys) -> None:
         self._settings = settings
         self._find_keys = find_keys
 
     async def verify(self, token: str, now: datetime) -> Administrator:
-        """Who a bearer token speaks for.
+        """The administrator that a bearer token identifies.
 
         Raises:
-            Problem: it is malformed, not signed by the issuer, expired, or for somebody else; or
-                the issuer's keys are not known.
+            Problem: it is malformed, expired, not signed by the issuer or not for this audience; or
+                the issuer's keys are unknown.
         """
         return self.from_claims(await self.claims(token, self._settings.jwt_audience, now))
 
     async def claims(self, token: str, audience: str, now: datetime) -> dict[str, Any]:
-        """The claims of a token for an audience, once its signature and times are checked.
+        """The claims of a token for an audience, after checking its signature and times.
 
         Raises:
             Problem: as above.
@@ -45,7 +45,7 @@ class TokenVerifier:
                 raise ValueError
             kid = jws.extract_compact(token.encode()).headers().get("kid")
             keys = await self._find_keys(kid if isinstance(kid, str) else None)
-            # The algorithms are ours to choose, never the token's (RFC 8725, section 3.1).
+            # We choose the algorithms, never the token (RFC 8725, section 3.1).
             claims = jwt.decode(token, keys, algorithms=self._settings.jwt_algorithms).claims
             jwt.JWTClaimsRegistry(
                 now=int(now.timestamp()),
@@ -63,9 +63,9 @@ class TokenVerifier:
         """The administrator that verified claims describe.
 
         The claim that ``claim_org_roles`` names is a map of an organization to a role or a list of
-        roles, or a list of ``organization:role``. A role counts for its organization alone, and
-        anything of another shape grants nothing. A token whose subject is its own client was given
-        to a script (RFC 9068, section 2.2).
+        roles, or a list of ``organization:role``. A role counts only for its organization, and
+        any other shape grants nothing. A token whose subject is its own client belongs to a script
+        (RFC 9068, section 2.2).
         """
         role, bound = self._settings.admin_role, claims.get(self._settings.claim_org_roles)
         organizations: list[str] = []
@@ -78,8 +78,8 @@ class TokenVerifier:
         elif isinstance(bound, list):
             pairs = (item.rpartition(":") for item in bound if isinstance(item, str))
             organizations = [org for org, _, held in pairs if held == role and org]
-        # What belongs to no organization yet is no administrator's to read; reading an id that the
-        # SDK cannot name could not be recorded.
+        # Events without an organization are not for administrators. And reading an organization
+        # whose ID the SDK rejects could not be recorded.
         organizations = [
             org for org in organizations if org != UNASSIGNED_ORG and ORG_ID.fullmatch(org)
         ]

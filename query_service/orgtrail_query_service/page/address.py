@@ -1,4 +1,4 @@
-"""What the page's address says, and the addresses that lead on from it."""
+"""Reads the page's address, and makes the addresses of its links."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DAYS = ("last", "from", "to")
 
 
 class Chip(NamedTuple):
-    """A filter that is set, and the page without it."""
+    """An active filter, and the address of the page without it."""
 
     title: str
     value: str
@@ -28,9 +28,9 @@ class Chip(NamedTuple):
 
 @dataclass(frozen=True)
 class View:
-    """One page of an organization's log, as its address asks for it.
+    """One view of an organization's log, described by an address.
 
-    ``given`` are the parameters but the cursor; every filter and choice is among them.
+    ``given`` are all parameters except the cursor.
     """
 
     org: str
@@ -40,58 +40,58 @@ class View:
 
     @property
     def path(self) -> str:
-        """The log's own path."""
+        """The path of the log."""
         return log_path(self.org)
 
     @property
     def api(self) -> str:
-        """The API's path of the same events."""
+        """The API's path for the same events."""
         return f"/v1/orgs/{quote(self.org, safe='')}/events"
 
     def link(self, *more: tuple[str, str], without: Iterable[str] = ()) -> str:
-        """This view with more parameters, and without those of some names."""
+        """The address of this view with more parameters, and without those of some names."""
         dropped = set(without)
         return self._address([*((k, v) for k, v in self.given if k not in dropped), *more])
 
     def dated(self, *days: tuple[str, str]) -> str:
-        """This view on other days."""
+        """The address of this view on other days."""
         return self.link(*days, without=_DAYS)
 
     def event(self, event_id: object) -> str:
-        """One event of it."""
+        """The address of one event."""
         return f"{self.path}/{event_id}{self._query(self.given)}"
 
     def counts(self) -> str:
-        """Its counts over time."""
+        """The address of the counts over time."""
         return f"{self.path}/summary{self._query(self.given)}"
 
     def permanent(self) -> str:
-        """The same days and filters tomorrow, and for a colleague in another zone."""
+        """An address that shows the same days and filters tomorrow and in another time zone."""
         kept = [(k, v) for k, v in self.given if k not in NAMES]
         return self._address([*kept, *self.days.parameters()])
 
     def everything(self, name: str, value: str) -> str | None:
-        """All events with one filter, in the whole retention; ``None`` where no filter takes it."""
+        """The address of all events with one filter; ``None`` if the value cannot be a filter."""
         if not value or len(value) > MAX_LENGTH or "\x00" in value:
             return None
         return self._address([(name, value), ("last", EVERYTHING), *self._zone()])
 
     def unfiltered(self) -> str:
-        """The same days without any filter."""
+        """The address of the same days without filters."""
         kept = {*NAMES, "order", "limit"}
         return self._address([(k, v) for k, v in self.given if k in kept])
 
     def export(self, suffix: str) -> str:
-        """The file of what is filtered."""
+        """The address of an export of these events."""
         return f"{self.api}/export.{suffix}?{urlencode(self.search.parameters())}"
 
     def query(self, *, without: Iterable[str] = ()) -> str:
-        """The search as the API takes it, without the parameters of some names."""
+        """The query string of the search for the API, without the parameters of some names."""
         dropped = set(without)
         return urlencode([(k, v) for k, v in self.search.parameters() if k not in dropped])
 
     def chips(self) -> list[Chip]:
-        """The filters that are set, each value apart."""
+        """The active filters, one chip per value."""
         return [
             Chip(filter_.title, _readable(filter_.name, value), self._less(filter_.name, value))
             for filter_, values in self.search.values
@@ -113,12 +113,12 @@ class View:
 
 
 def log_path(org: str) -> str:
-    """Where an organization's log is."""
+    """The path of an organization's log."""
     return f"/orgs/{quote(org, safe='')}/audit-logs"
 
 
 def read_view(org: str, parameters: Iterable[tuple[str, str]], now: datetime) -> View:
-    """The view that an address asks for; empty values count as not given, as forms send them.
+    """Parse an address. Empty values count as not given, because forms send them.
 
     Raises:
         Problem: a parameter is unknown or cannot be used.

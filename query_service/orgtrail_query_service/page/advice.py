@@ -1,4 +1,4 @@
-"""What to do when a page shows no events: which filter to relax, or how to emit the first."""
+"""Advice for a page without events: which filter to remove, or how to emit the first event."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from orgtrail_schemas.rules import READ_AHEAD, RETENTION, RETENTION_DAYS
 
 
 class Advice(NamedTuple):
-    """``empty``: the organization has none at all. ``relax``: what would show some, and where."""
+    """``empty``: the organization has no events. ``relax``: changes that would show some."""
 
     empty: bool
     relax: list[tuple[str, str]]
 
 
 async def advise(log: Log, view: View, now: datetime) -> Advice:
-    """Look what each filter, and the range, keeps away; a handful of reads of one row."""
+    """Try the search without each filter and on all days; each try reads at most one event."""
     search = replace(view.search, limit=1, order="newest", cursor=None)
     whole = replace(search, since=now - RETENTION, until=now + READ_AHEAD)
     exclude = next(f for f in FILTERS if f.name == "exclude_event")
-    # Looking is recorded too: what it leaves behind is no event of the organization's services.
+    # Views are recorded too, and do not count as events of the organization's services.
     anything = replace(whole, values=((exclude, ("org.audit-log.*",)),))
     if not await _finds(log, anything):
         return Advice(True, [])

@@ -1,4 +1,4 @@
-"""The page's files, each under an address that holds a digest of it: cached for good."""
+"""The page's static files. Their addresses contain a digest, so browsers cache them forever."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def _files() -> dict[str, tuple[str, bytes]]:
 
 
 def address_of(name: str) -> str:
-    """Where a file is served; another content has another address."""
+    """The address of a file; it changes with the content."""
     return f"/static/{_files()[name][0]}/{name}"
 
 
 @get("/static/{digest:str}/{name:str}", include_in_schema=False, sync_to_thread=False)
 def asset(digest: str, name: str) -> Response[bytes]:
-    """One file, if it is still the one that the address means."""
+    """One file, if the digest in the address is still its own."""
     if name not in _files() or _files()[name][0] != digest:
         raise not_found()
     return Response(

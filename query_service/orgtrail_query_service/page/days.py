@@ -1,8 +1,8 @@
-"""Which days the page shows: from its address to instants, once, here.
+"""Converts the days in the page's address into instants. No other module does.
 
-The address says either ``last`` (a preset, relative to now) or ``from`` and ``to``: days, or
-minutes as in ``2026-11-23T09:30``, of the zone ``tz`` (an IANA name, UTC by default). The day or
-minute that ``to`` names is included.
+The address has either ``last`` (a preset, relative to now) or ``from`` and ``to``: days, or
+minutes such as ``2026-11-23T09:30``, in the zone ``tz`` (an IANA name, UTC by default). The day
+or minute of ``to`` is included.
 """
 
 from __future__ import annotations
@@ -34,9 +34,8 @@ OPENING = "7d"
 class Days:
     """A range that the page shows.
 
-    ``since`` and ``until`` are instants in UTC, half-open; ``until`` is ``None`` when the range
-    goes on to now. ``first`` and ``last`` are what ``from`` and ``to`` say, or would say for a
-    preset.
+    ``since`` and ``until`` are instants in UTC, half-open; ``until`` is ``None`` if the range
+    ends now. ``first`` and ``last`` are the values of ``from`` and ``to``, also for a preset.
     """
 
     since: datetime
@@ -47,12 +46,12 @@ class Days:
     zone: ZoneInfo
 
     def parameters(self) -> list[tuple[str, str]]:
-        """The same days as parameters that mean the same tomorrow and to a colleague elsewhere."""
+        """Parameters that mean the same days tomorrow and in another time zone."""
         return [("from", self.first), ("to", self.last), ("tz", self.zone.key)]
 
 
 def read_days(given: dict[str, str], now: datetime) -> Days:
-    """The days that an address names; ``given`` has no other names than ``NAMES``.
+    """Parse the days of an address; ``given`` has only parameters in ``NAMES``.
 
     Raises:
         Problem: a value cannot be used.
@@ -74,9 +73,9 @@ def read_days(given: dict[str, str], now: datetime) -> Days:
 
 
 def moments(text: str, name: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """When a day or minute of a zone begins and ends, in UTC.
+    """The start and end of a day or minute of a zone, in UTC.
 
-    A minute that comes twice, as clocks go back, begins with its first and ends with its second.
+    A minute that occurs twice, when clocks go back, starts with the first and ends with the second.
 
     Raises:
         Problem: the text is neither a day nor a minute.
@@ -97,12 +96,12 @@ def moments(text: str, name: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
 
 
 def spell(moment: datetime, zone: ZoneInfo) -> str:
-    """The minute that an instant lies in, as ``from`` and ``to`` say it."""
+    """The minute of an instant, in the form of ``from`` and ``to``."""
     return moment.astimezone(zone).strftime("%Y-%m-%dT%H:%M")
 
 
 def _spelled(text: str, canonical: str) -> None:
-    # Other spellings would be understood here, and not by the browser's own fields.
+    # Browsers' date fields accept only this spelling, so accept no other.
     if text != canonical:
         raise ValueError
 
@@ -118,7 +117,7 @@ def _preset(name: str, today: date, now: datetime, zone: ZoneInfo) -> Days:
     if name not in PRESETS:
         raise bad_parameter("last", f"must be one of {', '.join(PRESETS)}")
     if name in ("24h", EVERYTHING):
-        # To the minute: the last day, and all that is kept.
+        # Not from midnight: the last 24 hours, and the whole retention.
         since = now - (timedelta(hours=24) if name == "24h" else timedelta(days=RETENTION_DAYS))
         first = since.astimezone(zone).date()
     else:

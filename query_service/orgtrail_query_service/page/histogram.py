@@ -1,4 +1,4 @@
-"""The bars of the histogram, from counts: what the template draws."""
+"""Computes the bars of the histogram."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orgtrail_schemas.catalogue import LEVELS
 
 
 class Part(NamedTuple):
-    """The events of one level within a bar, in hundredths of the highest bar."""
+    """The events of one level within a bar. ``y`` and ``height`` are percent of the highest bar."""
 
     level: str
     events: int
@@ -22,7 +22,7 @@ class Part(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """One bucket: ``first`` and ``last`` are the minutes that a zoom to it names."""
+    """One bucket; ``first`` and ``last`` are its minutes, for the link that zooms in."""
 
     x: int
     begins: datetime
@@ -33,14 +33,14 @@ class Bar(NamedTuple):
     parts: list[Part]
 
     def of(self, level: str) -> int:
-        """How many events of a level it holds."""
+        """How many events of a level are in the bar."""
         return sum(part.events for part in self.parts if part.level == level)
 
 
 def bars(
     buckets: Sequence[Bucket], edges: Sequence[datetime], until: datetime, zone: ZoneInfo
 ) -> list[Bar]:
-    """A bar for each bucket, empty ones too, in order."""
+    """One bar per bucket, in order, including empty ones."""
     counts = {bucket.at: bucket for bucket in buckets}
     found = [
         [(level, getattr(counts[edge], level) if edge in counts else 0) for level in LEVELS]

@@ -35,7 +35,7 @@ class AuditLogPage(Controller):
 
     @get("/")
     async def index(self, request: AnyRequest) -> Template | Redirect:
-        """The organizations that are the caller's to administer; one alone opens at once."""
+        """The organizations that the caller administers; a single one opens at once."""
         mine = sorted(caller(request).organizations)
         if len(mine) == 1:
             return Redirect(log_path(mine[0]), status_code=303)
@@ -74,7 +74,7 @@ class AuditLogPage(Controller):
 
     @get("/orgs/{org:str}/audit-logs/summary")
     async def summary(self, request: AnyRequest, parts: Parts, org: str) -> Template:
-        """Counts of the same events over time, by event and by actor; the table draws them too."""
+        """Counts of the same events over time, by event and by actor."""
         log, view = _open(request, parts, org)
         zone = view.days.zone
         settled = await read_settled(log, view.search)
@@ -142,7 +142,7 @@ def form_context(view: View) -> dict[str, Any]:
         "formats": FORMATS.values(),
         "values": values,
         "more_open": any(f.name in values for f in FILTERS if not f.main),
-        # A prefix, or a type that the catalogue does not list, is kept as the address has it.
+        # Keep prefixes and unlisted types: the list of checkboxes does not have them.
         "other_events": sorted(set(values.get("event", ())) - {event.key for event in events}),
         "limits": sorted({*LIMITS, view.search.limit}),
         "groups": [

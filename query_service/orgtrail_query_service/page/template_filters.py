@@ -1,4 +1,4 @@
-"""How values read on the page; times in the zone that the page is in."""
+"""Jinja filters that format values; times are in the page's zone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STEPS = ((60, "s"), (60, "min"), (24, "h"))
 
 
 def add_filters(environment: Environment) -> None:
-    """Make the formats below available in templates."""
+    """Register the filters."""
     environment.filters |= {
         "plain": plain,
         "day": lambda moment, zone: f"{moment.astimezone(zone):%A, %d %B %Y}",
@@ -41,7 +41,7 @@ def exact(moment: datetime, zone: ZoneInfo) -> str:
 
 
 def ago(moment: datetime, now: datetime) -> str:
-    """How long ago a time was, in its largest whole unit."""
+    """How long ago a time was, in the largest whole unit."""
     count = max(0, int((now - moment).total_seconds()))
     for size, unit in _STEPS:
         if count < size:

@@ -11,16 +11,16 @@ _BUCKETS_S = (60, 300, 900, 3600, 6 * 3600, 86400)
 
 
 def bucket_seconds(search: Search) -> int:
-    """The finest width that needs no more buckets than a chart can show."""
+    """The smallest bucket width that fits into a chart."""
     seconds = (search.until - search.since).total_seconds()
     return next((w for w in _BUCKETS_S if seconds / w <= MAX_BUCKETS), _BUCKETS_S[-1])
 
 
 def bucket_edges(search: Search, zone: tzinfo) -> list[datetime]:
-    """Where the buckets of a search begin, in UTC; each day of the zone begins one."""
+    """The starts of the buckets of a search, in UTC. Each day of the zone starts a bucket."""
     width = timedelta(seconds=bucket_seconds(search))
     if width >= timedelta(days=1):
-        # A day is one bucket, also when it has 25 hours.
+        # A day is one bucket, even if it has 25 hours.
         width = timedelta(hours=25)
     day = search.since.astimezone(zone).date()
     edges: list[datetime] = []
@@ -33,10 +33,10 @@ def bucket_edges(search: Search, zone: tzinfo) -> list[datetime]:
             edge += width
         edge = following
     first = max((i for i, edge in enumerate(edges) if edge <= search.since), default=0)
-    # A range that lies before the retention is empty once it is clamped.
+    # A range from before the retention is empty after clamping.
     return edges[first:] or [search.since]
 
 
 def midnight(day: date, zone: tzinfo) -> datetime:
-    """When a day of a zone begins, in UTC; where clocks skip midnight, when they do."""
+    """When a day of a zone starts, in UTC. If clocks skip midnight, the time of the change."""
     return datetime.combine(day, time(), zone).astimezone(UTC)

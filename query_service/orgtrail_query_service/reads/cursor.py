@@ -1,4 +1,4 @@
-"""Cursors: opaque, signed, and good only for the search that they were made for."""
+"""Cursors: opaque, signed, and valid only for the search that they belong to."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orgtrail_query_service.reads.search import Place, Search
 
 
 class Cursors:
-    """Makes and reads cursors with one secret, shared by all workers."""
+    """Creates and reads cursors with one secret, which all workers share."""
 
     def __init__(self, secret: str) -> None:
         self._serializer = URLSafeSerializer(
@@ -23,7 +23,7 @@ class Cursors:
         )
 
     def make(self, org: str, search: Search, place: Place) -> str:
-        """The cursor that continues the search after a place."""
+        """The cursor that continues the search after a keyset position."""
         since, until = (int(t.timestamp() * 1000) for t in (search.since, search.until))
         instant = int(place.occurred_at.timestamp() * 1000)
         return str(
@@ -33,22 +33,25 @@ class Cursors:
         )
 
     def read(self, org: str, search: Search) -> tuple[Search, Place | None]:
-        """The search within the range of its first page, and the place to continue after.
+        """The search with the range of its first page, and the position to continue after.
 
-        Without a cursor: the search as it is, from its start.
+        Without a cursor, the search itself and ``None``.
 
         Raises:
-            Problem: the cursor was changed, or is another search's or organization's.
+            Problem: the cursor was modified, or belongs to another search or organization.
         """
         if search.cursor is None:
             return search, None
         try:
             digest, instant, event_id, since, until = self._serializer.loads(search.cursor)
         except (BadData, ValueError):
-            raise bad_parameter("cursor", "is not one that this service gave out") from None
+            raise bad_parameter("cursor", "was not issued by this service") from None
         if digest != _digest(org, search):
-            raise bad_parameter("cursor", "is of another search: keep the other parameters as is")
-        # The range of the first page: "the last 90 days" must not move while somebody reads on.
+            raise bad_parameter(
+                "cursor",
+                "belongs to another search: send the same parameters as for the first page",
+            )
+        # Keep the range of the first page: "the last 7 days" must not move between pages.
         return (
             replace(search, since=_time(since), until=_time(until)),
             Place(_time(instant), UUID(event_id)),

@@ -1,4 +1,4 @@
-"""The query service's one file that knows clickhouse-connect."""
+"""The connection to ClickHouse. No other module of the service uses clickhouse-connect."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _TOO_EXPENSIVE = ("code: 159", "code: 160", "code: 241", "code: 158", "code: 307
 # QUOTA_EXCEEDED, TOO_MANY_SIMULTANEOUS_QUERIES
 _TOO_MANY = ("code: 201", "code: 202")
 
-# ClickHouse cuts an exception's text at 16 KiB (MAX_EXCEPTION_SIZE); it is the last thing that a
-# failing answer carries, so this much of the end is held back until the answer has ended well.
+# When a query fails midway, ClickHouse appends the error's text, at most 16 KiB
+# (MAX_EXCEPTION_SIZE), to the data. Hold back this much of the end until the answer ended well.
 _HELD_BACK = 32 * 1024
 _AT_ONCE = 256 * 1024
-"""How much is passed on at once: each time costs more than the bytes (docs/benchmarks.md)."""
+"""Pass on pieces of this size: a piece costs more than its bytes (docs/benchmarks.md)."""
 
 
 class ExportBrokenError(Exception):
-    """ClickHouse failed while an export was under way: the transfer must not end as if whole."""
+    """ClickHouse failed during an export: the transfer must not look complete."""
 
 
 class Database:
-    """Reads as one user. Connects when first used, so that a start needs no ClickHouse."""
+    """Reads as one user. Connects at the first use: the service starts without ClickHouse."""
 
     def __init__(self, settings: ClickHouseSettings, user: str, password: Secret) -> None:
         self._settings = settings
@@ -58,8 +58,8 @@ class Database:
         """The bytes of a statement that names its format; ``gzip`` has ClickHouse compress them.
 
         Raises:
-            Problem: it failed before the first byte.
-            ExportBrokenError: it failed later; no text of the error was passed on.
+            Problem: the query failed before the first byte.
+            ExportBrokenError: the query failed later; the error's text was not passed on.
         """
         try:
             client = await self._connected()
@@ -96,14 +96,14 @@ class Database:
                 **self._settings.connection(self._user, self._password),
                 compress=False,
                 connect_timeout=5,
-                # An export lasts as long as its profile allows (access.toml).
+                # An export may take as long as its settings profile allows (access.toml).
                 send_receive_timeout=3700,
             )
         return self._client
 
 
 def _translated(error: Exception) -> Exception:
-    """A problem to answer with; an error that only a defect of ours explains stays itself."""
+    """The problem to answer with. An error that only a bug can cause is returned unchanged."""
     if any(code in str(error) for code in _TOO_MANY):
         return too_many(60)
     if isinstance(error, DatabaseError) and not isinstance(error, OperationalError):

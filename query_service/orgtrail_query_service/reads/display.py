@@ -1,10 +1,10 @@
-"""How an event's values read to people, on the page and in a terminal."""
+"""Shows the values of an event to people, on the page and in a terminal."""
 
 from __future__ import annotations
 
 from orgtrail_query_service.reads.event import Actor, Event, Target
 
-# Characters that turn the direction of text, or hide in it, are shown instead of obeyed.
+# Characters that change the direction of text, or are invisible, are shown as code points.
 _INVISIBLE = {
     code: f"\\u{code:04x}"
     for code in (
@@ -29,7 +29,7 @@ def who(person: Actor | Target) -> str:
 
 
 def whom(event: Event) -> str:
-    """The targets in short."""
+    """A short form of the targets."""
     if not event.targets:
         return ""
     rest = len(event.targets) - 1
@@ -39,6 +39,6 @@ def whom(event: Event) -> str:
 
 
 def from_where(event: Event) -> str:
-    """Browser and operating system in words."""
+    """Browser and operating system."""
     c = event.context
     return plain(" on ".join(part for part in (c.browser, c.os) if part))

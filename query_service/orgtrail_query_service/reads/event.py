@@ -40,7 +40,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Context(msgspec.Struct, frozen=True):
-    """From where it came."""
+    """Where the request came from."""
 
     ip: str
     country: str
@@ -55,7 +55,7 @@ class Context(msgspec.Struct, frozen=True):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """Where the record stands in Kafka."""
+    """The record's position in Kafka."""
 
     topic: str
     partition: int
@@ -86,7 +86,7 @@ class Event(msgspec.Struct, frozen=True):
 
     @property
     def place(self) -> Place:
-        """Where it stands in a list."""
+        """Its keyset position."""
         return Place(self.occurred_at, self.event_id)
 
 
@@ -94,7 +94,7 @@ _NAMES = tuple(column.name for column in event_columns())
 
 
 def event_from_row(row: Sequence[Any]) -> Event:
-    """The event of a row with all columns of ``audit.events``, in their order."""
+    """The event of a row that has all columns of ``audit.events``, in order."""
     r = dict(zip(_NAMES, row, strict=True))
     impersonator = Actor(**{n: r[f"impersonator_{n}"] for n in _PERSON})
     return Event(
@@ -126,5 +126,5 @@ _PERSON = ("type", "id", "email", "name")
 
 
 def utc(moment: datetime) -> datetime:
-    """A time as the driver gives it (naive, UTC) with its zone."""
+    """Add the zone to a time of the database driver, which is naive and in UTC."""
     return moment.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Reads: pages found in widening windows, exact under every filter."""
+"""Reads pages of events: in ever wider windows of time, and exact under every filter."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ class Log(Protocol):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Events in order; ``last`` is where the next page continues, ``None`` at the end."""
+    """Events in order. ``last`` is where the next page continues, ``None`` on the last page."""
 
     events: list[Event]
     last: Place | None
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """What a reader may rely on.
+    """How complete an answer is.
 
     Everything received before ``settled_through`` (UTC) is in the answer or counted in
-    ``set_aside``, which may count more than the range holds; ``None`` while the consumer has not
-    reported on every partition.
+    ``set_aside``; ``None`` until the consumer has reported on every partition. ``set_aside`` may
+    include records from outside of the range.
     """
 
     settled_through: datetime | None
@@ -54,7 +54,12 @@ class Settled(msgspec.Struct, frozen=True):
 
 
 async def read_page(log: Log, search: Search, after: Place | None) -> Page:
-    """One page of a search."""
+    """One page of a search.
+
+    A filtered read has two steps: ``event_keys`` (indexes, no FINAL) gives candidates, which may be
+    later copies of events; ``events`` (FINAL) keeps those whose first copy matches. If copies fall
+    away, the page is filled up from the next candidates.
+    """
     found: list[Event] = []
     wanted = search.limit + 1
     for window in windows(search, after):
@@ -78,7 +83,7 @@ async def read_page(log: Log, search: Search, after: Place | None) -> Page:
 
 
 async def read_event(log: Log, event_id: UUID, now: datetime) -> Event | None:
-    """One event: looked for around the time in its UUIDv7 first, then in the whole retention."""
+    """One event, searched around the time in its UUIDv7 first, then in the whole retention."""
     whole = Window(now - RETENTION - timedelta(days=1), now + timedelta(days=1))
     tries = [whole]
     if event_id.version == 7:
@@ -98,18 +103,18 @@ async def read_event(log: Log, event_id: UUID, now: datetime) -> Event | None:
 
 
 async def read_settled(log: Log, search: Search) -> Settled:
-    """What may be relied on; ask it before the data."""
+    """How complete the answer will be. Ask this before the data, never after."""
     through = (await log.rows(statements.settled_through()))[0][0]
     aside = (await log.rows(statements.set_aside(log.org, search.since)))[0][0]
     return Settled(None if through is None else utc(through), int(aside))
 
 
 def windows(search: Search, after: Place | None) -> Iterator[Window]:
-    """Windows that do not overlap, from the place where the page begins, ever wider."""
+    """Adjacent windows from where the page begins, each wider than the one before."""
     newest = search.order == "newest"
     since, until = search.since, search.until
     if after is not None:
-        # The place's own millisecond stays in: other events may share it.
+        # Include the position's own millisecond: other events may share it.
         if newest:
             until = min(until, after.occurred_at + timedelta(milliseconds=1))
         else:

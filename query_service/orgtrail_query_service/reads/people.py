@@ -1,4 +1,4 @@
-"""Who acted or was acted upon in an organization: completion for the user filter."""
+"""People of an organization, to complete the user filter."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Person(msgspec.Struct, frozen=True):
 
 
 async def read_people(log: Log, parameters: Iterable[tuple[str, str]]) -> list[Person]:
-    """The people whose email, id or name begins with ``prefix``; at most ``MOST``.
+    """At most ``MOST`` people whose email, ID or name starts with ``prefix``, last seen first.
 
     Raises:
         Problem: a parameter is unknown or cannot be used.
@@ -35,7 +35,7 @@ async def read_people(log: Log, parameters: Iterable[tuple[str, str]]) -> list[P
     prefixes = []
     for name, value in parameters:
         if name != "prefix":
-            raise bad_parameter(name[:64], "is unknown; known is prefix")
+            raise bad_parameter(name[:64], "is unknown; use prefix")
         if len(value) > MAX_PREFIX or "\x00" in value:
             raise bad_parameter(name, f"must be at most {MAX_PREFIX} characters, without NUL")
         prefixes.append(value)

@@ -1,4 +1,4 @@
-"""What is searched for: from query parameters to a checked, frozen value."""
+"""Parses query parameters into a checked, frozen search."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PAGING = ("order", "limit", "cursor")
 
 
 class Place(NamedTuple):
-    """Where one event stands in the order of a list."""
+    """The keyset position of an event: where a page begins or ends."""
 
     occurred_at: datetime
     event_id: UUID
@@ -34,8 +34,8 @@ class Search:
     """A read of one organization's events.
 
     The range is half-open: ``since`` is in it, ``until`` is not; both are in UTC. ``clamped`` says
-    that ``since`` was moved to the start of the retention. ``values`` holds the filters that are
-    set, in the order of ``FILTERS``, each with its values.
+    that ``since`` was moved to the start of the retention. ``values`` holds the active
+    filters in the order of ``FILTERS``, each with its values.
     """
 
     since: datetime
@@ -55,10 +55,10 @@ class Search:
 def parse_search(
     parameters: Iterable[tuple[str, str]], now: datetime, *, paged: bool = True
 ) -> Search:
-    """The search that the query parameters describe.
+    """Parse the query parameters of a request.
 
-    An empty value counts as not given, as an HTML form sends it. ``paged`` allows the parameters
-    of a list beside those of the filters.
+    An empty value counts as not given, because HTML forms send those. ``paged`` also allows the
+    parameters of a list: order, limit and cursor.
 
     Raises:
         Problem: a parameter is unknown, given twice, or has a value that cannot be used.
@@ -67,7 +67,7 @@ def parse_search(
     given: dict[str, list[str]] = {}
     for name, value in parameters:
         if name not in allowed:
-            raise bad_parameter(name[:64], f"is unknown; known are {', '.join(sorted(allowed))}")
+            raise bad_parameter(name[:64], f"is unknown; use {', '.join(sorted(allowed))}")
         if len(value) > MAX_LENGTH or "\x00" in value:
             raise bad_parameter(name, f"must be at most {MAX_LENGTH} characters, without NUL")
         if value:
@@ -120,7 +120,7 @@ def _instant(text: str | None, name: str) -> datetime | None:
     if text is None:
         return None
     try:
-        # In a query string an unescaped + arrives as a space.
+        # An unescaped + in a query string arrives as a space.
         parsed = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
         if parsed.tzinfo is None or "T" not in text:
             raise ValueError

@@ -1,7 +1,7 @@
-"""From a search to SQL: the only module that composes clauses.
+"""Turns a search into SQL. No other module composes clauses.
 
-Every read, count and export begins at ``_scope``, which adds the organization's predicate. All
-values are parameters; none is ever part of the text.
+Every read, count and export starts with ``_scope``, which adds the organization's predicate. All
+values are query parameters; none becomes part of the SQL text.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _COLUMNS = ", ".join(f"`{column.name}`" for column in event_columns())
 
 
 def page(org: str, search: Search, window: Window, after: Place | None, limit: int) -> Statement:
-    """Whole events of a window, in order, after a place."""
+    """Complete events of a window, in order, after a keyset position."""
     where, parameters = _filtered(org, search, window, after)
     return Statement(
         f"SELECT {_COLUMNS} FROM audit.events WHERE {where} {_order(search)} LIMIT {limit:d}",
@@ -48,7 +48,7 @@ def page(org: str, search: Search, window: Window, after: Place | None, limit: i
 def candidates(
     org: str, search: Search, window: Window, after: Place | None, limit: int
 ) -> Statement:
-    """The keys that a filter may match: the first of two steps. A key may come twice."""
+    """Step one of a filtered read: the keys that may match. A key may occur twice."""
     where, parameters = _filtered(org, search, window, after)
     where = " AND ".join([where, *_pairs(search)])
     return Statement(
@@ -59,7 +59,7 @@ def candidates(
 
 
 def events_of(org: str, search: Search, keys: Sequence[Place]) -> Statement:
-    """Those of the candidates that the filter matches in their first copy: the second step."""
+    """Step two: of the candidates, the events whose first copy matches the filters."""
     where, parameters = _scope(org)
     conditions, more = _conditions(search)
     conditions = [
@@ -74,9 +74,9 @@ def events_of(org: str, search: Search, keys: Sequence[Place]) -> Statement:
 
 
 def keys_of_event(org: str, event_id: UUID, window: Window) -> Statement:
-    """The key of an event id in a window: of several, that of the first to be received.
+    """The key of an event ID in a window; of several, the one that was received first.
 
-    Whoever sends an id again with another time makes another key, and must not take its place.
+    Sending an ID again with another time creates another key, which must not replace the first.
     """
     where, parameters = _scope(org)
     condition, more = _within(window)
@@ -90,7 +90,7 @@ def keys_of_event(org: str, event_id: UUID, window: Window) -> Statement:
 
 
 def export(org: str, search: Search, file: Format) -> Statement:
-    """Every event of the search, in a file's format."""
+    """All events of the search, in a file format."""
     where, parameters = _filtered(org, search, Window(search.since, search.until), None)
     select = files(__package__).joinpath(file.select).read_text("utf-8")
     return Statement(
@@ -101,8 +101,8 @@ def export(org: str, search: Search, file: Format) -> Statement:
 def summary(org: str, search: Search, edges: Sequence[datetime], most: int) -> Statement:
     """Counts of a search in one read: by time and level, by event, and by actor.
 
-    ``edges`` are where buckets begin. Each row has its ``part``; of each part come the ``most``
-    largest.
+    ``edges`` are the starts of the time buckets. ``part`` says which count a row belongs to; each
+    part is limited to its ``most`` largest rows.
     """
     where, parameters = _filtered(org, search, Window(search.since, search.until), None)
     return Statement(
@@ -118,7 +118,7 @@ def summary(org: str, search: Search, edges: Sequence[datetime], most: int) -> S
 
 
 def people(org: str, prefix: str, most: int) -> Statement:
-    """Who acted or was acted upon, by the beginning of their email, id, or a word of their name."""
+    """People who acted or were acted upon, by prefix of email, ID or a word of the name."""
     where, parameters = _scope(org)
     return Statement(
         f"SELECT type, id, email, name, last_seen FROM audit.people FINAL WHERE {where}"
@@ -132,10 +132,10 @@ def people(org: str, prefix: str, most: int) -> Statement:
 
 
 def set_aside(org: str, since: datetime) -> Statement:
-    """How many of the organization's records may have occurred since then, and were not storable.
+    """How many of the organization's records could not be stored and may belong to the range.
 
-    When a record occurred cannot always be read; but it was received at most 5 minutes before, and
-    possibly much later (a spool).
+    The time of such a record may be unreadable. But it was received no earlier than the clock skew
+    before it occurred, and possibly much later (from a spool).
     """
     where, parameters = _scope(org)
     parameters |= {"since": _instant(since - CLOCK_SKEW)}
@@ -147,7 +147,7 @@ def set_aside(org: str, since: datetime) -> Statement:
 
 
 def settled_through() -> Statement:
-    """The time before which everything received is settled; null while a partition is unknown."""
+    """The low watermark over all partitions; null until every partition has reported."""
     return Statement(
         "SELECT if(count() = max(partitions) AND count() > 0, min(through), NULL) FROM"
         " (SELECT max(settled_through) AS through, max(partitions) AS partitions"
@@ -169,7 +169,7 @@ def _filtered(
     clauses = [scope, within, *conditions]
     parameters |= of_window | of_filters
     if after is not None:
-        # Never as a tuple comparison: that reads from the start of the window (docs/decisions.md).
+        # Not a tuple comparison, which reads from the window's start (docs/decisions.md).
         sign = "<" if search.order == "newest" else ">"
         clauses.append(
             f"occurred_at {sign}= {{after:DateTime64(3, 'UTC')}} AND"
@@ -220,9 +220,10 @@ def _is_prefix(filter_: Filter, value: str) -> bool:
 
 
 def _pairs(search: Search) -> list[str]:
-    """What is true of every row that two of the filters match, and has an index of its own.
+    """Extra predicates that use the index over pairs of values.
 
-    So granules that hold the one and the other, but never in one row, are not read.
+    They are true for every row that two of the filters match, so results do not change. The index
+    skips granules that contain both values but never in one row.
     """
     given = {f.name: (f, values) for f, values in search.values}
     clauses = []
@@ -246,7 +247,7 @@ def _order(search: Search) -> str:
 
 
 def _instant(moment: datetime) -> str:
-    # ClickHouse counts milliseconds: a bound between two of them moves up, so that < and >= hold.
+    # ClickHouse has milliseconds. Round a bound up to the next one, so that < and >= stay correct.
     if moment.microsecond % 1000:
         moment += timedelta(microseconds=1000 - moment.microsecond % 1000)
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]

@@ -17,7 +17,7 @@ MOST_ACTORS = 10
 
 
 class Bucket(msgspec.Struct, frozen=True):
-    """How many events of each level occurred from ``at`` (UTC) on, within a bucket's width."""
+    """How many events of each level occurred in the bucket that starts at ``at`` (UTC)."""
 
     at: datetime
     user: int
@@ -34,7 +34,7 @@ class EventCount(msgspec.Struct, frozen=True):
 
 
 class ActorCount(msgspec.Struct, frozen=True):
-    """How many events somebody caused."""
+    """How many events an actor caused."""
 
     type: str
     id: str
@@ -43,9 +43,10 @@ class ActorCount(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """Counts of a search. Buckets without events are left out; ``bucket_seconds`` is their width.
+    """Counts of a search. Empty buckets are omitted; ``bucket_seconds`` is their width.
 
-    ``events`` has every event that occurred, ``actors`` the most active, both the largest first.
+    ``events`` lists every event type that occurred, ``actors`` the most active ones; both are
+    sorted by count.
     """
 
     since: datetime
@@ -61,7 +62,7 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 async def read_summary(log: Log, search: Search, settled: Settled, zone: tzinfo = UTC) -> Summary:
-    """The counts of a search, each event once; buckets follow the days of a zone."""
+    """Count the events of a search, each once. Buckets are aligned to the days of the zone."""
     edges = bucket_edges(search, zone)
     most = (MAX_BUCKETS + 2) * len(LEVELS)
     levels: dict[datetime, dict[str, int]] = defaultdict(lambda: dict.fromkeys(LEVELS, 0))

@@ -1,11 +1,11 @@
-// What the page adds where scripts run. Everything that it shows works without it, at its own address.
+// Enhancements of the page. Everything works without them too, at the same addresses.
 
 const main = document.getElementById("main");
 const { zone, path, api, counts, eventCounts, live } = main.dataset;
 const $ = (selector, root = document) => root.querySelector(selector);
 const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 const number = new Intl.NumberFormat();
-/** The address without an event beside the table. */
+/** The address of the table without an open event. */
 const closed = location.href;
 const plural = (count, noun) => `${number.format(count)} ${noun}${count === 1 ? "" : "s"}`;
 
@@ -15,7 +15,7 @@ function make(tag, properties = {}, ...children) {
   return made;
 }
 
-// A view without a zone is in UTC: open it in the reader's own.
+// A view without a zone is in UTC: reopen it in the reader's own zone.
 const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const address = new URL(location.href);
 const leaving = !address.searchParams.has("tz") && ![undefined, "UTC", "Etc/Unknown", zone].includes(own);
@@ -62,7 +62,7 @@ function ago(root) {
   }
 }
 
-/** What a request brings; an Error whose message a person can read when it fails. */
+/** Fetch; on failure, throw an Error with a message for the reader. */
 async function ask(url, accept) {
   let answer;
   try {
@@ -80,13 +80,13 @@ async function ask(url, accept) {
   return answer;
 }
 
-/** A page of ours; whoever does not ask for HTML gets it all the same, and errors as problems. */
+/** Fetch one of our pages; errors arrive as problem+json because we do not ask for HTML. */
 async function parsed(url) {
   const text = await (await ask(url, "application/problem+json")).text();
   return new DOMParser().parseFromString(text, "text/html");
 }
 
-// The histogram, from its own request, so that the table never waits for it.
+// The histogram has its own request, so that the table does not wait for it.
 
 async function drawCounts(place) {
   place.setAttribute("aria-busy", "true");
@@ -102,7 +102,7 @@ async function drawCounts(place) {
   place.removeAttribute("aria-busy");
 }
 
-/** Click opens a bar's own link; dragging over several opens them all. */
+/** A click opens one bar's range; dragging opens the range of several. */
 function letDrag(svg) {
   const bars = $$("a", svg);
   const selection = $(".selection", svg);
@@ -144,7 +144,7 @@ function letDrag(svg) {
   svg.addEventListener("click", (event) => dragged && event.preventDefault(), true);
 }
 
-// The event filter: search among the types, and how many there are of each.
+// The event filter: a search field, and the count of each type.
 
 function letPick(picker) {
   const search = $("#find-event", picker);
@@ -215,7 +215,7 @@ function watch(place) {
   const last = $$("[data-id]").at(-1);
   const reload = make("a", { href: closed.split("#")[0], className: "button primary" });
   const say = (text, element) => {
-    // What stands there already is not announced again, and keeps its focus.
+    // Do not announce the same again, and keep the focus.
     if (place.textContent === text) return;
     if (element) element.textContent = text;
     place.replaceChildren(...(element ? [element] : []));
@@ -225,7 +225,7 @@ function watch(place) {
     ago(document);
     try {
       const { events } = await (await ask(`${api}?${live}&limit=50`, "application/json")).json();
-      // Those on later pages are no news.
+      // Events on later pages are not new.
       const end = events.findIndex((event) => event.event_id === last?.dataset.id);
       const more = events.slice(0, end < 0 ? undefined : end).filter((event) => !shown.has(event.event_id));
       const count = more.length === 50 ? "50 or more new events" : plural(more.length, "new event");
@@ -236,7 +236,7 @@ function watch(place) {
   }, 10_000);
 }
 
-// One event opens beside the table, at its own address.
+// An event opens beside the table, at its own address.
 
 const panel = document.getElementById("panel");
 let opener = null;
@@ -269,7 +269,7 @@ async function open(link) {
   panel.focus();
 }
 
-/** Where the panel covers the page, nothing behind it is reached. */
+/** Where the panel covers the page, make the page behind it inert. */
 function cover(covered) {
   for (const behind of $$("header.top, .skip, main > :not(.beside), .list")) behind.inert = covered;
 }
@@ -301,7 +301,7 @@ function letOpen(table) {
   });
 }
 
-// Exports with progress; what breaks off is not saved.
+// Exports show progress; an incomplete file is not saved.
 
 const MERGE_BYTES = 8 * 1024 * 1024;
 
@@ -350,7 +350,7 @@ async function download(link, place) {
   }
 }
 
-/** An event that was opened beside a table and then reloaded: back is the table's address, unloaded. */
+/** After reloading an event that was opened beside a table, Back must load the table. */
 function returnTo(pathname) {
   addEventListener("popstate", () => location.pathname !== pathname && location.reload());
 }

@@ -48,7 +48,7 @@ def test_a_cursor_of_another_search_is_refused(org, parameters):
 
 @pytest.mark.parametrize("change", [lambda c: c + "x", lambda c: "x" + c[1:], lambda c: "garbage"])
 def test_a_changed_cursor_is_refused(change):
-    with pytest.raises(Problem, match="not one that this service gave out"):
+    with pytest.raises(Problem, match="not issued by this service"):
         CURSORS.read("acme", search(cursor=change(cursor_for())))
 
 
