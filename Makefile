@@ -1,4 +1,4 @@
-# `make` alone prints the targets. Needs Python 3.11+ and make, nothing else.
+# `make` alone prints the targets. It needs only Python 3.11+ and make.
 PYTHON ?= python3
 BIN := .orgtrail/venv/bin
 ARGS ?=
@@ -9,19 +9,19 @@ ARGS ?=
 help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
 
-env: ## Create the environment from the lock file (every other target does it first)
+env: ## Create the environment from the lock file (other targets do this first)
 	@$(PYTHON) deploy/bootstrap.py
 
-up: env ## Run the whole stack with a week of events; ARGS=--check checks it and ends
+up: env ## Run the whole stack with a week of events; ARGS=--check tests it and exits
 	@exec $(BIN)/orgtrail up $(ARGS)
 
-test: lint types ## Lint, types, and all tests on real servers and in a real browser; ARGS go to pytest
+test: lint types ## Lint, check types, run all tests on real servers and in a browser; ARGS go to pytest
 	@$(BIN)/python -m tests.run $(ARGS)
 
-unit: env ## The tests that need no server and no network; ARGS go to pytest
+unit: env ## Run the tests that need no servers and no network; ARGS go to pytest
 	@$(BIN)/python -m pytest tests/unit tests/contract -n 3 --dist worksteal $(ARGS)
 
-lint: env ## Lint and check the format
+lint: env ## Lint, and check the formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
 types: env ## Check the types
@@ -30,31 +30,31 @@ types: env ## Check the types
 format: env ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-integration: env ## Every process model, language and kill of the outbox relay; ARGS go to pytest
+integration: env ## Test every process model and language, and kills of the relay; ARGS go to pytest
 	@$(BIN)/python -m pytest tests/integration tests/unit --rounds 10 $(ARGS)
 
-chaos: env ## Fault injection: ten rounds and a ten-minute outage; ARGS go to pytest
+chaos: env ## Inject faults: ten rounds and a ten-minute outage; ARGS go to pytest
 	@$(BIN)/python -m pytest tests/chaos --rounds 10 $(ARGS)
 
 browser: env ## Test the page in Chromium: every view, width and color scheme; ARGS go to pytest
 	@$(BIN)/python -m pytest tests/browser --rounds 10 $(ARGS)
 
-attack: env ## Attack the query service: schemathesis, other organizations, a corpus; ARGS go to pytest
+attack: env ## Run the security tests of the query service; ARGS go to pytest
 	@$(BIN)/python -m pytest tests/attack --rounds 10 $(ARGS)
 
-bench: env ## Measure the consumer beside its peers; ARGS='--events N'
+bench: env ## Compare the consumer with its peers; ARGS='--events N'
 	@$(BIN)/python -m tests.benchmarks.consumer $(ARGS)
 
-bench-emit: env ## Measure what emit costs its caller, beside other SDKs; ARGS='--calls N'
+bench-emit: env ## Compare the latency of emit with other SDKs; ARGS='--calls N'
 	@$(BIN)/python -m tests.benchmarks.emit $(ARGS)
 
-bench-reads: env ## Measure pages, summaries and exports on 10 M rows; ARGS='--rows N'
+bench-reads: env ## Measure pages, summaries and exports on 10 million rows; ARGS='--rows N'
 	@$(BIN)/python -m tests.benchmarks.reads $(ARGS)
 
-soak: env ## Half an hour of steady load, with flat memory; ARGS='--minutes N --rate EVENTS_A_SECOND'
+soak: env ## Check that memory stays flat in 30 minutes of load; ARGS='--minutes N --rate EVENTS_PER_SECOND'
 	@$(BIN)/python -m tests.benchmarks.soak $(ARGS)
 
-docs: env ## Regenerate the docs that are made from data
+docs: env ## Regenerate the generated documents in docs/
 	@$(BIN)/python -m orgtrail_deploy.documents
 
 COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes \
@@ -65,5 +65,5 @@ lock: env ## Resolve the dependencies into the lock files
 	@$(BIN)/$(COMPILE) --extra producer --extra consumer --extra query --extra migrate \
 	  -o deploy/production.lock pyproject.toml
 
-clean: ## Remove the local stack with its data, and the environment
+clean: ## Remove the local stack, its data and the environment
 	@rm -rf .orgtrail

@@ -21,6 +21,13 @@ class UnknownFramingError(ValueError):
     """The value begins with neither framing, or is shorter than its header."""
 
 
+class TrailingBytesError(ValueError):
+    """Bytes are left after the datum: it was written with another schema, or is damaged."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"{count} bytes are left after the datum")
+
+
 class Frame(NamedTuple):
     """The header of a framed value.
 
@@ -62,11 +69,16 @@ def decode_datum(writer: EventSchema, reader: EventSchema, datum: bytes) -> dict
     """Decode one datum written with ``writer`` into the schema ``reader``. Event IDs stay text.
 
     Raises:
+        TrailingBytesError: bytes are left after the datum.
         Exception: whatever fastavro raises if the bytes do not decode. Its exceptions have no
             common base class.
     """
     schema = None if reader is writer else reader.plain
-    record = fastavro.schemaless_reader(io.BytesIO(datum), writer.plain, schema)
+    source = io.BytesIO(datum)
+    record = fastavro.schemaless_reader(source, writer.plain, schema)
+    left = len(datum) - source.tell()
+    if left:
+        raise TrailingBytesError(left)
     if not isinstance(record, dict):
         raise TypeError("the datum is not a record")
     return record

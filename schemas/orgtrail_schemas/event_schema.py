@@ -16,6 +16,8 @@ from typing import Any
 
 from fastavro.schema import fingerprint, parse_schema, to_parsing_canonical_form
 
+from orgtrail_schemas.wire import ALIASES
+
 Schema = dict[str, Any]
 
 SINGLE_OBJECT_MARKER = b"\xc3\x01"
@@ -65,7 +67,7 @@ def current_schema() -> EventSchema:
 
 
 def schemas_by_fingerprint(extra: Path | None = None) -> dict[str, EventSchema]:
-    """The known schemas, by fingerprint.
+    """The known schemas, by their fingerprints and the aliases of these.
 
     ``extra`` is a folder of additional ``.avsc`` files (setting ``schema_dir``). With it a
     consumer can decode a newer version before it is upgraded.
@@ -76,7 +78,10 @@ def schemas_by_fingerprint(extra: Path | None = None) -> dict[str, EventSchema]:
     schemas = list(event_schemas())
     if extra is not None:
         schemas += [EventSchema(json.loads(p.read_text("utf-8"))) for p in extra.glob("*.avsc")]
-    return {schema.fingerprint: schema for schema in schemas}
+    known = {schema.fingerprint: schema for schema in schemas}
+    for version, schema in enumerate(event_schemas(), 1):
+        known |= dict.fromkeys(ALIASES.get(version, ()), schema)
+    return known
 
 
 def _without_logical_types(node: Any) -> Any:

@@ -18,6 +18,18 @@ HEADERS: dict[int, bytes] = {1: bytes.fromhex("c30101125a43796da5a0")}
 A test compares them with those of fastavro and Apache Avro.
 """
 
+ALIASES: dict[int, dict[str, str]] = {
+    1: {
+        "5b73e366af7415b8": "Apache Avro for Python and for Rust",
+        "af2449aa5ca28235": "hamba/avro for Go",
+    },
+}
+"""Other fingerprints that libraries compute for a version, and which ones do.
+
+They keep ``logicalType``, or the object around a primitive type, which the canonical form of the
+Avro specification strips. The consumer accepts these fingerprints too.
+"""
+
 CURRENT = max(HEADERS)
 """The version of the schema that this release writes."""
 

@@ -47,14 +47,16 @@ def test_a_program_writes_the_header_of_the_current_schema(program):
 
 
 def test_the_page_lists_the_types_whose_target_is_the_actor():
-    (listed,) = re.findall(r"finds only what is there:\n(.+?)\.\n", PAGE, re.DOTALL)
+    (listed,) = re.findall(
+        r"The SDK does this for the following types:\n(.+?)\.\n", PAGE, re.DOTALL
+    )
     assert re.findall(r"`(.+?)`", listed) == [
         key for key, entry in catalogue().events.items() if entry.about_actor
     ]
 
 
 def test_the_page_lists_every_reason_of_a_dead_letter():
-    section = PAGE.split("## What is set aside")[1].split("\n## ")[0]
+    section = PAGE.split("## Dead letters")[1].split("\n## ")[0]
     first_cells = re.findall(r"^\| (`.+?) \|", section, re.M)
     assert set(re.findall(r"`(\w+)`", " ".join(first_cells))) == set(REASONS)
 

@@ -13,7 +13,8 @@ from tests.support.vectors import FOLDER, build, headers, named_events, text
 
 from orgtrail_consumers.steps.decode import decode
 from orgtrail_schemas.codec import SINGLE_OBJECT_HEADER, decode_datum, read_frame
-from orgtrail_schemas.event_schema import current_schema, event_schemas
+from orgtrail_schemas.event_schema import current_schema, event_schemas, schemas_by_fingerprint
+from orgtrail_schemas.wire import ALIASES
 
 VERSIONS = list(enumerate(event_schemas(), 1))
 FILES = {number: json.loads((FOLDER / f"v{number}.json").read_text()) for number, _ in VERSIONS}
@@ -49,6 +50,23 @@ def test_the_header_is_that_of_the_schema(number, schema):
     assert header == schema.header
     apache = avro.schema.parse(to_parsing_canonical_form(schema.parsed))
     assert header == b"\xc3\x01" + apache.fingerprint("CRC-64-AVRO")
+
+
+@pytest.mark.parametrize(("number", "schema"), VERSIONS)
+def test_the_fingerprint_that_apache_avro_computes_is_an_alias(number, schema):
+    """Apache Avro for Python keeps logicalType in what it takes for the canonical form."""
+    computed = avro.schema.parse(json.dumps(schema.definition)).fingerprint("CRC-64-AVRO").hex()
+    assert computed in ALIASES[number]
+
+
+@pytest.mark.parametrize("alias", [alias for aliases in ALIASES.values() for alias in aliases])
+def test_a_record_under_an_alias_is_decoded_and_names_the_schema_itself(alias):
+    vector = FILES[1]["vectors"][0]
+    known = schemas_by_fingerprint()
+    value = b"\xc3\x01" + bytes.fromhex(alias) + datum_of(vector)
+    decoded = decode([value], lambda frame: known.get(frame.fingerprint))
+    assert decoded.rejected == []
+    assert decoded.fingerprints.to_pylist() == [event_schemas()[0].fingerprint]
 
 
 @pytest.mark.parametrize(("schema", "vector"), cases("vectors"))

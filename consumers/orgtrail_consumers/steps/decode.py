@@ -7,11 +7,20 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyruhvro
 
 from orgtrail_consumers.kafka.batch import Rejected
 from orgtrail_consumers.steps.columns import fill
-from orgtrail_schemas.codec import Frame, UnknownFramingError, decode_datum, read_frame
+from orgtrail_consumers.steps.encoded_size import encoded_sizes
+from orgtrail_consumers.steps.resolve import Resolved, UnresolvableError, resolve
+from orgtrail_schemas.codec import (
+    Frame,
+    TrailingBytesError,
+    UnknownFramingError,
+    decode_datum,
+    read_frame,
+)
 from orgtrail_schemas.event_schema import EventSchema, current_schema
 
 FindSchema = Callable[[Frame], EventSchema | None]
@@ -55,11 +64,20 @@ def decode(values: Sequence[bytes | None], find_schema: FindSchema) -> Decoded:
         good = positions
         if columns is None:
             columns, good = _decode_good_ones(positions, data, schema, rejected)
-        aligned = _align(columns)
-        if aligned is None:
+        columns, good = _complete(columns, good, values, frame.size, schema, rejected)
+        try:
+            is_current = schema.fingerprint == current_schema().fingerprint
+            resolved = Resolved(columns, set()) if is_current else resolve(columns, _CURRENT)
+        except UnresolvableError:
             detail = f"schema {schema.fingerprint} is not an audit event schema"
             rejected += [Rejected(p, "malformed", detail) for p in good]
             continue
+        aligned = resolved.columns
+        if resolved.bad:
+            detail = "a required value is null"
+            rejected += [Rejected(good[row], "malformed", detail) for row in sorted(resolved.bad)]
+            kept = [row for row in range(len(good)) if row not in resolved.bad]
+            aligned, good = aligned.take(pa.array(kept, pa.int64())), [good[row] for row in kept]
         parts.append((aligned, good, schema.fingerprint))
     return Decoded(
         pa.concat_batches([part[0] for part in parts]) if parts else _EMPTY,
@@ -67,6 +85,11 @@ def decode(values: Sequence[bytes | None], find_schema: FindSchema) -> Decoded:
         _joined([fill(name, len(good), pa.string()) for _, good, name in parts], pa.string()),
         rejected,
     )
+
+
+def describe_decoding(error: Exception) -> str:
+    """What may be said of a decoder's error: its texts repeat data of events."""
+    return str(error) if isinstance(error, TrailingBytesError) else type(error).__name__
 
 
 def _joined(arrays: list[pa.Array], kind: pa.DataType) -> pa.Array:
@@ -88,6 +111,38 @@ def _by_frame(values: Sequence[bytes | None], rejected: list[Rejected]) -> dict[
         except UnknownFramingError as error:
             rejected += [Rejected(p, "unknown_framing", str(error)) for p in positions]
     return by_frame
+
+
+def _complete(
+    columns: pa.RecordBatch,
+    positions: list[int],
+    values: Sequence[bytes | None],
+    header: int,
+    schema: EventSchema,
+    rejected: list[Rejected],
+) -> tuple[pa.RecordBatch, list[int]]:
+    """The rows whose datum ends where its value ends. Others have bytes left over."""
+    actual = pa.array([len(values[p] or b"") - header for p in positions], pa.int64())
+    expected = encoded_sizes(columns, schema.plain)
+    if expected is not None and expected.equals(actual):
+        return columns, positions
+    suspects = (
+        pc.indices_nonzero(pc.not_equal(expected, actual)).to_pylist()
+        if expected is not None
+        else range(len(positions))
+    )
+    bad = set()
+    for row in suspects:
+        try:
+            decode_datum(schema, schema, (values[positions[row]] or b"")[header:])
+        # Bad bytes can make fastavro raise any exception.
+        except Exception as error:
+            bad.add(row)
+            rejected.append(Rejected(positions[row], "malformed", describe_decoding(error)))
+    if not bad:
+        return columns, positions
+    kept = [row for row in range(len(positions)) if row not in bad]
+    return columns.take(pa.array(kept, pa.int64())), [positions[row] for row in kept]
 
 
 def _decode_together(data: list[bytes], schema: EventSchema) -> pa.RecordBatch | None:
@@ -118,7 +173,7 @@ def _decode_good_ones(
                 decode_datum(schema, schema, datum)
             # Bad bytes can make fastavro raise any exception. All of them mean a bad datum.
             except Exception as error:
-                rejected.append(Rejected(position, "malformed", type(error).__name__))
+                rejected.append(Rejected(position, "malformed", describe_decoding(error)))
             else:
                 good.append((position, datum))
     columns = _decode_together([datum for _, datum in good], schema)
@@ -139,7 +194,7 @@ def _decode_one_by_one(
             good.append(position)
         # Arrow may reject a value that Avro accepts (a number out of range): also a bad record.
         except Exception as error:
-            rejected.append(Rejected(position, "malformed", type(error).__name__))
+            rejected.append(Rejected(position, "malformed", describe_decoding(error)))
     return (pa.concat_batches(decoded) if decoded else _EMPTY), good
 
 
@@ -152,29 +207,6 @@ def _decode_alone(datum: bytes, schema: EventSchema) -> pa.RecordBatch:
         if pa.types.is_map(field.type):
             record[field.name] = list(record[field.name].items())
     return pa.RecordBatch.from_pylist([record], schema=empty.schema)
-
-
-def _align(columns: pa.RecordBatch) -> pa.RecordBatch | None:
-    """Convert to the columns of the current schema; ``None`` if that is not possible.
-
-    A field that an older writer did not know gets its default.
-    """
-    if columns.schema == _CURRENT:
-        return columns
-    fields = {field["name"]: field for field in current_schema().plain["fields"]}
-    aligned = []
-    try:
-        for name in _CURRENT.names:
-            kind = _CURRENT.field(name).type
-            if name in columns.schema.names:
-                aligned.append(columns[name].cast(kind))
-            else:
-                default = fields[name]["default"]
-                value = list(default.items()) if pa.types.is_map(kind) else default
-                aligned.append(pa.array([value] * columns.num_rows, kind))
-        return pa.record_batch(aligned, schema=_CURRENT)
-    except (KeyError, pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
-        return None
 
 
 _SLICE = 32

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import confluent_kafka.admin
 import pytest
 from confluent_kafka import KafkaError, KafkaException
-from tests.support.mock_broker import MockBroker
 
 from orgtrail_deploy.errors import StackError
 from orgtrail_deploy.migrate_topics import migrate_topics
@@ -78,14 +77,3 @@ def test_missing_topics_are_created_and_the_others_configured(monkeypatch, exist
 def test_whatever_kafka_rejects_is_one_line(monkeypatch, call):
     with pytest.raises(StackError, match=r"^[^\n]*not allowed[^\n]*$"):
         run(monkeypatch, Cluster(EVENTS_TOPIC, fails=call))
-
-
-def test_a_real_client_creates_topics_once():
-    broker = MockBroker(topic="other")
-    try:
-        kafka = {"bootstrap.servers": broker.address}
-        with pytest.raises(StackError):
-            # The mock broker does not implement the request: its refusal is not swallowed.
-            migrate_topics(kafka, partitions=1, replication=1)
-    finally:
-        broker.close()

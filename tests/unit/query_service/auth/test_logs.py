@@ -1,0 +1,68 @@
+import pytest
+from tests.support.query_parts import FakeDatabase
+
+from orgtrail_query_service.auth.administrator import Administrator
+from orgtrail_query_service.auth.logs import Logs
+from orgtrail_query_service.problems import Problem
+from orgtrail_query_service.reads.statements import Statement
+
+ALICE = Administrator("alice", ("acme",))
+STATEMENT = Statement("SELECT 1", {})
+
+
+class Database(FakeDatabase):
+    closed = 0
+
+    async def close(self):
+        self.closed += 1
+
+
+@pytest.fixture
+def reader():
+    return Database()
+
+
+@pytest.fixture
+def exporter():
+    return Database()
+
+
+@pytest.fixture
+def logs(reader, exporter):
+    return Logs(reader, exporter)
+
+
+@pytest.mark.parametrize("org", ["globex", "", "acme/../globex"])
+def test_the_log_of_another_organization_does_not_open(logs, org):
+    with pytest.raises(Problem) as raised:
+        logs.open(ALICE, org)
+    assert raised.value.status == 404
+
+
+async def test_pages_and_exports_are_read_as_different_users(logs, reader, exporter):
+    log = logs.open(ALICE, "acme")
+    assert log.org == "acme"
+    await log.rows(STATEMENT)
+    assert (reader.asked, exporter.asked) == ([STATEMENT], [])
+    assert [chunk async for chunk in log.stream(STATEMENT, gzip=False)] == [b"event_id\n"]
+    assert (reader.asked, exporter.asked) == ([STATEMENT], [STATEMENT])
+
+
+async def test_the_choice_of_compression_reaches_the_database(logs):
+    chunks = [chunk async for chunk in logs.open(ALICE, "acme").stream(STATEMENT, gzip=True)]
+    assert chunks[0].startswith(b"\x1f\x8b")
+
+
+async def test_a_check_reads_no_events_and_fails_when_the_reader_is_away(logs, reader):
+    await logs.check()
+    (asked,) = reader.asked
+    assert "audit.events" not in asked.sql
+    reader.away = True
+    with pytest.raises(Problem) as raised:
+        await logs.check()
+    assert raised.value.status == 503
+
+
+async def test_both_connections_are_closed(logs, reader, exporter):
+    await logs.close()
+    assert (reader.closed, exporter.closed) == (1, 1)
