@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
@@ -69,9 +69,48 @@ class Pipeline:
     breaker: Breaker
     trace: TraceBatch
     now_ms: Callable[[], int]
+    skipped: Set[tuple[int, int]] = frozenset()
+    """The partition and offset of records to dead-letter unread."""
 
     def prepare(self, batch: Batch) -> Prepared:
-        """Decode and enrich a batch."""
+        """Decode and enrich a batch.
+
+        A record on which a step fails does not hold up the others: it is found by bisection and
+        rejected.
+        """
+        skipped = [
+            Rejected(position, "skipped", "by ORGTRAIL_SKIP_OFFSETS")
+            for position, record in enumerate(batch.records)
+            if (batch.partition, record.offset) in self.skipped
+        ]
+        if not skipped:
+            return self._prepare_or_bisect(batch)
+        positions = {item.position for item in skipped}
+        kept = [position for position in range(len(batch.records)) if position not in positions]
+        rest = batch._replace(records=[batch.records[position] for position in kept])
+        prepared = self._prepare_or_bisect(rest)
+        moved = [item._replace(position=kept[item.position]) for item in prepared.rejected]
+        return Prepared(prepared.rows, [*skipped, *moved])
+
+    def _prepare_or_bisect(self, batch: Batch) -> Prepared:
+        try:
+            return self._prepare(batch)
+        except TRANSIENT_ERRORS:
+            raise
+        except Exception as error:
+            log.error("step_failed_on_a_record", error=describe(error), records=len(batch.records))
+            if len(batch.records) == 1:
+                return Prepared(_no_rows(), [Rejected(0, "unprocessable", describe(error))])
+        middle = len(batch.records) // 2
+        first, second = (
+            self._prepare_or_bisect(batch._replace(records=records))
+            for records in (batch.records[:middle], batch.records[middle:])
+        )
+        moved = [item._replace(position=item.position + middle) for item in second.rejected]
+        rows = [part.rows for part in (first, second) if part.rows.num_rows]
+        return Prepared(pa.concat_tables(rows) if rows else first.rows, [*first.rejected, *moved])
+
+    def _prepare(self, batch: Batch) -> Prepared:
         with metrics.STEP_SECONDS.labels("decode").time():
             decoded = decode([record.value for record in batch.records], self.find_schema)
         with metrics.STEP_SECONDS.labels("enrich").time():
@@ -152,7 +191,10 @@ class Pipeline:
                 raise StaleBatchError
             with attempt:
                 try:
-                    result = await asyncio.get_running_loop().run_in_executor(self.executor, work)
+                    with self.health.running(step):
+                        result = await asyncio.get_running_loop().run_in_executor(
+                            self.executor, work
+                        )
                 except Exception as error:
                     metrics.FAILURES.labels(type(error).__name__).inc()
                     log.warning("step_failed", step=step, error=describe(error))
@@ -166,6 +208,10 @@ class Pipeline:
                 self.health.succeeded(step)
                 return result
         raise AssertionError("unreachable: the number of retries is unlimited")
+
+
+def _no_rows() -> pa.Table:
+    return pa.table({})
 
 
 def wall_clock_ms() -> int:

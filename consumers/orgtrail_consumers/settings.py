@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,7 +10,7 @@ from typing import Annotated, Literal
 from msgspec import field
 
 from orgtrail_schemas.connections import ClickHouseSettings, KafkaSettings
-from orgtrail_schemas.settings import Secret, SettingsError, about
+from orgtrail_schemas.settings import Secret, SettingsError, about, wrong
 from orgtrail_schemas.topics import DEAD_LETTER_TOPIC, EVENTS_TOPIC
 
 
@@ -60,6 +61,13 @@ class ConsumerSettings(KafkaSettings, frozen=True, kw_only=True):
         Literal["stop", "accept"],
         about("When the topic deleted records before they were read: stop, or accept the loss."),
     ] = "stop"
+    skip_offsets: Annotated[
+        list[str],
+        about(
+            "Records to dead-letter without reading them, as PARTITION/OFFSET, comma-separated:"
+            " for a record that ends the worker."
+        ),
+    ] = field(default_factory=list)
     batch_records: Annotated[int, about("Maximum number of records in a batch.", ge=1)] = 20_000
     batch_kilobytes: Annotated[int, about("Maximum size of a batch in kilobytes.", ge=1)] = 16_384
     fetch_kilobytes: Annotated[
@@ -88,6 +96,23 @@ class ConsumerSettings(KafkaSettings, frozen=True, kw_only=True):
     ] = 5
     web_host: Annotated[str, about("Address that serves metrics and health.")] = "127.0.0.1"
     web_port: Annotated[int, about("Port that serves metrics and health.", ge=1, le=65_535)] = 6066
+
+    def check(self, prefix: str) -> None:
+        """Look for what cannot work.
+
+        Raises:
+            SettingsError: a value cannot be used.
+        """
+        super().check(prefix)
+        for text in self.skip_offsets:
+            if not re.fullmatch(r"\d{1,9}/\d{1,18}", text):
+                raise wrong(f"{prefix}SKIP_OFFSETS", f"must be PARTITION/OFFSET, not {text!r}")
+
+    @property
+    def skipped(self) -> frozenset[tuple[int, int]]:
+        """The partition and offset of each record to skip."""
+        pairs = (text.split("/") for text in self.skip_offsets)
+        return frozenset((int(partition), int(offset)) for partition, offset in pairs)
 
     @property
     def local_dead_letters(self) -> Path:

@@ -65,7 +65,7 @@ def seal(event: Event, ticket: int, accepted_at: int, traceparent: str = "") -> 
 def headers(envelope: Envelope) -> Headers:
     """Return the CloudEvents headers (Kafka binding 1.0.2, section 3.2, binary mode)."""
     seconds, milliseconds = divmod(envelope.occurred_at, 1000)
-    found = [
+    attributes = [
         ("ce_specversion", b"1.0"),
         ("ce_id", envelope.event_id.encode()),
         ("ce_type", envelope.event.encode()),
@@ -74,8 +74,8 @@ def headers(envelope: Envelope) -> Headers:
         ("content-type", b"application/avro"),
     ]
     if envelope.traceparent:
-        found.append(("traceparent", envelope.traceparent.encode()))
-    return found
+        attributes.append(("traceparent", envelope.traceparent.encode()))
+    return attributes
 
 
 @lru_cache(256)

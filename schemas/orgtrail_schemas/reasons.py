@@ -15,6 +15,8 @@ Reason = Literal[
     "invalid_event_id",
     "missing_event",
     "implausible_time",
+    "unprocessable",
+    "skipped",
 ]
 
 REASONS: tuple[Reason, ...] = get_args(Reason)
@@ -34,4 +36,9 @@ EXPLAINED: dict[Reason, str] = {
         f"The event's time is more than {CLOCK_SKEW.seconds // 60} minutes after, or more than"
         f" {RETENTION_DAYS} days before, its receipt."
     ),
+    "unprocessable": (
+        "The consumer failed on this record. That is a bug of the consumer: report it, upgrade,"
+        " then replay."
+    ),
+    "skipped": "An operator told the consumer to skip it (ORGTRAIL_SKIP_OFFSETS).",
 }

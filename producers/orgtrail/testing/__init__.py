@@ -96,16 +96,16 @@ class Recorder:
     ) -> None:
         producer.set_sink(self._former)
 
-    def _take(self, made: list[Event]) -> None:
+    def _take(self, emitted: list[Event]) -> None:
         try:
             if self._known is not None:
-                check_listed(made[0], self._known)
+                check_listed(emitted[0], self._known)
         except UnlistedError as error:
             with self._lock:
                 self._refused.append(error)
             raise
         with self._lock:
-            self._events.extend(made)
+            self._events.extend(emitted)
 
     def _emitted(self, wanted: Wanted) -> str:
         lines = [f"  {number}. {describe(e, wanted)}" for number, e in enumerate(self.events, 1)]

@@ -1,16 +1,18 @@
 import gc
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from tests.support.batches import NOW_MS, RESOLVERS, delivery, find_current
-from tests.support.events import datum
+from tests.support.events import datum, record
 
 from orgtrail_consumers.dead_letters.breaker import Breaker
 from orgtrail_consumers.errors import DeadLetterError, DefectError, StaleBatchError, StopError
 from orgtrail_consumers.health import Health
 from orgtrail_consumers.kafka.batch import Batch
 from orgtrail_consumers.pipeline import Pipeline
+from orgtrail_consumers.steps.enrich import Resolvers
 from orgtrail_consumers.steps.people import PersonCache
 from orgtrail_consumers.traces import trace_batches
 
@@ -39,7 +41,7 @@ class Letters:
         self.sent += [(given.records[r.position].value, r.reason) for r in rejected]
 
 
-def pipeline(writer, letters, health=None, breaker=None):
+def pipeline(writer, letters, health=None, breaker=None, **more):
     return Pipeline(
         find_schema=find_current,
         resolvers=RESOLVERS,
@@ -51,6 +53,7 @@ def pipeline(writer, letters, health=None, breaker=None):
         breaker=breaker or Breaker(100, 1000),
         trace=trace_batches(None),
         now_ms=lambda: NOW_MS,
+        **more,
     )
 
 
@@ -182,3 +185,62 @@ async def test_events_are_not_inserted_again_because_people_were_refused():
         "events_store": 1,
         "people": 1,
     }
+
+
+class Fails:
+    """Look-ups that fail on user agents of some texts, as a bug in a step would."""
+
+    def __init__(self, *bad):
+        self.bad = bad
+
+    def __call__(self, text):
+        if text in self.bad:
+            raise TypeError("hunter2")
+        return RESOLVERS.client(text)
+
+
+def from_agents(*agents):
+    values = [datum(context=record()["context"] | {"user_agent": agent}) for agent in agents]
+    return delivery(*values, first_offset=40)
+
+
+@pytest.mark.parametrize("bad", [{0}, {7}, {3, 4}, {0, 1, 2, 5, 9}, set(range(10))])
+async def test_a_record_on_which_a_step_fails_is_set_aside_alone(bad):
+    writer, letters = Writer(), Letters()
+    agents = [f"agent-{n}" for n in range(10)]
+    given = from_agents(*agents)
+    values = [item.value for item in given._batch.records]
+    resolvers = Resolvers(RESOLVERS.countries, Fails(*(agents[n] for n in bad)))
+    made = replace(pipeline(writer, letters), resolvers=resolvers)
+    await made.store(given, lambda: True)
+    assert sorted(letters.sent) == sorted((values[n], "unprocessable") for n in bad)
+    stored = [
+        o for t in writer.tables.get("events_store", ()) for o in t["kafka_offset"].to_pylist()
+    ]
+    assert sorted(stored) == [40 + n for n in range(10) if n not in bad]
+
+
+async def test_a_record_that_an_operator_skips_is_set_aside_unread():
+    writer, letters = Writer(), Letters()
+    made = pipeline(writer, letters, skipped=frozenset({(0, 41), (0, 43), (1, 40)}))
+    await made.store(
+        delivery(datum(), b"ends the worker", datum(), b"too", first_offset=40), lambda: True
+    )
+    assert letters.sent == [(b"ends the worker", "skipped"), (b"too", "skipped")]
+    assert writer.tables["events_store"][0]["kafka_offset"].to_pylist() == [40, 42]
+
+
+async def test_a_server_that_does_not_answer_is_an_outage():
+    now = [0.0]
+    health = Health(lambda: now[0])
+
+    class Hangs(Writer):
+        def insert(self, table, rows):
+            now[0] += 5
+            assert health.reasons == []
+            now[0] += 6
+            assert health.reasons == ["write: no answer for 11 s"] or table != "events_store"
+            super().insert(table, rows)
+
+    await pipeline(Hangs(), Letters(), health).store(delivery(datum()), lambda: True)
+    assert health.reasons == []

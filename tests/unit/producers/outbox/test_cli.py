@@ -43,7 +43,7 @@ def test_create_makes_the_tables_and_ends(tmp_path):
     url = f"sqlite:///{tmp_path}/new.db"
     for _ in range(2):
         done = run("--database", url, "--create", "--table", "audit_out")
-        assert (done.returncode, done.stdout) == (0, "audit_out is there\n"), done.stderr
+        assert (done.returncode, done.stdout) == (0, "audit_out is ready\n"), done.stderr
     found = sqlite3.connect(tmp_path / "new.db").execute("SELECT name FROM sqlite_master")
     assert {"audit_out", "audit_out_lease", "audit_out_waiting"} <= {name for (name,) in found}
 
