@@ -29,9 +29,11 @@ from orgtrail_consumers.health import Health
 from orgtrail_consumers.kafka.batch import Batch, Delivery, Rejected
 from orgtrail_consumers.steps.decode import FindSchema, decode
 from orgtrail_consumers.steps.enrich import Resolvers, enrich
+from orgtrail_consumers.steps.normalize import normalize
 from orgtrail_consumers.steps.people import PersonCache, people
 from orgtrail_consumers.storage.writer import Inserter, WriteError
 from orgtrail_consumers.traces import EndTrace, TraceBatch
+from orgtrail_schemas.catalogue import catalogue
 
 T = TypeVar("T")
 
@@ -113,6 +115,7 @@ class Pipeline:
     def _prepare(self, batch: Batch) -> Prepared:
         with metrics.STEP_SECONDS.labels("decode").time():
             decoded = decode([record.value for record in batch.records], self.find_schema)
+            decoded = normalize(decoded, catalogue())
         with metrics.STEP_SECONDS.labels("enrich").time():
             enriched = enrich(decoded, batch, self.resolvers, self.now_ms())
         return Prepared(enriched.rows, [*decoded.rejected, *enriched.rejected])

@@ -16,27 +16,25 @@ such as ``context.user_agent: cut``. The rules:
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from functools import lru_cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from orgtrail.errors import InvalidEventError
 from orgtrail_schemas.catalogue import REDACTED, catalogue
+from orgtrail_schemas.repair import address, lower_domain, shorten
+
+__all__ = ["Text", "address", "email", "text"]
 
 if TYPE_CHECKING:
     Text = str | int | float | Decimal | UUID | datetime | date | time | Enum | bytes | None
     """The types that the SDK accepts as text. The module docstring lists the conversions."""
 else:
     Text = Any
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_PORT = re.compile(r"(\d+\.\d+\.\d+\.\d+):\d+|\[([^\]]*)\](?::\d+)?")
 
 
 def text(value: Any, length: int, field: str, repairs: list[str]) -> str:
@@ -49,39 +47,12 @@ def text(value: Any, length: int, field: str, repairs: list[str]) -> str:
         if value is None:
             return ""
         value = _from(value, field)
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            value = _SURROGATE.sub("\ufffd", value)
-            repairs.append(f"{field}: invalid Unicode")
-    if len(value) > length:
-        repairs.append(f"{field}: cut")
-        value = value[:length]
-    return str(value)
+    return shorten(value, length, field, repairs)
 
 
 def email(value: Any, length: int, field: str, repairs: list[str]) -> str:
     """Convert an email address to text, with its domain in lower case (RFC 5321, section 2.4)."""
-    cleaned = text(value, length, field, repairs)
-    if cleaned.islower():
-        return cleaned
-    name, at, domain = cleaned.rpartition("@")
-    return f"{name}@{domain.lower()}" if at else cleaned
-
-
-@lru_cache(4_096)
-def address(value: str) -> str | None:
-    """Return an IPv4 or IPv6 address in canonical form, or ``None`` for anything else."""
-    value = value.strip().strip('"')
-    match = _PORT.fullmatch(value)
-    if match is not None:
-        value = match[1] or match[2]
-    try:
-        parsed = ipaddress.ip_address(value.partition("%")[0])
-    except ValueError:
-        return None
-    return str(getattr(parsed, "ipv4_mapped", None) or parsed)
+    return lower_domain(text(value, length, field, repairs))
 
 
 def _from(value: Any, field: str) -> str:

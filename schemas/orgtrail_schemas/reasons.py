@@ -15,6 +15,7 @@ Reason = Literal[
     "invalid_event_id",
     "missing_event",
     "implausible_time",
+    "invalid_field",
     "unprocessable",
     "skipped",
 ]
@@ -35,6 +36,10 @@ EXPLAINED: dict[Reason, str] = {
     "implausible_time": (
         f"The event's time is more than {CLOCK_SKEW.seconds // 60} minutes after, or more than"
         f" {RETENTION_DAYS} days before, its receipt."
+    ),
+    "invalid_field": (
+        "A field breaks a rule, such as the vocabulary of outcome. The detail names the field: fix"
+        " the service that sends it."
     ),
     "unprocessable": (
         "The consumer failed on this record. That is a bug of the consumer: report it, upgrade,"

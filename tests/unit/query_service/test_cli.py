@@ -44,7 +44,13 @@ def test_settings_reach_the_server(started, monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("SECRET", "short"), ("JWT_ISSUER", ""), ("PORT", "x"), ("KAFKA_BROKERS", "a:b:c"), ("JWKS_FILE", "/nowhere")],
+    [
+        ("SECRET", "short"),
+        ("JWT_ISSUER", ""),
+        ("PORT", "x"),
+        ("KAFKA_BROKERS", "a:b:c"),
+        ("JWKS_FILE", "/nowhere"),
+    ],
 )
 def test_a_wrong_setting_is_one_line_and_nothing_starts(started, monkeypatch, capsys, name, value):
     monkeypatch.setenv(f"ORGTRAIL_{name}", value)
@@ -54,8 +60,12 @@ def test_a_wrong_setting_is_one_line_and_nothing_starts(started, monkeypatch, ca
     assert started == []
 
 
-@pytest.mark.parametrize("content", ["{", "{}", json.dumps({"keys": [{"kty": "oct", "k": "c2VjcmV0"}]})])
-def test_a_key_file_that_cannot_be_used_is_named_at_the_start(started, monkeypatch, tmp_path, capsys, content):
+@pytest.mark.parametrize(
+    "content", ["{", "{}", json.dumps({"keys": [{"kty": "oct", "k": "c2VjcmV0"}]})]
+)
+def test_a_key_file_that_cannot_be_used_is_named_at_the_start(
+    started, monkeypatch, tmp_path, capsys, content
+):
     file = tmp_path / "jwks.json"
     file.write_text(content)
     monkeypatch.setenv("ORGTRAIL_JWKS_FILE", str(file))

@@ -44,7 +44,11 @@ def test_a_view_says_who_saw_what(audit):
     for who in (ALICE, script):
         make().viewed("acme", who, Context(ip="203.0.113.7"), NOW)
     first, second = audit.events
-    assert (first.event, first.org_id, first.occurred_at) == ("org.audit-log.viewed", "acme", HOUR_MS)
+    assert (first.event, first.org_id, first.occurred_at) == (
+        "org.audit-log.viewed",
+        "acme",
+        HOUR_MS,
+    )
     assert (first.actor.type, first.actor.id, first.actor.email) == ("user", "alice", "alice@x.org")
     assert (first.targets[0].type, first.targets[0].id) == ("organization", "acme")
     assert first.context.ip == "203.0.113.7"

@@ -33,7 +33,9 @@ def test_damaged_bytes_are_kept_as_they_are(tmp_path):
 
 
 def test_the_same_event_refused_twice_is_kept_twice(tmp_path):
-    assert set_refused_aside(tmp_path, REFUSED, ROOMY) != set_refused_aside(tmp_path, REFUSED, ROOMY)
+    assert set_refused_aside(tmp_path, REFUSED, ROOMY) != set_refused_aside(
+        tmp_path, REFUSED, ROOMY
+    )
     assert len(list(aside_folder(tmp_path).iterdir())) == 2
 
 

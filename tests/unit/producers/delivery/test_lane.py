@@ -1,6 +1,7 @@
 """Lanes: locked while their process lives, adopted afterwards, and what they reserve."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from orgtrail.delivery.lane import (
     close_inherited_locks,
     lane_folders,
     own,
+    private,
     saved_position,
     segment_files,
     used_bytes,
@@ -54,12 +56,24 @@ def test_a_lane_whose_lock_file_is_missing_is_adopted(lane):
     adopted.close()
 
 
-def test_a_forked_child_does_not_keep_the_lock(lane):
-    close_inherited_locks()
-    lane.forget()
-    adopted = Lane.adopt(lane.path)
-    assert adopted is not None
-    adopted.close()
+def test_a_forked_child_does_not_keep_the_lock_of_its_parent(lane):
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        close_inherited_locks()
+        os.close(write)
+        os.read(read, 1)
+        os._exit(0)
+    try:
+        time.sleep(0.1)
+        lane.close()
+        adopted = Lane.adopt(lane.path)
+        assert adopted is not None
+        adopted.close()
+    finally:
+        os.close(write)
+        os.close(read)
+        os.waitpid(child, 0)
 
 
 def test_the_position_survives_the_process(lane):
@@ -159,5 +173,5 @@ def test_a_folder_of_another_user_or_a_link_is_refused(tmp_path, monkeypatch):
 
 
 def test_folders_are_their_owners_alone(spool, lane):
-    for path in (spool, spool / "lanes", lane.path, lane.path / "lane"):
+    for path in (private(spool.with_name("new")), spool / "lanes", lane.path, lane.path / "lane"):
         assert Path(path).stat().st_mode & 0o077 == 0

@@ -24,7 +24,10 @@ def event():
         org_id="42",
         actor=Actor(id="u-1", email="alice@acme.example"),
         targets=[Target(type="user", id="u-2"), Target(type="team", id="t-1", email="t@x.example")],
-        changes=[Change(field="role", old=None, new="admin"), Change(field="plan", old="", new="1")],
+        changes=[
+            Change(field="role", old=None, new="admin"),
+            Change(field="plan", old="", new="1"),
+        ],
         metadata={"method": "sso"},
         event_id=ID,
         occurred_at=NOW,

@@ -34,7 +34,9 @@ async def test_both_answer_ok_in_plain_text_without_a_token(client):
         assert answer.headers["content-type"].startswith("text/plain")
 
 
-@pytest.mark.parametrize("error", [unavailable(), too_expensive(), too_many(60)], ids=lambda e: e.kind)
+@pytest.mark.parametrize(
+    "error", [unavailable(), too_expensive(), too_many(60)], ids=lambda e: e.kind
+)
 async def test_readiness_needs_clickhouse_and_liveness_does_not(client, database, error):
     database.error = error
     ready = await client.get("/readyz")

@@ -41,7 +41,9 @@ async def test_every_read_lists_the_parameters_that_it_takes(described):
         assert names(described, path) == [*search, *marks], path
 
 
-@pytest.mark.parametrize("parameter", [p for p in SEARCH + PAGING if p.name != "cursor"], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "parameter", [p for p in SEARCH + PAGING if p.name != "cursor"], ids=lambda p: p.name
+)
 def test_examples_choices_and_bounds_are_what_the_parser_takes(parameter):
     def parse(*values):
         since = [] if parameter.name == "since" else [("since", "2026-11-22T00:00:00Z")]

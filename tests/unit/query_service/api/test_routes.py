@@ -88,11 +88,20 @@ async def test_an_event_is_found_by_its_id(client, database):
 
 @pytest.mark.parametrize(
     "address",
-    ["events?nothing=1", "summary?limit=5", "summary?cursor=x", "people?q=b", "people?prefix=a&prefix=b"],
+    [
+        "events?nothing=1",
+        "summary?limit=5",
+        "summary?cursor=x",
+        "people?q=b",
+        "people?prefix=a&prefix=b",
+    ],
 )
 async def test_a_parameter_that_a_route_does_not_take_is_refused(client, address):
     answer = await client.get(f"/v1/orgs/acme/{address}", headers=ACME)
-    assert (answer.status_code, answer.json()["type"]) == (400, "urn:orgtrail:problem:bad-parameter")
+    assert (answer.status_code, answer.json()["type"]) == (
+        400,
+        "urn:orgtrail:problem:bad-parameter",
+    )
 
 
 async def test_the_catalogue_is_for_whoever_is_signed_in(client, database):

@@ -102,7 +102,12 @@ async def test_a_page_that_continues_leads_on_and_back(get, database):
     database.answers["audit.events "] = [row(NOW - timedelta(hours=n), UUID(int=n)) for n in (1, 2)]
     first = (await get(f"{LOG}?limit=1&last=24h")).text
     assert "data-live=" in first
-    older = first.partition('rel="next"')[0].rpartition('href="')[2].partition('"')[0].replace("&amp;", "&")
+    older = (
+        first.partition('rel="next"')[0]
+        .rpartition('href="')[2]
+        .partition('"')[0]
+        .replace("&amp;", "&")
+    )
     assert "cursor=" in older
     second = (await get(older)).text
     assert ">First page</a>" in second
@@ -118,7 +123,12 @@ async def test_an_empty_log_gets_advice(get):
 
 @pytest.mark.parametrize(
     ("query", "live"),
-    [("", True), ("?order=oldest", False), ("?from=2026-11-01&to=2026-11-02", False), ("?from=2026-11-20", True)],
+    [
+        ("", True),
+        ("?order=oldest", False),
+        ("?from=2026-11-01&to=2026-11-02", False),
+        ("?from=2026-11-20", True),
+    ],
 )
 async def test_only_a_page_that_ends_now_is_live(get, query, live):
     assert ("data-live=" in (await get(LOG + query)).text) == live
@@ -126,7 +136,12 @@ async def test_only_a_page_that_ends_now_is_live(get, query, live):
 
 @pytest.mark.parametrize(
     ("query", "warned"),
-    [("?last=90d", False), ("?from=2026-08-25", False), ("?from=2026-08-24", True), ("?from=2026-01-01", True)],
+    [
+        ("?last=90d", False),
+        ("?from=2026-08-25", False),
+        ("?from=2026-08-24", True),
+        ("?from=2026-01-01", True),
+    ],
 )
 async def test_days_before_the_retention_are_warned_about(get, query, warned):
     assert ("earlier days are not shown" in (await get(LOG + query)).text) == warned

@@ -1,0 +1,79 @@
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+import pytest
+from tests.support.api_rows import row
+
+from orgtrail_query_service.reads.event import Actor, Change, Event, Source, Target, event_from_row
+from orgtrail_query_service.reads.search import Place
+from orgtrail_schemas.tables import event_columns
+
+AT = datetime(2026, 11, 23, 12, 0, 0, 7000, tzinfo=UTC)
+ID = UUID(int=1)
+
+
+def event(**columns):
+    return event_from_row(row(AT, ID, **columns))
+
+
+def test_times_of_the_driver_are_in_utc():
+    found = event(received_at=datetime(2026, 1, 2), ingested_at=datetime(2026, 1, 3))
+    assert (found.occurred_at, found.place) == (AT, Place(AT, ID))
+    assert found.received_at == datetime(2026, 1, 2, tzinfo=UTC)
+    assert found.ingested_at == datetime(2026, 1, 3, tzinfo=UTC)
+
+
+def test_actor_and_impersonator_are_not_mixed_up():
+    names = ("type", "id", "email", "name")
+    columns = {f"{who}_{n}": f"{who} {n}" for who in ("actor", "impersonator") for n in names}
+    found = event(**columns)
+    assert found.actor == Actor("actor type", "actor id", "actor email", "actor name")
+    assert found.impersonator == Actor(*(f"impersonator {n}" for n in names))
+
+
+def test_without_a_type_nobody_impersonates():
+    assert event(impersonator_id="x").impersonator is None
+
+
+def test_targets_and_changes_are_put_together_by_their_place():
+    found = event(**{
+        "targets.type": ["user", "group"], "targets.id": ["1", "2"],
+        "targets.email": ["a@x", ""], "targets.name": ["", "B"],
+        "changes.field": ["role", "secret"], "changes.old": [None, "[redacted]"], "changes.new": ["", None],
+    })  # fmt: skip
+    assert found.targets == [Target("user", "1", "a@x", ""), Target("group", "2", "", "B")]
+    assert found.changes == [Change("role", None, ""), Change("secret", "[redacted]", None)]
+
+
+@pytest.mark.parametrize("name", ["targets.id", "changes.new"])
+def test_arrays_of_unequal_length_are_not_cut(name):
+    with pytest.raises(ValueError, match="zip"):
+        event(**{name: ["1"]})
+
+
+@pytest.mark.parametrize("change", [lambda r: r[:-1], lambda r: (*r, "more")])
+def test_a_row_with_other_columns_is_refused(change):
+    with pytest.raises(ValueError, match="zip"):
+        event_from_row(change(row(AT, ID)))
+
+
+def test_every_text_is_shown():
+    texts = {c.name: f"<{c.name}>" for c in event_columns() if c.type.endswith("String")}
+    texts |= {c.name: f"<{c.name}>" for c in event_columns() if c.type == "LowCardinality(String)"}
+    answer = msgspec.json.encode(event(**texts)).decode()
+    assert len(texts) > 15
+    assert [name for name, text in texts.items() if f'"{text}"' not in answer] == []
+
+
+def test_the_answer_can_be_read_back_whole():
+    found = event(
+        kafka_topic="audit.events.v1",
+        kafka_partition=3,
+        kafka_offset=2**40,
+        metadata={"a": "b"},
+        listed=False,
+    )
+    assert found.source == Source("audit.events.v1", 3, 2**40)
+    assert (found.metadata, found.listed) == ({"a": "b"}, False)
+    assert msgspec.json.decode(msgspec.json.encode(found), type=Event) == found

@@ -1,0 +1,74 @@
+import re
+
+import pytest
+
+from orgtrail_query_service.reads.filters import FILTERS
+from orgtrail_query_service.reads.search import parse_search
+from orgtrail_schemas.catalogue import LEVELS, OUTCOMES
+from orgtrail_schemas.tables import event_columns
+from tests.support.query_parts import NOW
+
+ALL = pytest.mark.parametrize("filter_", FILTERS, ids=lambda f: f.name)
+NAMES = {f.name for f in FILTERS}
+OTHER_PARAMETERS = {"since", "until", "order", "limit", "cursor", "bom", "last", "from", "to", "tz", "org", "keys", "after"}  # fmt: skip
+
+
+def test_no_filter_has_the_name_of_another_parameter():
+    assert len(NAMES) == len(FILTERS)
+    assert not NAMES & OTHER_PARAMETERS
+
+
+@ALL
+def test_the_value_is_a_parameter_of_the_filters_own_name_and_type(filter_):
+    kind = "Array(String)" if filter_.repeatable else "String"
+    assert set(re.findall(r"{(.*?)}", filter_.sql)) == {f"{filter_.name}:{kind}"}
+    if filter_.prefix_sql:
+        assert re.findall(r"{(.*?)}", filter_.prefix_sql) == [
+            f"{filter_.name}_prefixes:Array(String)"
+        ]
+
+
+@ALL
+def test_only_columns_of_events_are_named(filter_):
+    columns = {c.name for c in event_columns()} | {"targets"}
+    bare = re.sub(r"{.*?}", "", filter_.sql)
+    words = set(re.findall(r"\b[a-z]+(?:[._][a-z]+)*\b(?!\()", bare)) - {"t"}
+    assert words <= columns, words - columns
+
+
+@ALL
+def test_an_alternative_cannot_leave_its_clause(filter_):
+    for sql in (filter_.sql, filter_.prefix_sql):
+        if " OR " in sql:
+            assert sql.startswith("(")
+            assert sql.endswith(")")
+        assert sql.count("(") == sql.count(")")
+
+
+@ALL
+def test_the_example_can_be_searched_for(filter_):
+    ((found, values),) = parse_search([(filter_.name, filter_.example)], NOW).values
+    assert (found, values) == (filter_, (filter_.example,))
+
+
+@ALL
+def test_pairs_are_with_filters_that_there_are(filter_):
+    assert set(filter_.pairs_with) <= NAMES - {filter_.name}
+
+
+def test_a_prefix_or_a_negation_is_for_several_values():
+    assert all(f.repeatable for f in FILTERS if f.prefix_sql or f.negated)
+
+
+def test_choices_are_those_of_the_catalogue():
+    assert {f.name: f.choices for f in FILTERS if f.choices} == {
+        "level": LEVELS,
+        "outcome": OUTCOMES,
+    }
+    assert all((f.control == "choice") == bool(f.choices) for f in FILTERS)
+
+
+def test_a_negation_never_pairs_with_another():
+    negated = {f.name for f in FILTERS if f.negated}
+    assert not any(set(f.pairs_with) & negated for f in FILTERS)
+    assert not any(f.pairs_with for f in FILTERS if f.negated)
