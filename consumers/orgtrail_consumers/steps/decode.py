@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -13,7 +13,7 @@ import pyruhvro
 from orgtrail_consumers.kafka.batch import Rejected
 from orgtrail_consumers.steps.columns import fill
 from orgtrail_consumers.steps.encoded_size import encoded_sizes
-from orgtrail_consumers.steps.resolve import Resolved, UnresolvableError, resolve
+from orgtrail_consumers.steps.resolve import UnresolvableError, resolve
 from orgtrail_schemas.codec import (
     Frame,
     TrailingBytesError,
@@ -60,31 +60,71 @@ def decode(values: Sequence[bytes | None], find_schema: FindSchema) -> Decoded:
             rejected += [Rejected(p, "unknown_schema", f"schema {name}") for p in positions]
             continue
         data = [(values[p] or b"")[frame.size :] for p in positions]
-        columns = _decode_together(data, schema)
-        good = positions
-        if columns is None:
-            columns, good = _decode_good_ones(positions, data, schema, rejected)
-        columns, good = _complete(columns, good, values, frame.size, schema, rejected)
-        try:
-            is_current = schema.fingerprint == current_schema().fingerprint
-            resolved = Resolved(columns, set()) if is_current else resolve(columns, _CURRENT)
-        except UnresolvableError:
-            detail = f"schema {schema.fingerprint} is not an audit event schema"
-            rejected += [Rejected(p, "malformed", detail) for p in good]
-            continue
-        aligned = resolved.columns
-        if resolved.bad:
-            detail = "a required value is null"
-            rejected += [Rejected(good[row], "malformed", detail) for row in sorted(resolved.bad)]
-            kept = [row for row in range(len(good)) if row not in resolved.bad]
-            aligned, good = aligned.take(pa.array(kept, pa.int64())), [good[row] for row in kept]
-        parts.append((aligned, good, schema.fingerprint))
+        columns, good = _decode_schema(positions, data, schema, rejected)
+        if good:
+            parts.append((columns, good, schema.fingerprint))
     return Decoded(
         pa.concat_batches([part[0] for part in parts]) if parts else _EMPTY,
         _joined([pa.array(good, pa.int64()) for _, good, _ in parts], pa.int64()),
         _joined([fill(name, len(good), pa.string()) for _, good, name in parts], pa.string()),
         rejected,
     )
+
+
+def _decode_schema(
+    positions: list[int], data: list[bytes], schema: EventSchema, rejected: list[Rejected]
+) -> tuple[pa.RecordBatch, list[int]]:
+    """The good records of one writer's schema, in the columns of the current one."""
+    columns, good = _decode_together(data, schema), positions
+    if columns is None:
+        if _decode_together([], schema) is None:
+            # The Arrow decoder does not support this schema at all, for example an empty record.
+            return _decode_with_resolution(positions, data, schema, rejected)
+        columns, good = _decode_good_ones(positions, data, schema, rejected)
+        datum_of = dict(zip(positions, data, strict=True))
+        data = [datum_of[position] for position in good]
+    if not good:
+        return _EMPTY, []
+    columns, good = _complete(columns, good, data, schema, rejected)
+    if schema.fingerprint == current_schema().fingerprint:
+        return columns, good
+    try:
+        resolved = resolve(columns, _CURRENT)
+    except UnresolvableError:
+        detail = f"schema {schema.fingerprint} is not an audit event schema"
+        rejected += [Rejected(position, "malformed", detail) for position in good]
+        return _EMPTY, []
+    detail = "a required value is null"
+    rejected += [Rejected(good[row], "malformed", detail) for row in sorted(resolved.bad)]
+    return _without(resolved.columns, good, resolved.bad)
+
+
+def _decode_with_resolution(
+    positions: list[int], data: list[bytes], schema: EventSchema, rejected: list[Rejected]
+) -> tuple[pa.RecordBatch, list[int]]:
+    """Decode and resolve with fastavro, record by record."""
+    decoded: list[pa.RecordBatch] = []
+    good: list[int] = []
+    for position, datum in zip(positions, data, strict=True):
+        try:
+            record = decode_datum(schema, current_schema(), datum)
+            record["metadata"] = list(record["metadata"].items())
+            decoded.append(pa.RecordBatch.from_pylist([record], schema=_CURRENT))
+            good.append(position)
+        # Bad bytes, or a schema that is not an audit event's: fastavro may raise any exception.
+        except Exception as error:
+            rejected.append(Rejected(position, "malformed", describe_decoding(error)))
+    return (pa.concat_batches(decoded) if decoded else _EMPTY), good
+
+
+def _without(
+    columns: pa.RecordBatch, positions: list[int], bad: Set[int]
+) -> tuple[pa.RecordBatch, list[int]]:
+    """The rows that are not bad, with their positions."""
+    if not bad:
+        return columns, positions
+    kept = [row for row in range(len(positions)) if row not in bad]
+    return columns.take(pa.array(kept, pa.int64())), [positions[row] for row in kept]
 
 
 def describe_decoding(error: Exception) -> str:
@@ -116,13 +156,12 @@ def _by_frame(values: Sequence[bytes | None], rejected: list[Rejected]) -> dict[
 def _complete(
     columns: pa.RecordBatch,
     positions: list[int],
-    values: Sequence[bytes | None],
-    header: int,
+    data: Sequence[bytes],
     schema: EventSchema,
     rejected: list[Rejected],
 ) -> tuple[pa.RecordBatch, list[int]]:
     """The rows whose datum ends where its value ends. Others have bytes left over."""
-    actual = pa.array([len(values[p] or b"") - header for p in positions], pa.int64())
+    actual = pa.array(map(len, data), pa.int64())
     expected = encoded_sizes(columns, schema.plain)
     if expected is not None and expected.equals(actual):
         return columns, positions
@@ -134,15 +173,12 @@ def _complete(
     bad = set()
     for row in suspects:
         try:
-            decode_datum(schema, schema, (values[positions[row]] or b"")[header:])
+            decode_datum(schema, schema, data[row])
         # Bad bytes can make fastavro raise any exception.
         except Exception as error:
             bad.add(row)
             rejected.append(Rejected(positions[row], "malformed", describe_decoding(error)))
-    if not bad:
-        return columns, positions
-    kept = [row for row in range(len(positions)) if row not in bad]
-    return columns.take(pa.array(kept, pa.int64())), [positions[row] for row in kept]
+    return _without(columns, positions, bad)
 
 
 def _decode_together(data: list[bytes], schema: EventSchema) -> pa.RecordBatch | None:

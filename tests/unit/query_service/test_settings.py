@@ -61,7 +61,7 @@ def test_a_short_secret_is_refused_and_not_shown(tmp_path):
     file = tmp_path / "secret"
     file.write_text("hunter2" + " " * 40)
     for given in ({"SECRET": "hunter2" * 4}, {"SECRET": None, "SECRET_FILE": str(file)}):
-        with pytest.raises(SettingsError, match="^ORGTRAIL_SECRET: must have 32") as raised:
+        with pytest.raises(SettingsError, match=r"^ORGTRAIL_SECRET: must have 32") as raised:
             load(**given)
         assert "hunter2" not in str(raised.value)
 
@@ -81,7 +81,7 @@ def test_no_secret_is_in_a_repr():
     "algorithms", ["none", "HS256", "RS256, HS512", "ES256,none", ",", "[]", '["HS384"]']
 )
 def test_algorithms_that_anyone_could_sign_with_are_refused(algorithms):
-    with pytest.raises(SettingsError, match="^ORGTRAIL_JWT_ALGORITHMS: must be asymmetric"):
+    with pytest.raises(SettingsError, match=r"^ORGTRAIL_JWT_ALGORITHMS: must be asymmetric"):
         load(JWT_ALGORITHMS=algorithms)
 
 
@@ -108,10 +108,10 @@ def test_keys_may_come_from_this_machine_without_https(address):
     ],
 )
 def test_keys_must_not_come_over_an_open_network(address):
-    with pytest.raises(SettingsError, match="^ORGTRAIL_JWKS_URL: .* https://"):
+    with pytest.raises(SettingsError, match=r"^ORGTRAIL_JWKS_URL: .* https://"):
         load(JWKS_URL=address)
     for given in ({}, {"OIDC_CLIENT_ID": "page", "JWKS_URL": "https://issuer.example/keys"}):
-        with pytest.raises(SettingsError, match="^ORGTRAIL_JWT_ISSUER: .* https://"):
+        with pytest.raises(SettingsError, match=r"^ORGTRAIL_JWT_ISSUER: .* https://"):
             load(JWT_ISSUER=address, **given)
 
 

@@ -57,6 +57,12 @@ def test_what_sasl_needs_is_required(given, missing):
         assert "hunter2" not in str(refused.value)
 
 
+@pytest.mark.parametrize("name", ["sasl_username", "sasl_password", "oauth_token_url"])
+def test_what_sasl_needs_must_not_be_empty(name):
+    with pytest.raises(SettingsError, match=rf"^ORGTRAIL_KAFKA_{name.upper()}: is required by "):
+        KafkaSettings.load({}, **OAUTH | {f"kafka_{name}": ""})
+
+
 @pytest.mark.parametrize("name", ["KAFKA_SECURITY_PROTOCOL", "KAFKA_SASL_MECHANISM"])
 def test_a_protocol_that_does_not_exist_is_refused(name):
     with pytest.raises(SettingsError, match=rf"^ORGTRAIL_{name}: "):
@@ -105,8 +111,10 @@ def test_librdkafka_gets_the_client_of_oauth_and_no_sasl_user():
 def test_librdkafka_accepts_the_configuration():
     from confluent_kafka import Producer
 
-    for given in ({}, SASL, OAUTH, SASL | {"kafka_sasl_mechanism": "SCRAM-SHA-512"}):
-        Producer(KafkaSettings.load({}, **given).librdkafka() | {"log_level": 0})
+    nowhere = {"kafka_brokers": "127.0.0.1:9"}
+    oauth = OAUTH | {"kafka_oauth_token_url": "http://127.0.0.1:9/token"}
+    for given in ({}, SASL, oauth, SASL | {"kafka_sasl_mechanism": "SCRAM-SHA-512"}):
+        Producer(KafkaSettings.load({}, **given | nowhere).librdkafka() | {"log_level": 0})
 
 
 def test_clickhouse_is_connected_to_with_the_password_of_this_moment(tmp_path):

@@ -5,6 +5,7 @@ import json
 import pytest
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
+from orgtrail_schemas import event_schema
 from orgtrail_schemas.event_schema import (
     ALIASES,
     SINGLE_OBJECT_MARKER,
@@ -86,3 +87,14 @@ def test_a_file_that_is_not_a_schema_is_an_error(tmp_path, text, problem):
     (tmp_path / "bad.avsc").write_bytes(text)
     with pytest.raises(ValueError, match=problem):
         schemas_by_fingerprint(tmp_path)
+
+
+def test_versions_are_in_the_order_of_their_numbers(tmp_path, monkeypatch):
+    (tmp_path / "avro").mkdir()
+    for number in (10, 2, 1):
+        text = json.dumps(OTHER | {"name": f"v{number}"})
+        (tmp_path / "avro" / f"audit_event.v{number}.avsc").write_text(text)
+    (tmp_path / "avro" / "audit_event.v3.avsc.orig").write_text("left by an editor")
+    monkeypatch.setattr(event_schema, "files", lambda package: tmp_path)
+    found = event_schema.event_schemas.__wrapped__()
+    assert [schema.definition["name"] for schema in found] == ["v1", "v2", "v10"]

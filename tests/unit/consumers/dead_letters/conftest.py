@@ -18,3 +18,9 @@ def broker():
 @pytest.fixture
 def settings(broker, tmp_path):
     return ConsumerSettings(kafka_brokers=broker.address, data_dir=tmp_path)
+
+
+@pytest.fixture
+def offline(tmp_path):
+    """Settings for tests whose client is a fake."""
+    return ConsumerSettings(data_dir=tmp_path)

@@ -19,7 +19,7 @@ BAD = [Rejected(0, "malformed", "EOFError")]
 @pytest.fixture
 def impatient(monkeypatch):
     """The production limits are 30 seconds."""
-    short = {"delivery.timeout.ms": 1_000, "topic.metadata.propagation.max.ms": 500}
+    short = {"delivery.timeout.ms": 3_000, "topic.metadata.propagation.max.ms": 500}
     monkeypatch.setattr(producer, "Producer", lambda c: confluent_kafka.Producer({**c, **short}))
 
 
@@ -141,15 +141,15 @@ class FakeProducer:
         (FakeProducer(waiting=1), "no acknowledgement in time"),
     ],
 )
-def test_whatever_is_not_acknowledged_is_an_error(settings, monkeypatch, fake, message):
+def test_whatever_is_not_acknowledged_is_an_error(offline, monkeypatch, fake, message):
     monkeypatch.setattr(producer, "Producer", lambda _config: fake)
     with pytest.raises(DeadLetterError, match=message):
-        DeadLetterProducer(settings).send(batch(b"bad"), BAD, 5)
-    assert list(kept(settings.local_dead_letters)) == []
+        DeadLetterProducer(offline).send(batch(b"bad"), BAD, 5)
+    assert list(kept(offline.local_dead_letters)) == []
 
 
-def test_a_letter_too_large_for_the_client_goes_to_the_local_folder(settings, monkeypatch):
+def test_a_letter_too_large_for_the_client_goes_to_the_local_folder(offline, monkeypatch):
     error = KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
     monkeypatch.setattr(producer, "Producer", lambda _config: FakeProducer(error))
-    DeadLetterProducer(settings).send(batch(b"bad"), BAD, 5)
-    assert len(list(kept(settings.local_dead_letters))) == 1
+    DeadLetterProducer(offline).send(batch(b"bad"), BAD, 5)
+    assert len(list(kept(offline.local_dead_letters))) == 1

@@ -112,13 +112,13 @@ class Silent:
         self.closed = True
 
 
-def test_a_letter_that_does_not_come_is_an_error_and_not_the_end(settings, monkeypatch):
+def test_a_letter_that_does_not_come_is_an_error_and_not_the_end(offline, monkeypatch):
     from types import SimpleNamespace
 
     topic = SimpleNamespace(error=None, partitions={0: None})
     silent = Silent(lambda name, timeout: SimpleNamespace(topics={name: topic}))
     monkeypatch.setattr(reader, "Consumer", lambda _config: silent)
     with pytest.raises(KafkaException) as error:
-        list(read_dead_letters(settings))
+        list(read_dead_letters(offline))
     assert error.value.args[0].code() == KafkaError._TIMED_OUT
     assert silent.closed

@@ -98,6 +98,14 @@ def test_it_is_what_fastavro_resolves(removed, reverse, extra, items):
     assert rows(decoded) == [resolved_by_fastavro(schema, value) for value in values]
 
 
+def test_a_record_without_fields_is_resolved_too():
+    """The Arrow decoder has no such columns, so fastavro decodes these."""
+    schema = without({("context", name) for name in has_default("context")})
+    decoded = decode([written(schema, FULL), written(schema, FULL) + b"x"], lambda _frame: schema)
+    assert [r.position for r in decoded.rejected] == [1]
+    assert rows(decoded) == [FULL | {"context": dict.fromkeys(FULL["context"], "")}]
+
+
 @pytest.mark.parametrize("part", ["actor", "targets", "context"])
 @pytest.mark.parametrize("null", [True, False])
 def test_an_optional_text_that_a_library_writes_as_null_is_empty(part, null):

@@ -20,7 +20,7 @@ def stack(tmp_path, monkeypatch):
     """A stack whose processes are fakes; it runs until ``outcomes`` are used up."""
 
     class Stack:
-        outcomes = [None, KeyboardInterrupt()]
+        outcomes = (None, KeyboardInterrupt())
         fails = None
         made = None
         brokers = "127.0.0.1:9092"
@@ -70,7 +70,7 @@ def test_ctrl_c_stops_everything_and_is_no_error(stack, capsys):
 
 @pytest.mark.parametrize("fails", [StackError("port 9092 is busy"), None])
 def test_a_start_that_fails_or_a_process_that_ends_is_one_line(stack, capsys, fails):
-    stack.fails, stack.outcomes = fails, [None, "Kafka"]
+    stack.fails, stack.outcomes = fails, (None, "Kafka")
     assert module.up() == 1
     error = capsys.readouterr().err
     assert error.startswith("orgtrail up: ")

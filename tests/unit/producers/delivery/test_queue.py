@@ -21,10 +21,13 @@ def segment(number, *tickets, finished=True, size=50):
     return made
 
 
+BEGINNING = Position()
+
+
 class Kept:
     """A queue over segments, what it saved and which damage it told."""
 
-    def __init__(self, *segments, position=Position()):
+    def __init__(self, *segments, position=BEGINNING):
         self.saved, self.damage = [], []
         self.queue = Queue(
             segments,

@@ -112,7 +112,7 @@ def test_the_end_runs_last_and_stopping_waits_for_it(start, fails):
 def test_a_step_that_hangs_is_not_waited_for_longer(start):
     hang = threading.Event()
     entered = threading.Event()
-    worker = start(lambda: entered.set() or hang.wait(10) and 0)
+    worker = start(lambda: entered.set() or int(hang.wait(10)) * 0)
     assert entered.wait(5)
     assert not worker.stop(0.02)
     hang.set()

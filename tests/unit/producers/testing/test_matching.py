@@ -102,7 +102,7 @@ def test_all_fields_must_match_and_each_difference_is_told(event):
 
 
 def test_a_field_that_does_not_exist_is_a_mistake_of_the_test():
-    with pytest.raises(TypeError, match="actor_name.*actor_id"):
+    with pytest.raises(TypeError, match=r"actor_name.*actor_id"):
         Wanted("user.login", {"actor_name": "Alice"})
 
 

@@ -165,7 +165,7 @@ async def test_a_refused_export_ends_its_query(get, database, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "org", ['a"; x="', "a\r\nb: c", "a/../b", "ünïcode", "a:b@c", "١"], ids=ascii
+    "org", ['a"; x="', "a\r\nb: c", "a/../b", "ünïcode", "a:b@c", "\u0661"], ids=ascii
 )
 def test_the_name_of_a_file_is_safe_in_a_header(org):
     search = parse_search([("since", "2026-11-01T00:00:00Z")], NOW, paged=False)

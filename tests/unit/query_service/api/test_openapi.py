@@ -1,6 +1,6 @@
 import pytest
 from litestar.testing import AsyncTestClient
-from tests.support.query_parts import SETTINGS, FakeDatabase, fake_parts
+from tests.support.query_parts import NOW, SETTINGS, FakeDatabase, fake_parts
 
 from orgtrail_query_service.api.openapi import PAGING, SEARCH
 from orgtrail_query_service.app import make_app
@@ -8,7 +8,6 @@ from orgtrail_query_service.problems import Problem
 from orgtrail_query_service.reads.export_formats import FORMATS
 from orgtrail_query_service.reads.filters import FILTERS
 from orgtrail_query_service.reads.search import parse_search
-from tests.support.query_parts import NOW
 
 ORG = "/v1/orgs/{org}"
 EXPORTS = [f"{ORG}/events/export", *(f"{ORG}/events/export.{suffix}" for suffix in FORMATS)]

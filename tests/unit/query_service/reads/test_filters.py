@@ -1,12 +1,12 @@
 import re
 
 import pytest
+from tests.support.query_parts import NOW
 
 from orgtrail_query_service.reads.filters import FILTERS
 from orgtrail_query_service.reads.search import parse_search
 from orgtrail_schemas.catalogue import LEVELS, OUTCOMES
 from orgtrail_schemas.tables import event_columns
-from tests.support.query_parts import NOW
 
 ALL = pytest.mark.parametrize("filter_", FILTERS, ids=lambda f: f.name)
 NAMES = {f.name for f in FILTERS}

@@ -167,7 +167,7 @@ def test_a_service_that_is_unreachable_is_named_without_the_token(error, reason)
 
 def test_a_wrong_address_is_named():
     with (
-        pytest.raises(ClientError, match="^ORGTRAIL_URL"),
+        pytest.raises(ClientError, match=r"^ORGTRAIL_URL"),
         connect(ClientSettings(url="http://a:b:c", token=Secret("t"))),
     ):
         pass
