@@ -92,6 +92,7 @@ class ConsumerSettings(KafkaSettings, frozen=True, kw_only=True):
             "Safety margin in seconds before an idle partition is reported complete; extended on"
             " replicated topics.",
             ge=0,
+            le=86_400,
         ),
     ] = 5
     web_host: Annotated[str, about("Address that serves metrics and health.")] = "127.0.0.1"

@@ -110,6 +110,9 @@ def _statements(
 
 def _analyst(text: str) -> Analyst:
     name, _, organizations = text.partition("=")
+    taken = {role.name for role in access_data().role} | {"admin", "default"}
+    if name in taken or f"audit_{name}" in taken or not name:
+        raise StackError(f"{name!r} is the name of a service user: choose another for the analyst")
     return Analyst(name, tuple(org for org in organizations.split(",") if org))
 
 

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from orgtrail_deploy.errors import StackError
+from orgtrail_schemas.settings import SettingsError
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -61,7 +62,7 @@ def main() -> None:
     """Run the tool. An error that the user can fix is printed as one line."""
     try:
         make_app(next(iter(sys.argv[1:]), None))()
-    except StackError as error:
+    except (StackError, SettingsError) as error:
         print(f"orgtrail: {error}", file=sys.stderr)
         sys.exit(1)
     except ModuleNotFoundError as error:

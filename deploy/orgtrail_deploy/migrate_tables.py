@@ -39,6 +39,7 @@ def migrate_tables(
             db_user=user,
             db_password=password.reveal(),
             secure=clickhouse.secure,
+            ca_cert=None if clickhouse.ca_file is None else str(clickhouse.ca_file),
             driver="clickhouse-connect",
         ).migrate(
             DATABASE,

@@ -28,7 +28,10 @@ def migrate_topics(
     )
 
     admin = AdminClient({**kafka, "log_level": 0})
-    configs = topic_configs(retention_days)
+    try:
+        configs = topic_configs(retention_days)
+    except ValueError as error:
+        raise StackError(f"--retention-days: {error}") from None
     try:
         existing = admin.list_topics(timeout=10).topics
         missing = [
@@ -54,6 +57,8 @@ def migrate_topics(
         if resources:
             for future in admin.incremental_alter_configs(resources).values():
                 future.result(30)
+    except TimeoutError as error:
+        raise StackError("cannot migrate Kafka: no answer within 30 s") from error
     except KafkaException as error:
         raise StackError(f"cannot migrate Kafka: {error.args[0].str()}") from error
     return [topic.topic for topic in missing]

@@ -13,8 +13,12 @@ class InvalidEventError(AuditError, ValueError):
     """The arguments are invalid and nothing was sent. ``field`` names the invalid argument."""
 
     def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"{field}: {problem}")
+        super().__init__(field, problem)
         self.field = field
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.problem}"
 
 
 class SettingsError(AuditError, settings.SettingsError):
@@ -37,11 +41,14 @@ class UndeliveredError(AuditError):
     """``count`` events were lost: they were in memory, unacknowledged, when the producer closed."""
 
     def __init__(self, count: int) -> None:
-        super().__init__(
-            f"{count} events were not delivered and are lost because they were held in memory"
+        super().__init__(count)
+        self.count = count
+
+    def __str__(self) -> str:
+        return (
+            f"{self.count} events were not delivered and are lost because they were held in memory"
             " (set ORGTRAIL_SPOOL_DIR to a folder that outlives the process)"
         )
-        self.count = count
 
 
 class UnconfirmedError(AuditError):

@@ -14,7 +14,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from fastavro.schema import fingerprint, parse_schema, to_parsing_canonical_form
+from fastavro.schema import (
+    SchemaParseException,
+    fingerprint,
+    parse_schema,
+    to_parsing_canonical_form,
+)
 
 from orgtrail_schemas.wire import ALIASES
 
@@ -77,11 +82,18 @@ def schemas_by_fingerprint(extra: Path | None = None) -> dict[str, EventSchema]:
     """
     schemas = list(event_schemas())
     if extra is not None:
-        schemas += [EventSchema(json.loads(p.read_text("utf-8"))) for p in extra.glob("*.avsc")]
+        schemas += [_read(file) for file in sorted(extra.iterdir()) if file.suffix == ".avsc"]
     known = {schema.fingerprint: schema for schema in schemas}
     for version, schema in enumerate(event_schemas(), 1):
         known |= dict.fromkeys(ALIASES.get(version, ()), schema)
     return known
+
+
+def _read(file: Path) -> EventSchema:
+    try:
+        return EventSchema(json.loads(file.read_text("utf-8")))
+    except (ValueError, KeyError, TypeError, SchemaParseException) as error:
+        raise ValueError(f"{file} is not an Avro schema of a record") from error
 
 
 def _without_logical_types(node: Any) -> Any:

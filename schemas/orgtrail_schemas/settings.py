@@ -182,7 +182,7 @@ def _values(
     for field, kind, _ in _fields(cls):
         name, variable = field.name, prefix + field.name.upper()
         if _is_settings(kind):
-            own = set(cls.__struct_fields__)
+            own = {*cls.__struct_fields__, *(f"{n}_file" for n in _secret_names(cls))}
             inner = {
                 k: rest.pop(k) for k in list(rest) if k.startswith(f"{name}_") and k not in own
             }
@@ -190,6 +190,8 @@ def _values(
             values[name] = _values(kind, f"{variable}_", variables, inner)
         elif name in rest:
             values[name] = rest.pop(name)
+            if _is_secret(kind) and rest.pop(f"{name}_file", None) is not None:
+                raise wrong(variable, f"is given twice: also as {variable}_FILE")
         elif _is_secret(kind) and f"{name}_file" in rest:
             values[name] = _secret_file(rest.pop(f"{name}_file"), f"{variable}_FILE")
         elif variables.get(variable):
@@ -245,11 +247,12 @@ def _named(error: msgspec.ValidationError, prefix: str) -> SettingsError:
     problem, _, place = str(error).partition(" - at `$.")
     missing = problem.partition("missing required field `")[2].rstrip("`")
     if missing:
-        inner = place.rstrip("`")
+        inner = place.rstrip("`").replace(".", "_")
         return wrong(prefix + "_".join(filter(None, [inner, missing])).upper(), "is required")
     unknown = problem.partition("unknown field `")[2].rstrip("`")
     if unknown:
-        return SettingsError(f"{unknown} is not a setting")
+        inner = place.rstrip("`").replace(".", "_")
+        return SettingsError(f"{'_'.join(filter(None, [inner, unknown]))} is not a setting")
     if place:
         return wrong(
             prefix + place.rstrip("`").partition("[")[0].replace(".", "_").upper(), problem

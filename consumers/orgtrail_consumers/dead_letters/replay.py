@@ -58,11 +58,14 @@ def replay(
 
     for letter in letters:
         try:
-            produce(letter)
-        except BufferError:
-            flush()
-            produce(letter)
+            try:
+                produce(letter)
+            except BufferError:
+                flush()
+                produce(letter)
         except KafkaException as error:
+            if error.args[0].code() == KafkaError._TIMED_OUT:
+                raise
             failures.append(error.args[0])
         producer.poll(0)
         sent += 1

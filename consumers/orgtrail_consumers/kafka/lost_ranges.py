@@ -24,6 +24,8 @@ def lost_range(expected: int, found: int, start: int) -> LostRange | None:
         return LostRange(
             0, f"expected offset {expected} but received {found}: the topic was recreated"
         )
+    # The start was asked for after the fetch and may have moved on: what was received is not lost.
+    start = min(start, found)
     if start <= expected:
         return None
     return LostRange(

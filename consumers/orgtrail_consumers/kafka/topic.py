@@ -27,16 +27,18 @@ def validate_topic(settings: ConsumerSettings) -> int:
     Raises:
         TopicError: the topic is missing or misconfigured, or Kafka is unreachable.
     """
-    admin = AdminClient({**settings.librdkafka(), "log_level": 0})
+    brokers = settings.kafka_brokers
     resource = ConfigResource(ResourceType.TOPIC, settings.topic)
     try:
+        admin = AdminClient({**settings.librdkafka(), "log_level": 0})
         topic = admin.list_topics(timeout=15).topics.get(settings.topic)
         if topic is None:
             raise TopicError(f"topic {settings.topic} does not exist: run orgtrail migrate")
         config = admin.describe_configs([resource])[resource].result(15)
     except KafkaException as error:
-        brokers = settings.kafka_brokers
         raise TopicError(f"Kafka at {brokers} is unreachable: {error.args[0].str()}") from error
+    except TimeoutError as error:
+        raise TopicError(f"Kafka at {brokers} does not answer") from error
     if config["message.timestamp.type"].value != "LogAppendTime":
         raise TopicError(
             f"topic {settings.topic} has message.timestamp.type=CreateTime, so producers could"
@@ -52,7 +54,7 @@ def _hidden_for_ms(admin: AdminClient, topic: TopicMetadata) -> int:
     broker = ConfigResource(ResourceType.BROKER, str(replicated[0].leader))
     try:
         lag = int(admin.describe_configs([broker])[broker].result(15)[_LAG].value)
-    except (KafkaException, KeyError):
+    except (KafkaException, KeyError, TimeoutError):
         # A worker may not be authorized to describe the brokers.
         lag = _DEFAULT_LAG_MS
     # A broker checks its replicas at intervals of half that time.

@@ -88,11 +88,11 @@ class Worker:
             while not self._stopping:
                 try:
                     pause = self._step()
+                    if pause > 0 and not self._stopping:
+                        self._wait(pause)
                 except BaseException as error:
                     self._report(error)
-                    pause = _AFTER_AN_ERROR_S
-                if pause > 0 and not self._stopping:
-                    self._wait(pause)
+                    self._sleep(_AFTER_AN_ERROR_S)
         finally:
             try:
                 self._at_end()
@@ -105,6 +105,10 @@ class Worker:
         self.idle = True
         if self._ready():
             seconds = min(seconds, 0.001)
+        self._sleep(seconds)
+
+    def _sleep(self, seconds: float) -> None:
+        self.idle = True
         self._wake.acquire(timeout=seconds)
         self.idle = False
 

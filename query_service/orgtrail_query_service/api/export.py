@@ -63,7 +63,7 @@ async def _export(request: AnyRequest, parts: Parts, org: str, file: Format) -> 
     search = parse_search(rest, parts.now(), paged=False)
     settled = await read_settled(log, search)
     # A byte order mark cannot stand before bytes that ClickHouse compressed.
-    gzip = not begin and "gzip" in request.headers.get("accept-encoding", "")
+    gzip = not begin and accepts_gzip(request.headers.get("accept-encoding", ""))
     chunks = log.stream(statements.export(log.org, search, file), gzip=gzip)
     # Await the first bytes here: an error before them still gets an answer of its own.
     first = begin + await anext(chunks)
@@ -83,6 +83,19 @@ async def _export(request: AnyRequest, parts: Parts, org: str, file: Format) -> 
         **({"Content-Encoding": "gzip"} if gzip else {}),
     }
     return Stream(_continued(first, chunks), media_type=file.media_type, headers=headers)
+
+
+def accepts_gzip(header: str) -> bool:
+    """Whether an Accept-Encoding header allows gzip (RFC 9110, section 12.5.3)."""
+    weights: dict[str, float] = {}
+    for part in header.split(","):
+        name, *parameters = (text.strip().lower() for text in part.split(";"))
+        weight = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+        try:
+            weights[name] = float(weight)
+        except ValueError:
+            weights[name] = 0
+    return weights.get("gzip", weights.get("*", 0)) > 0
 
 
 def _wants_bom(parameters: list[tuple[str, str]], file: Format) -> bool:

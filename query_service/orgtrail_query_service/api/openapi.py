@@ -57,6 +57,7 @@ DESCRIPTION = OpenAPIConfig(
     version="1",
     description="The audit log of an organization, for its administrators.",
     path="/schema",
+    use_handler_docstrings=True,
     render_plugins=[JsonRenderPlugin(path="/openapi.json")],
     components=Components(
         security_schemes={

@@ -9,13 +9,15 @@ import httpx
 import msgspec
 import structlog
 from authlib.integrations.base_client.errors import OAuthError
-from authlib.integrations.httpx_client import AsyncOAuth2Client
+from authlib.integrations.httpx_client import AsyncOAuth2Client, oauth2_client
 
 from orgtrail_query_service.problems import issuer_unavailable, unauthenticated
 from orgtrail_query_service.settings import QuerySettings
 
 log = structlog.get_logger("orgtrail.query")
 
+# Authlib uses httpx2 where it is installed, whose errors are not those of httpx.
+_HTTP_ERRORS = (httpx.HTTPError, oauth2_client.httpx2.HTTPError)
 _TIMEOUT_S = 5
 _MAX_BYTES = 1_000_000
 _CALLBACK = "/sign-in/callback"
@@ -64,16 +66,19 @@ class OidcProvider:
             token = await client.fetch_token(
                 metadata["token_endpoint"], code=code, code_verifier=verifier
             )
-        except (OAuthError, ValueError):
+        except (OAuthError, ValueError, TypeError, AttributeError):
             raise unauthenticated("The sign-in could not be completed; try again.") from None
-        except httpx.HTTPError:
+        except _HTTP_ERRORS:
+            raise issuer_unavailable() from None
+        except KeyError:
+            log.error("issuer_metadata_incomplete", address=self._settings.jwt_issuer)
             raise issuer_unavailable() from None
 
         async def user_info() -> dict[str, Any]:
             try:
                 answer = await client.get(metadata["userinfo_endpoint"])
                 return dict(answer.raise_for_status().json())
-            except (httpx.HTTPError, ValueError, KeyError):
+            except (*_HTTP_ERRORS, OAuthError, ValueError, KeyError, TypeError):
                 return {}
 
         return str(token.get("id_token", "")), user_info

@@ -12,9 +12,10 @@ from orgtrail_query_service.problems import not_found
 
 _FOLDER = Path(__file__).parent / "static"
 _TYPES = {
-    ".js": "text/javascript; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".svg": "image/svg+xml; charset=utf-8",
+    # Litestar adds the charset to text types.
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
 }
 
 

@@ -110,7 +110,11 @@ def _single(given: dict[str, list[str]], name: str) -> str | None:
 def _range(given: dict[str, list[str]], now: datetime) -> tuple[datetime, datetime, bool]:
     start = now - RETENTION
     since = _instant(_single(given, "since"), "since") or start
-    until = _instant(_single(given, "until"), "until") or now + READ_AHEAD
+    # Nothing is stored that is further ahead: a later bound would only cost time.
+    latest = now + READ_AHEAD
+    until = min(_instant(_single(given, "until"), "until") or latest, latest)
+    if since > latest:
+        raise bad_parameter("since", "must not be in the future")
     if until <= since:
         raise bad_parameter("until", "must be later than since")
     return max(since, start), max(until, start), since < start

@@ -19,11 +19,14 @@ def countries(file: Path | None) -> Countries:
     """The resolver. It uses ``file`` (.mmdb) if given, else the regional registries' data.
 
     Raises:
-        OSError, maxminddb.InvalidDatabaseError: the file cannot be read.
+        OSError, ValueError: the file cannot be read.
     """
     if file is None:
         return _registered
-    reader = maxminddb.open_database(str(file))
+    try:
+        reader = maxminddb.open_database(str(file))
+    except maxminddb.InvalidDatabaseError as error:
+        raise ValueError(f"{file} is not a country database (.mmdb)") from error
 
     @lru_cache(maxsize=100_000)
     def known(ip: str) -> str:

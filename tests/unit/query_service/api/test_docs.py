@@ -8,10 +8,6 @@ from orgtrail_query_service.app import make_app
 from orgtrail_query_service.reads.export_formats import FORMATS
 from orgtrail_query_service.reads.filters import FILTERS
 
-pytestmark = pytest.mark.xfail(
-    strict=True, reason="StrictUndefined refuses what api.html reads and the schema leaves out"
-)
-
 
 class Tags(HTMLParser):
     def __init__(self, page):

@@ -125,9 +125,13 @@ async def test_what_a_file_cannot_have_is_refused(get, audit, parameter):
         ("identity", "", None),
         ("", "", None),
         ("gzip", "?bom=true", None),
-        pytest.param(
-            "gzip;q=0", "", None, marks=pytest.mark.xfail(strict=True, reason="q=0 is ignored")
-        ),
+        ("gzip;q=0", "", None),
+        ("gzip; q=0.0, *", "", None),
+        ("*", "", "gzip"),
+        ("*;q=0", "", None),
+        ("x-gzip", "", None),
+        ("GZIP;q=1.000", "", "gzip"),
+        ("gzip;q=high", "", None),
     ],
 )
 async def test_a_file_is_compressed_for_who_takes_it(get, monkeypatch, encoding, query, expected):

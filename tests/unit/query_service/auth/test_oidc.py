@@ -2,10 +2,9 @@ import gzip
 import json
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 from msgspec.structs import replace
-from tests.support.web import Web, library
+from tests.support.web import Web
 
 from orgtrail_query_service.auth.oidc import OidcProvider, get_json
 from orgtrail_query_service.problems import Problem
@@ -129,15 +128,6 @@ async def test_a_code_that_is_rejected_is_a_401(web, answer):
     assert await kind_of(OidcProvider(SETTINGS).exchange("c1", "v" * 43)) == "unauthenticated"
 
 
-BUG = pytest.mark.xfail(
-    library is not httpx,
-    strict=True,
-    reason="oidc.py catches httpx's errors, Authlib raises httpx2's",
-)
-NO_OBJECT = pytest.mark.xfail(strict=True, reason="the TypeError of dict() is not caught")
-
-
-@BUG
 @pytest.mark.parametrize("answer", [None, (500, "{}"), (502, "<html>")], ids=str)
 async def test_a_provider_that_fails_at_the_exchange_is_a_503(web, answer):
     web.answers["/token"] = answer
@@ -148,10 +138,10 @@ async def test_a_provider_that_fails_at_the_exchange_is_a_503(web, answer):
     "answer",
     [
         (200, "<html>"),
-        pytest.param(None, marks=BUG),
-        pytest.param((500, "{}"), marks=BUG),
-        pytest.param((200, "[1, 2]"), marks=NO_OBJECT),
-        pytest.param((200, "null"), marks=NO_OBJECT),
+        None,
+        (500, "{}"),
+        (200, "[1, 2]"),
+        (200, "null"),
     ],
     ids=str,
 )
@@ -161,7 +151,6 @@ async def test_user_info_that_fails_grants_nothing(web, answer):
     assert await user_info() == {}
 
 
-@pytest.mark.xfail(strict=True, reason="Authlib's InvalidTokenError is not caught")
 async def test_an_access_token_of_under_a_minute_does_not_fail_the_sign_in(web):
     web.answers |= {
         "/token": (200, json.dumps(TOKEN | {"expires_in": 60})),

@@ -80,7 +80,6 @@ def test_an_empty_range_has_one_edge():
     assert NOW - timedelta(minutes=1) <= edge <= NOW
 
 
-@pytest.mark.xfail(strict=True, reason="until has no upper bound: a worker computes for seconds")
 @pytest.mark.parametrize("year", [2030, 2100])
 def test_a_range_that_ends_far_ahead_has_no_more_buckets_than_a_chart(year):
     with suppress(Problem):
