@@ -92,6 +92,7 @@ def make_app(
         breaker=Breaker(settings.breaker_percent, settings.breaker_records),
         trace=parts.trace,
         now_ms=parts.now_ms,
+        reject_key_mismatches=settings.key_mismatches == "reject",
         skipped=settings.skipped,
     )
     reporter = Reporter(settings, idle_margin_ms, parts.writer, health, executor, parts.now_ms)

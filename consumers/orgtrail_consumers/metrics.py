@@ -20,6 +20,10 @@ LOST = Counter(
     "Offsets that the topic deleted before they were read.",
     ["partition"],
 )
+KEY_MISMATCHES = Counter(
+    "orgtrail_consumer_key_mismatches_total",
+    "Records whose Kafka key is not the ID of their event's organization.",
+)
 FRESHNESS = Histogram(
     "orgtrail_consumer_freshness_seconds",
     "Seconds from Kafka's receipt of a batch's oldest record until its rows can be read.",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import stamina
 import structlog
 
@@ -27,8 +28,9 @@ from orgtrail_consumers.errors import (
 )
 from orgtrail_consumers.health import Health
 from orgtrail_consumers.kafka.batch import Batch, Delivery, Rejected
-from orgtrail_consumers.steps.decode import FindSchema, decode
+from orgtrail_consumers.steps.decode import Decoded, FindSchema, decode
 from orgtrail_consumers.steps.enrich import Resolvers, enrich
+from orgtrail_consumers.steps.keys import mismatches, reject
 from orgtrail_consumers.steps.normalize import normalize
 from orgtrail_consumers.steps.people import PersonCache, people
 from orgtrail_consumers.storage.writer import Inserter, WriteError
@@ -71,6 +73,7 @@ class Pipeline:
     breaker: Breaker
     trace: TraceBatch
     now_ms: Callable[[], int]
+    reject_key_mismatches: bool = False
     skipped: Set[tuple[int, int]] = frozenset()
     """The partition and offset of records to dead-letter unread."""
 
@@ -116,9 +119,18 @@ class Pipeline:
         with metrics.STEP_SECONDS.labels("decode").time():
             decoded = decode([record.value for record in batch.records], self.find_schema)
             decoded = normalize(decoded, catalogue())
+            decoded = self._check_keys(decoded, batch)
         with metrics.STEP_SECONDS.labels("enrich").time():
             enriched = enrich(decoded, batch, self.resolvers, self.now_ms())
         return Prepared(enriched.rows, [*decoded.rejected, *enriched.rejected])
+
+    def _check_keys(self, decoded: Decoded, batch: Batch) -> Decoded:
+        rows = mismatches(decoded, batch)
+        count = pc.sum(rows).as_py() or 0
+        if not count:
+            return decoded
+        metrics.KEY_MISMATCHES.inc(count)
+        return reject(decoded, rows) if self.reject_key_mismatches else decoded
 
     async def store(self, delivery: Delivery, is_current: Callable[[], bool]) -> None:
         """Store a batch. On return each record is acknowledged, by ClickHouse or as a dead letter.

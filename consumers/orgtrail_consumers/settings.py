@@ -61,6 +61,13 @@ class ConsumerSettings(KafkaSettings, frozen=True, kw_only=True):
         Literal["stop", "accept"],
         about("When the topic deleted records before they were read: stop, or accept the loss."),
     ] = "stop"
+    key_mismatches: Annotated[
+        Literal["accept", "reject"],
+        about(
+            "Whether to dead-letter records whose Kafka key is not their organization's ID; they"
+            " are counted in any case."
+        ),
+    ] = "accept"
     skip_offsets: Annotated[
         list[str],
         about(

@@ -9,7 +9,7 @@ import msgspec
 
 from orgtrail.errors import InvalidEventError
 from orgtrail.event import Event, as_record
-from orgtrail_schemas.rules import MAX_EVENT_BYTES
+from orgtrail_schemas.limits import MAX_EVENT_BYTES
 from orgtrail_schemas.wire import event_encoder
 
 Headers = list[tuple[str, bytes]]

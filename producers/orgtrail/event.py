@@ -1,6 +1,6 @@
 """The parts of an event: actor, targets, changes and context.
 
-``orgtrail.make`` validates them and builds the event.
+``orgtrail.build`` validates them and builds the event.
 """
 
 from __future__ import annotations

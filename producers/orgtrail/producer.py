@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
-import time
 import uuid
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from msgspec.structs import replace
-
-from orgtrail.delivery.lane import close_inherited_locks, lane_folders
+from orgtrail import process_hooks
+from orgtrail.compose import MISTAKES, BeforeSend, Composer
+from orgtrail.delivery.lane import lane_folders
 from orgtrail.delivery.real_threads import Threads
 from orgtrail.delivery.report import Delivery, OnDelivery
 from orgtrail.errors import (
     AuditError,
     InvalidEventError,
-    SettingsError,
     UnconfirmedError,
     UndeliveredError,
 )
 from orgtrail.event import Actor, Change, Context, Event, Target
-from orgtrail.make import make_event
-from orgtrail.request.given import completed
-from orgtrail.request.traceparent import validated
-from orgtrail.scope import current
 from orgtrail.settings import ProducerSettings
 from orgtrail.text import Text
-from orgtrail.typed.unlisted import UnlistedWarnings
-from orgtrail_schemas.catalogue import SHIPPED, Catalogue, catalogue, read_catalogue
 from orgtrail_schemas.settings import PREFIX
 
 if TYPE_CHECKING:
@@ -43,20 +33,20 @@ if TYPE_CHECKING:
     from orgtrail.delivery.engine import Engine
     from orgtrail.delivery.status import Counters
 
-BeforeSend = Callable[[Event], Event | None]
 Sink = Callable[[list[Event]], None]
 
 _HEALTHY_AGE_S = 60.0
 
-_MISTAKES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-
 _sink: Sink | None = None
-_producers: weakref.WeakSet[AuditProducer] = weakref.WeakSet()
-# Producers with a running thread. The strong reference keeps events in memory alive when the
-# service drops its last reference to the producer.
-_running: set[AuditProducer] = set()
-_exiting = False
 _log = logging.getLogger("orgtrail")
+
+
+def captured(events: list[Event]) -> bool:
+    """Pass the events to the sink if there is one; return whether there is."""
+    if _sink is None:
+        return False
+    _sink(events)
+    return True
 
 
 def set_sink(sink: Sink | None) -> Sink | None:
@@ -103,18 +93,15 @@ class AuditProducer:
         self._settings.check_files()
         self._settings.librdkafka()
         self._load()
-        self._catalogue = _catalogue(self._settings)
+        self._composer = Composer(self._settings, before_send)
         self._on_delivery = on_delivery
-        self._before_send = before_send
-        self._unlisted = UnlistedWarnings(self._catalogue)
         # Keyed by process id. dict.setdefault is atomic with respect to threads and signal
         # handlers, so two callers that start at the same time get the same engine.
         self._engines: dict[int, Engine] = {}
         self._engine: Engine | None = None
         self._closed: Engine | None = None
         self._lost = 0
-        self._failed_hooks = 0
-        _producers.add(self)
+        process_hooks.watch(self)
         if self._others_left():
             self._begin()
 
@@ -169,55 +156,19 @@ class AuditProducer:
         return identity
 
     def _emit(
-        self,
-        event: str,
-        *,
-        org_id: Any = None,
-        actor: Actor | None = None,
-        impersonator: Actor | None = None,
-        context: Context | None = None,
-        traceparent: str | None = None,
-        on_delivery: OnDelivery | None = None,
-        **details: Any,
+        self, event: str, *, on_delivery: OnDelivery | None = None, **arguments: Any
     ) -> tuple[str, bool]:
         """Emit an event; return its id and whether it was queued for delivery."""
+        composed = self._composer.compose(event, **arguments)
         try:
-            scope = current()
-            if scope is not None:
-                org_id, actor, impersonator, context, traceparent = completed(
-                    scope, org_id, actor, impersonator, context, traceparent
-                )
-            if actor is None:
-                raise InvalidEventError("actor", "is required: pass one, or open a scope with one")
-            trace = ""
-            if traceparent:
-                trace, trace_id = validated(traceparent)
-                if trace_id and (context is None or not context.trace_id):
-                    context = replace(context or Context(), trace_id=trace_id)
-            events = make_event(
-                event,
-                org_id=org_id,
-                actor=actor,
-                impersonator=impersonator,
-                context=context,
-                service=self._settings.service,
-                now_ms=time.time_ns() // 1_000_000,
-                known=self._catalogue,
-                **details,
+            accepted = bool(composed.events) and self._take(
+                composed.events, composed.traceparent, on_delivery
             )
-            if event not in self._catalogue.events:
-                self._unlisted.warn_once(event)
-            identity = events[0].event_id
-            if self._before_send is not None:
-                events = [sent for one in events if (sent := self._filtered(one)) is not None]
-            accepted = bool(events) and self._take(events, trace, on_delivery)
         except AuditError:
             raise
-        except _MISTAKES as error:
-            # Last resort: unexpected argument types must still raise an AuditError. Exceptions
-            # from outside, such as a task's time limit, are not listed and propagate.
+        except MISTAKES as error:
             raise InvalidEventError("event", f"is invalid ({type(error).__name__})") from error
-        return identity, accepted
+        return composed.event_id, accepted
 
     async def emit_confirmed(self, event: str, *, seconds: float = 5, **details: Any) -> str:
         """Emit an event and wait until it is synced to disk or acknowledged by Kafka.
@@ -328,7 +279,7 @@ class AuditProducer:
         self._engines.pop(engine.pid, None)
         lost = engine.close(self._settings.close_seconds if seconds is None else seconds)
         if self._engine is None:
-            _running.discard(self)
+            process_hooks.stopped(self)
         self._lost += lost
         if lost:
             raise UndeliveredError(lost)
@@ -346,10 +297,7 @@ class AuditProducer:
 
     def _take(self, events: list[Event], traceparent: str, tell: OnDelivery | None) -> bool:
         """Append the events to the journal; return whether they were queued for delivery."""
-        if _sink is not None:
-            _sink(events)
-            return False
-        if self._settings.disabled:
+        if captured(events) or self._settings.disabled:
             return False
         engine = self._engine
         if engine is None or engine.pid != os.getpid():
@@ -362,7 +310,7 @@ class AuditProducer:
             # This process must not start a thread (uWSGI's master). Release the lane, so that a
             # worker adopts it and sends the event.
             self.close(0)
-        elif _exiting and not engine.on_disk:
+        elif process_hooks.is_exiting() and not engine.on_disk:
             # The exit handler may have passed this producer already, so close it here. Lost
             # events are logged.
             with suppress(AuditError):
@@ -378,7 +326,7 @@ class AuditProducer:
             fresh = Engine(self._settings, self._on_delivery, self._closed)
             engine = self._engines.setdefault(pid, fresh)
             if engine is fresh:
-                _running.add(self)
+                process_hooks.started(self)
                 if self._by_default:
                     brokers = self._settings.kafka_brokers
                     _log.warning("%sKAFKA_BROKERS is not set: events go to %s", PREFIX, brokers)
@@ -408,68 +356,19 @@ class AuditProducer:
 
             import orgtrail.delivery.engine  # noqa: F401
 
-    def _after_fork(self) -> None:
+    @property
+    def close_seconds(self) -> float:
+        """How long ``close`` may take at the end of the process."""
+        return self._settings.close_seconds
+
+    def after_fork(self) -> None:
         """In a forked child, drop the state that belongs to the parent's threads."""
         engines, self._engines, self._engine = self._engines, {}, None
         self._closed = None
         for engine in engines.values():
             engine.abandon()
 
-    def _filtered(self, event: Event) -> Event | None:
-        from orgtrail.envelope import seal
-
-        hook = self._before_send
-        try:
-            hooked = event if hook is None else hook(event)
-            if hooked is not None:
-                # Encode it once to check that the hook returned a valid event.
-                seal(hooked, 0, 0)
-            return hooked
-        except Exception as error:
-            self._failed_hooks += 1
-            if self._failed_hooks == 1:
-                _log.error(
-                    "before_send failed with %s: events are sent unchanged (logged once)",
-                    type(error).__name__,
-                )
-            return event
-
-
-def _catalogue(settings: ProducerSettings) -> Catalogue:
-    if settings.catalogue_file is None:
-        return catalogue()
-    try:
-        return read_catalogue(SHIPPED, settings.catalogue_file)
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{PREFIX}CATALOGUE_FILE: {error}") from None
-
 
 def _set_result(future: asyncio.Future[str], state: str) -> None:
     if not future.done():
         future.set_result(state)
-
-
-def _after_fork_in_child() -> None:
-    global _exiting  # noqa: PLW0603 - a child forked by an exiting process is not exiting itself
-    _exiting = False
-    _running.clear()
-    close_inherited_locks()
-    for producer in list(_producers):
-        producer._after_fork()
-
-
-def _close_all() -> None:
-    global _exiting  # noqa: PLW0603 - a process exits once
-    _exiting = True
-    deadline: float | None = None
-    for producer in list(_running):
-        if deadline is None:
-            deadline = time.monotonic() + producer._settings.close_seconds
-        # close() has already logged lost events as an error.
-        with suppress(AuditError):
-            producer.close(max(0.0, deadline - time.monotonic()))
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
-atexit.register(_close_all)

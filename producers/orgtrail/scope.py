@@ -10,8 +10,8 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from orgtrail.event import Actor, Context
-from orgtrail.request.asked import ask
 from orgtrail.request.people import actor_of
+from orgtrail.request.service_callbacks import ask
 from orgtrail.text import Text
 
 P = ParamSpec("P")

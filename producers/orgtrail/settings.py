@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from orgtrail.errors import SettingsError
 from orgtrail_schemas import settings as base
 from orgtrail_schemas.connections import KafkaSettings
-from orgtrail_schemas.rules import TEXT_LENGTH
+from orgtrail_schemas.limits import TEXT_LENGTH
 from orgtrail_schemas.settings import PREFIX, about, wrong
 from orgtrail_schemas.topics import EVENTS_TOPIC
 

@@ -27,8 +27,8 @@ from orgtrail_query_service.api.routes import Api
 from orgtrail_query_service.auth.authentication import Authentication
 from orgtrail_query_service.auth.keys import KeySource
 from orgtrail_query_service.auth.limits import rate_limits
-from orgtrail_query_service.auth.logs import Logs
 from orgtrail_query_service.auth.oidc import OidcProvider
+from orgtrail_query_service.auth.organization_log import Logs
 from orgtrail_query_service.auth.session import csrf_config, session_config
 from orgtrail_query_service.auth.sign_in import sign_in_routes
 from orgtrail_query_service.auth.tokens import TokenVerifier

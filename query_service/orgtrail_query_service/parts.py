@@ -10,8 +10,8 @@ from typing import Any, cast
 from litestar import Request
 from litestar.connection import ASGIConnection
 
-from orgtrail_query_service.auth.logs import Logs
 from orgtrail_query_service.auth.oidc import OidcProvider
+from orgtrail_query_service.auth.organization_log import Logs
 from orgtrail_query_service.auth.tokens import TokenVerifier
 from orgtrail_query_service.reads.cursor import Cursors
 from orgtrail_query_service.self_audit import SelfAudit

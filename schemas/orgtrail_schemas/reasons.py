@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from orgtrail_schemas.rules import CLOCK_SKEW, RETENTION_DAYS
+from orgtrail_schemas.limits import CLOCK_SKEW, RETENTION_DAYS
 
 Reason = Literal[
     "empty_value",
@@ -16,6 +16,7 @@ Reason = Literal[
     "missing_event",
     "implausible_time",
     "invalid_field",
+    "key_mismatch",
     "unprocessable",
     "skipped",
 ]
@@ -40,6 +41,10 @@ EXPLAINED: dict[Reason, str] = {
     "invalid_field": (
         "A field breaks a rule, such as the vocabulary of outcome. The detail names the field: fix"
         " the service that sends it."
+    ),
+    "key_mismatch": (
+        "The Kafka key is not the organization's ID, and the consumer is told to reject that"
+        " (ORGTRAIL_KEY_MISMATCHES)."
     ),
     "unprocessable": (
         "The consumer failed on this record. That is a bug of the consumer: report it, upgrade,"

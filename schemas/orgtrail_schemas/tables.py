@@ -10,7 +10,7 @@ from string import Template
 import msgspec
 
 from orgtrail_schemas.catalogue import Sensitivity, catalogue
-from orgtrail_schemas.rules import RETENTION_DAYS
+from orgtrail_schemas.limits import RETENTION_DAYS
 from orgtrail_schemas.sql import array, identifier, string
 
 DATABASE = "audit"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orgtrail_schemas.rules import MAX_MESSAGE_BYTES, RETENTION_DAYS
+from orgtrail_schemas.limits import MAX_MESSAGE_BYTES, RETENTION_DAYS
 
 EVENTS_TOPIC = "audit.events.v1"
 DEAD_LETTER_TOPIC = "audit.events.v1.dlq"

@@ -23,9 +23,11 @@ from orgtrail_deploy.local.jars import ensure_jars
 from orgtrail_deploy.local.kafka import Broker, BrokerNode
 from orgtrail_deploy.local.ports import LOOPBACK, free_ports
 from orgtrail_deploy.local.secrets import ANALYSTS, load_secrets
-from orgtrail_deploy.migrate_tables import Server, migrate_tables
+from orgtrail_deploy.migrate_tables import migrate_tables
 from orgtrail_deploy.migrate_topics import migrate_topics
 from orgtrail_schemas.access import users_xml
+from orgtrail_schemas.connections import ClickHouseSettings
+from orgtrail_schemas.settings import Secret
 from orgtrail_schemas.topics import EVENTS_TOPIC, topic_configs
 
 PARTITIONS = 4
@@ -60,12 +62,9 @@ class Lab:
     def migrate(self) -> None:
         migrate_topics({"bootstrap.servers": self.brokers}, partitions=PARTITIONS, replication=1)
         migrate_tables(
-            Server(
-                host=LOOPBACK,
-                port=self.http_port,
-                user="audit_migrator",
-                password=self.passwords["audit_migrator"],
-            )
+            ClickHouseSettings(host=LOOPBACK, port=self.http_port),
+            "audit_migrator",
+            Secret(self.passwords["audit_migrator"]),
         )
 
     def admin(self) -> Client:

@@ -34,7 +34,7 @@ from tests.support.service import OwnService, service_over
 from orgtrail_deploy.local.issuer import make_token
 from orgtrail_deploy.local.ports import LOOPBACK
 from orgtrail_query_service.reads import statements
-from orgtrail_query_service.reads.export_formats import CSV
+from orgtrail_query_service.reads.export_formats import DEFAULT
 from orgtrail_query_service.reads.pages import read_page, read_settled
 from orgtrail_query_service.reads.people import read_people
 from orgtrail_query_service.reads.search import Place, Search, parse_search
@@ -237,7 +237,7 @@ def curl(url: str, *more: str) -> Sample:
 def exports(on: Lab, service: OwnService, token: str, now: datetime) -> dict[str, Any]:
     """The CSV through the service and the same SQL from ClickHouse, both by curl, in turns."""
     search = searched({}, now)
-    statement = statements.export(LARGEST, search, CSV)
+    statement = statements.export(LARGEST, search, DEFAULT)
     query = urlencode({f"param_{k}": v for k, v in statement.parameters.items()})
     direct = f"http://{LOOPBACK}:{on.http_port}/?{query}"
     sql = on.root / "export.sql"

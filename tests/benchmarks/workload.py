@@ -11,7 +11,7 @@ import msgspec
 from uuid_utils import uuid7
 
 from orgtrail import Actor, Change, Context, Target
-from orgtrail.make import build_event
+from orgtrail.build import build_event
 from orgtrail_schemas.catalogue import catalogue, examples
 from orgtrail_schemas.codec import encode
 from orgtrail_schemas.event_schema import current_schema

@@ -29,9 +29,11 @@ from orgtrail_deploy.local.kafka import Broker, BrokerNode
 from orgtrail_deploy.local.ports import LOOPBACK, free_ports
 from orgtrail_deploy.local.process import Child
 from orgtrail_deploy.local.secrets import ANALYSTS, load_secrets
-from orgtrail_deploy.migrate_tables import Server, migrate_tables
+from orgtrail_deploy.migrate_tables import migrate_tables
 from orgtrail_deploy.migrate_topics import migrate_topics
 from orgtrail_schemas.access import users_xml
+from orgtrail_schemas.connections import ClickHouseSettings
+from orgtrail_schemas.settings import Secret
 from orgtrail_schemas.topics import EVENTS_TOPIC
 
 GROUP = "orgtrail"
@@ -76,12 +78,9 @@ class Arena:
             replication=min(3, brokers),
         )
         migrate_tables(
-            Server(
-                host=LOOPBACK,
-                port=http,
-                user="audit_migrator",
-                password=self.passwords["audit_migrator"],
-            )
+            ClickHouseSettings(host=LOOPBACK, port=http),
+            "audit_migrator",
+            Secret(self.passwords["audit_migrator"]),
         )
 
     def query(self, sql: str) -> Sequence[Sequence[Any]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.support.vectors import FOLDER, headers, named_events
 
-from orgtrail_schemas import rules
+from orgtrail_schemas import limits
 from orgtrail_schemas.catalogue import ACTOR_TYPES, OUTCOMES, REDACTED, UNASSIGNED_ORG, catalogue
 from orgtrail_schemas.event_schema import current_schema, event_schemas
 from orgtrail_schemas.reasons import REASONS
@@ -71,13 +71,13 @@ def test_the_page_gives_the_limits():
     section = PAGE.split("### Limits")[1].split("\n## ")[0]
     numbers = [int(text.replace(",", "")) for text in re.findall(r"\d[\d,]*", section)]
     assert numbers == [
-        rules.TEXT_LENGTH,
-        rules.LIST_LENGTH,
-        rules.METADATA_KEYS,
-        rules.METADATA_KEY_LENGTH,
-        rules.METADATA_VALUE_LENGTH,
-        rules.EVENT_LENGTH,
-        rules.MAX_EVENT_BYTES,
+        limits.TEXT_LENGTH,
+        limits.LIST_LENGTH,
+        limits.METADATA_KEYS,
+        limits.METADATA_KEY_LENGTH,
+        limits.METADATA_VALUE_LENGTH,
+        limits.EVENT_LENGTH,
+        limits.MAX_EVENT_BYTES,
     ]
 
 

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from orgtrail_schemas.limits import RETENTION_DAYS
 from orgtrail_schemas.tables import (
     event_columns,
     migration_variables,
@@ -62,6 +63,7 @@ MIGRATIONS: dict[str, str] = {
     "0004_ingest_progress.sql": "723d6e88a3a35752",
     "0005_cheaper_inserts.sql": "f543e1f3ebe43ada",
     "0006_pairs.sql": "891ecb9e95a46884",
+    "0007_first_write_wins.sql": "7916844e09da664c",
 }
 
 
@@ -84,6 +86,11 @@ def test_engines_and_clusters_are_variables_of_every_migration(path):
         assert "${ON_CLUSTER}" in create
     assert text.count("ENGINE = ${REPLICATED}") == text.count("CREATE TABLE")
     assert set(re.findall(r"\$\{(\w+)\}", text)) <= set(migration_variables(None))
+
+
+def test_the_tables_keep_events_for_the_retention():
+    text = "\n".join(path.read_text() for path in migrations_folder().iterdir())
+    assert set(re.findall(r"INTERVAL (\d+) DAY", text)) == {str(RETENTION_DAYS)}
 
 
 def test_views_are_of_one_server_or_of_a_cluster():

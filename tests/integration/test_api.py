@@ -63,8 +63,10 @@ def events(running):
         ({"user": "u-2", "level": "organization"}, [3, 2]),
         ({"user": "sam@support.example"}, [5]),
         ({"actor": "nobody@x"}, []),
-        ({"since": (BASE + timedelta(minutes=2)).isoformat()}, [5, 4, 3, 2]),
-        ({"until": (BASE + timedelta(minutes=2)).isoformat()}, [1, 0]),
+        pytest.param(
+            {"since": (BASE + timedelta(minutes=2)).isoformat()}, [5, 4, 3, 2], id="since"
+        ),
+        pytest.param({"until": (BASE + timedelta(minutes=2)).isoformat()}, [1, 0], id="until"),
     ],
     ids=str,
 )

@@ -52,7 +52,7 @@ def dead_letters(running):
     return found
 
 
-@pytest.mark.parametrize(("reason", "value"), BAD.items())
+@pytest.mark.parametrize(("reason", "value"), BAD.items(), ids=BAD)
 def test_it_is_set_aside_whole_and_its_neighbours_are_stored(running, reason, value):
     org = f"bad-{reason}"
     headers = [("ce_id", b"1"), ("x", reason.encode())]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orgtrail import Actor
-from orgtrail.make import build_event
+from orgtrail.build import build_event
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 123000, UTC)
 ALICE = Actor(id="u-1", email="alice@acme.example")

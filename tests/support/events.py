@@ -9,8 +9,8 @@ import msgspec
 from confluent_kafka import Producer
 
 from orgtrail import Actor, Change, Context, Target
+from orgtrail.build import build_event
 from orgtrail.event_id import new_event_id
-from orgtrail.make import build_event
 from orgtrail_schemas.catalogue import examples
 from orgtrail_schemas.codec import encode
 from orgtrail_schemas.event_schema import current_schema

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from orgtrail import AuditProducer, ProducerSettings
 from orgtrail_query_service.auth.administrator import Administrator
-from orgtrail_query_service.auth.logs import Logs
 from orgtrail_query_service.auth.oidc import OidcProvider
+from orgtrail_query_service.auth.organization_log import Logs
 from orgtrail_query_service.parts import Parts
 from orgtrail_query_service.problems import unauthenticated, unavailable
 from orgtrail_query_service.reads.cursor import Cursors

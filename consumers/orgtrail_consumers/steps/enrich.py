@@ -15,8 +15,8 @@ from orgtrail_consumers.steps.columns import fill, lookup, nested
 from orgtrail_consumers.steps.decode import Decoded
 from orgtrail_consumers.steps.redact import redact_changes, redact_metadata
 from orgtrail_schemas.catalogue import level_of
+from orgtrail_schemas.limits import CLOCK_SKEW, RETENTION
 from orgtrail_schemas.reasons import Reason
-from orgtrail_schemas.rules import CLOCK_SKEW, RETENTION
 
 _MILLISECOND = timedelta(milliseconds=1)
 _CLOCK_SKEW_MS = CLOCK_SKEW // _MILLISECOND

@@ -18,8 +18,7 @@ from orgtrail_consumers.kafka.batch import Rejected
 from orgtrail_consumers.steps.columns import offsets, parents
 from orgtrail_consumers.steps.decode import Decoded
 from orgtrail_schemas.catalogue import ACTOR_TYPES, OUTCOMES, Catalogue
-from orgtrail_schemas.repair import BLANKS, address, lower_domain, shorten
-from orgtrail_schemas.rules import (
+from orgtrail_schemas.limits import (
     ADDRESS_KEY,
     EVENT_KEY,
     EVENT_LENGTH,
@@ -31,6 +30,9 @@ from orgtrail_schemas.rules import (
     REPAIRED_KEY,
     TEXT_LENGTH,
 )
+from orgtrail_schemas.repair import BLANKS, address, lower_domain, shorten
+from orgtrail_schemas.secret_values import PATTERN as SECRET_PATTERN
+from orgtrail_schemas.secret_values import redact_values
 
 _Event = dict[str, Any]
 _PERSON = ("id", "email", "name")
@@ -127,6 +129,10 @@ def _suspicious(columns: pa.RecordBatch, known: Catalogue) -> pa.BooleanArray:
         _any_of(columns["changes"], _bad_change),
         _any_of(columns["metadata"], None, columns["metadata"]),
         *(_long(pc.struct_field(columns["context"], name)) for name in _CONTEXT),
+        *(
+            pc.match_substring_regex(pc.struct_field(columns["context"], name), SECRET_PATTERN)
+            for name in _CONTEXT
+        ),
     ]
     about_actor = {key for key, entry in known.events.items() if entry.about_actor}
     nobody = pc.equal(pc.list_value_length(columns["targets"]), 0)
@@ -189,7 +195,9 @@ def _bad_change(change: pa.StructArray) -> pa.BooleanArray:
     name = pc.struct_field(change, "field")
     bad = pc.or_(pc.equal(name, ""), _long(name))
     for side in ("old", "new"):
-        bad = pc.or_(bad, pc.fill_null(_long(pc.struct_field(change, side)), False))
+        value = pc.struct_field(change, side)
+        found = pc.or_(_long(value), pc.match_substring_regex(value, SECRET_PATTERN))
+        bad = pc.or_(bad, pc.fill_null(found, False))
     return bad
 
 
@@ -210,6 +218,7 @@ def _any_of(
         keys, items = metadata.keys.slice(start, count), metadata.items.slice(start, count)
         key_length = pc.binary_length(keys)
         bad = pc.or_(pc.greater(key_length, METADATA_KEY_LENGTH), pc.equal(key_length, 0))
+        bad = pc.or_(bad, pc.match_substring_regex(items, SECRET_PATTERN))
         bad = pc.fill_null(pc.or_(bad, _long(items, METADATA_VALUE_LENGTH)), True)
     if bad is None or not pc.any(bad).as_py():
         return too_long
@@ -237,6 +246,13 @@ def _bounded(items: list[_Event], field: str) -> list[_Event]:
     if len(items) > LIST_LENGTH:
         raise InvalidFieldError(f"{field}: must have at most {LIST_LENGTH} items")
     return items
+
+
+def _shown(value: str, length: int, field: str, repairs: list[str]) -> str:
+    redacted = redact_values(value)
+    if redacted != value:
+        repairs.append(f"{field}: credential redacted")
+    return shorten(redacted, length, field, repairs)
 
 
 def _trimmed(value: str, field: str, repairs: list[str]) -> str:
@@ -287,7 +303,7 @@ def _change(change: _Event, field: str, repairs: list[str]) -> _Event:
     sides = {
         side: None
         if change[side] is None
-        else shorten(change[side], TEXT_LENGTH, f"{field}.{side}", repairs)
+        else _shown(change[side], TEXT_LENGTH, f"{field}.{side}", repairs)
         for side in ("old", "new")
     }
     return {"field": name or "unknown", **sides}
@@ -295,7 +311,7 @@ def _change(change: _Event, field: str, repairs: list[str]) -> _Event:
 
 def _context(context: _Event, metadata: dict[str, str], repairs: list[str]) -> _Event:
     fixed = {
-        name: shorten(context[name], TEXT_LENGTH, f"context.{name}", repairs) for name in _CONTEXT
+        name: _shown(context[name], TEXT_LENGTH, f"context.{name}", repairs) for name in _CONTEXT
     }
     raw = context["ip"]
     canonical = address(raw) if raw else ""
@@ -316,5 +332,5 @@ def _metadata(items: list[tuple[str, str]], repairs: list[str]) -> dict[str, str
             repairs.append(f"metadata: cut to {METADATA_KEYS} keys")
             break
         name = shorten(key, METADATA_KEY_LENGTH, "metadata", repairs) or "unknown"
-        fixed[name] = shorten(value, METADATA_VALUE_LENGTH, f"metadata.{name}", repairs)
+        fixed[name] = _shown(value, METADATA_VALUE_LENGTH, f"metadata.{name}", repairs)
     return fixed

@@ -71,7 +71,7 @@ def _send(stack: Stack) -> dict[str, EventType]:
                 actor=msgspec.convert(example["actor"], Actor),
                 targets=msgspec.convert(example.get("targets", []), list[Target]),
                 changes=msgspec.convert(example.get("changes", []), list[Change]),
-                context=msgspec.convert(example["context"], Context),
+                context=msgspec.convert(example.get("context", {}), Context),
                 metadata=example.get("metadata"),
             )
             sent[event_id] = event
@@ -176,7 +176,8 @@ def _expected(event: EventType) -> dict[str, Any]:
     example = examples()[event.key]
     actor = {name: example["actor"].get(name, "") for name in _TARGET}
     targets = example.get("targets") or [example["actor"]]
-    context = {"session_id": "", "trace_id": "", **example["context"]}
+    context = {**dict.fromkeys(_CONTEXT, ""), **example.get("context", {})}
+    browser, system = ("Chrome 142", "Linux") if context["user_agent"] else ("", "")
     return {
         "event": event.key,
         "event_name": event.name,
@@ -188,9 +189,10 @@ def _expected(event: EventType) -> dict[str, Any]:
         "changes": [
             (c["field"], _visible(c["old"]), _visible(c["new"])) for c in example.get("changes", [])
         ],
+        "service": "",
         **context,
-        "browser": "Chrome 142",
-        "os": "Linux",
+        "browser": browser,
+        "os": system,
         "metadata": {k: _visible(v) for k, v in example.get("metadata", {}).items()},
     }
 

@@ -10,11 +10,11 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from orgtrail.delivery.aside import Refused, aside_folder, read_refused
 from orgtrail.delivery.frames import frame
 from orgtrail.delivery.lane import Lane, lane_folders, saved_position, segment_files
 from orgtrail.delivery.queue import Queue
 from orgtrail.delivery.segments import FileSegment
+from orgtrail.delivery.set_aside import Refused, aside_folder, read_refused
 from orgtrail.errors import AuditError
 from orgtrail.settings import ProducerSettings
 

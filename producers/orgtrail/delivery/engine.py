@@ -19,6 +19,7 @@ from orgtrail.delivery.kafka import KafkaClient
 from orgtrail.delivery.lane import Position
 from orgtrail.delivery.queue import Queue
 from orgtrail.delivery.real_threads import Threads, pause, threads
+from orgtrail.delivery.refusals import Refusals
 from orgtrail.delivery.report import OnDelivery
 from orgtrail.delivery.segments import MemorySegment
 from orgtrail.delivery.sender import Sender
@@ -60,13 +61,14 @@ class Engine:
             memory_events=settings.buffer_events,
             notices=self._notices,
         )
-        self._own = Queue([], Position(), save=self._journal.save, on_damage=self._keep_damage)
+        # A tenth of the spool's limit, so that data set aside cannot fill the disk.
+        refusals = Refusals(spool, settings.spool_megabytes * 1_000_000 // 10)
+        self._own = Queue([], Position(), save=self._journal.save, on_damage=refusals.keep_damage)
         self._sender = Sender(
             self._own,
             spool=spool,
             topic=settings.topic,
-            # A tenth of the spool's limit, so that data set aside cannot fill the disk.
-            aside_bytes=settings.spool_megabytes * 1_000_000 // 10,
+            refusals=refusals,
             connect=partial(KafkaClient, settings),
             tend=self._tend,
             on_delivery=on_delivery,
@@ -193,9 +195,9 @@ class Engine:
             accepted=self._accepted.value(),
             acknowledged=sender.acknowledged.value(),
             waiting=self.waiting(),
-            set_aside=sender.set_aside.value(),
-            lost=sender.lost.value(),
-            damaged=sender.damaged.value(),
+            set_aside=sender.refusals.set_aside.value(),
+            lost=sender.refusals.lost.value(),
+            damaged=sender.refusals.damaged.value(),
             oldest_waiting_seconds=age,
         )
 
@@ -337,9 +339,6 @@ class Engine:
             "the spool cannot be synced (%s): events survive the process but not a power cut",
             type(error).__name__,
         )
-
-    def _keep_damage(self, *damage: object) -> None:
-        self._sender.keep_damage(*damage)  # type: ignore[arg-type]
 
 
 def _usable_spool(settings: ProducerSettings, notices: Notices) -> Path | None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from orgtrail.envelope import Envelope
-from orgtrail_schemas.rules import MAX_EVENT_BYTES
+from orgtrail_schemas.limits import MAX_EVENT_BYTES
 
 MARK = b"\xf5OT1"
 

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from orgtrail.envelope import Envelope, headers
 from orgtrail.errors import SettingsError, UnreachableError
 from orgtrail.settings import ProducerSettings
-from orgtrail_schemas.rules import MAX_MESSAGE_BYTES
+from orgtrail_schemas.limits import MAX_MESSAGE_BYTES
 
 OnDelivery = Callable[[KafkaError | None, Message], None]
 

@@ -17,14 +17,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orgtrail.delivery.adopted import Adopted
-from orgtrail.delivery.aside import Refused, set_damage_aside, set_refused_aside
+from orgtrail.delivery.dead_lanes import Adopted
 from orgtrail.delivery.kafka import KafkaClient, Verdict, judge, reason
 from orgtrail.delivery.lane import Position
 from orgtrail.delivery.queue import Batch, Queue
 from orgtrail.delivery.real_threads import pause
+from orgtrail.delivery.refusals import Refusals
 from orgtrail.delivery.report import Delivery, OnDelivery
-from orgtrail.delivery.segments import Segment
 from orgtrail.delivery.status import Counter, Notices, say
 from orgtrail.envelope import Envelope
 
@@ -58,7 +57,7 @@ class Sender:
         *,
         spool: Path | None,
         topic: str,
-        aside_bytes: int,
+        refusals: Refusals,
         connect: Callable[[Callable[[str], None]], KafkaClient],
         tend: Callable[[], None],
         on_delivery: OnDelivery | None,
@@ -67,20 +66,16 @@ class Sender:
     ) -> None:
         """``connect`` creates a client; ``tend`` maintains the journal and is called often.
 
-        ``aside_bytes`` limits the size of the folder for undeliverable data. ``destination`` names
-        Kafka in log lines.
+        ``destination`` names Kafka in log lines.
         """
         self._own = own
-        self._spool = spool
-        self._topic = topic
-        self._aside_bytes = aside_bytes
         self._connect = connect
         self._tend = tend
         self._on_delivery = on_delivery
         self._notices = notices
         self._destination = destination
-        self.adopted = Adopted(spool, topic, notices, self.keep_damage)
-        self._damage: set[str] = set()
+        self.adopted = Adopted(spool, topic, notices, refusals.keep_damage)
+        self.refusals = refusals
         self._client: KafkaClient | None = None
         self._in_flight: deque[Batch] = deque()
         self._one_by_one: tuple[Queue, Position] | None = None
@@ -94,9 +89,6 @@ class Sender:
         self.callbacks: dict[int, OnDelivery] = {}
         """The ``on_delivery`` callbacks of single records, by ticket."""
         self.acknowledged = Counter()
-        self.set_aside = Counter()
-        self.lost = Counter()
-        self.damaged = Counter()
         self.own_settled = 0
         self.oldest: int | None = None
         """When the oldest record in flight was accepted, in ms since 1970, or ``None``."""
@@ -125,22 +117,6 @@ class Sender:
         self._settle()
         self._warn_if_silent()
         return 0 if sent or self._in_flight else _IDLE_S
-
-    def keep_damage(self, segment: Segment, offset: int, data: bytes) -> None:
-        """Count damaged bytes and set them aside for inspection."""
-        path = getattr(segment, "path", Path("memory"))
-        name = f"{path.parent.name}-{path.stem}-{offset}"
-        if name in self._damage:
-            return  # Already counted: the queue was read again after a failure.
-        self._damage.add(name)
-        self.damaged.add()
-        location: object = "memory"
-        if self._spool is not None:
-            try:
-                location = set_damage_aside(self._spool, name, data, self._aside_bytes)
-            except OSError as error:
-                location = error.strerror
-        say(logging.ERROR, "%d bytes of the spool are damaged: %s", len(data), location)
 
     def recover(self) -> None:
         """After an exception in a step, drop everything in flight; it is read and sent again."""
@@ -327,32 +303,8 @@ class Sender:
             self._drop_in_flight()
             return False
         envelope, why = batch.envelopes[0], batch.refused[0]
-        if self._spool is None:
-            self.lost.add()
-            say(logging.ERROR, "event %s is lost: Kafka rejected it (%s)", envelope.event_id, why)
-            self._run_callbacks(batch, envelope, "lost", why)
-            return True
-        try:
-            set_refused_aside(self._spool, Refused(_now_ms(), why, envelope), self._aside_bytes)
-        except OSError as error:
-            self.lost.add()
-            say(
-                logging.ERROR,
-                "event %s is lost: Kafka rejected it (%s), and it cannot be set aside (%s)",
-                envelope.event_id,
-                why,
-                error.strerror,
-            )
-            self._run_callbacks(batch, envelope, "lost", why)
-            return True
-        self.set_aside.add()
-        say(
-            logging.ERROR,
-            "event %s was set aside: Kafka rejected it (%s); see: orgtrail spool list",
-            envelope.event_id,
-            why,
-        )
-        self._run_callbacks(batch, envelope, "set_aside", why)
+        state = self.refusals.keep_record(envelope, why)
+        self._run_callbacks(batch, envelope, state, why)
         return True
 
     def _fail(self, error: Exception | None) -> None:
@@ -430,7 +382,3 @@ class Sender:
                     "on_delivery raised %s; it is still called for later events",
                     type(failure).__name__,
                 )
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

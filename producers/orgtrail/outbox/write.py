@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
-from copy import copy
 from datetime import datetime
 from typing import Any
 
-from orgtrail import producer
-from orgtrail.delivery.report import OnDelivery
+from orgtrail.compose import BeforeSend, Composer
 from orgtrail.envelope import Envelope, headers, seal
-from orgtrail.event import Actor, Change, Context, Event, Target
+from orgtrail.event import Actor, Change, Context, Target
 from orgtrail.outbox.insert import Row, insert
 from orgtrail.outbox.table import TABLE, statements
-from orgtrail.producer import AuditProducer, BeforeSend
+from orgtrail.producer import captured
 from orgtrail.settings import ProducerSettings
 from orgtrail.text import Text
 
@@ -41,10 +39,12 @@ class Outbox:
         # A placeholder, because only the relay connects to Kafka: a service that writes to the
         # outbox does not have to set the brokers.
         settings = settings or ProducerSettings.load(kafka_brokers="unused:9092")
+        settings.check()
         statements("postgresql", table)
         self._table = table
         self._topic = settings.topic
-        self._checker = _Checker(settings, before_send=before_send)
+        self._disabled = settings.disabled
+        self._composer = Composer(settings, before_send)
 
     def emit(
         self,
@@ -74,10 +74,7 @@ class Outbox:
             InvalidEventError: an argument is invalid; the error names the field.
             Exception: the driver's error, unchanged; the caller must roll back.
         """
-        # Copy the checker for each call, so that threads do not share the collected records.
-        checker = copy(self._checker)
-        checker.collected = []
-        identity = checker.emit(
+        composed = self._composer.compose(
             event,
             org_id=org_id,
             actor=actor,
@@ -91,28 +88,10 @@ class Outbox:
             occurred_at=occurred_at,
             traceparent=traceparent,
         )
-        if checker.collected:
-            insert(connection, self._table, [_row(self._topic, one) for one in checker.collected])
-        return identity
-
-
-class _Checker(AuditProducer):
-    """A producer that collects its records instead of sending them."""
-
-    collected: list[Envelope]
-
-    def _load(self) -> None:
-        """Do nothing: the Kafka client is not needed, because nothing is sent."""
-
-    def _others_left(self) -> bool:
-        """Return ``False``: delivering a spool is up to the producers that send."""
-        return False
-
-    def _take(self, events: list[Event], traceparent: str, tell: OnDelivery | None) -> bool:
-        if producer._sink is not None or self._settings.disabled:
-            return super()._take(events, traceparent, tell)
-        self.collected = [seal(event, 0, 0, traceparent) for event in events]
-        return True
+        if composed.events and not captured(composed.events) and not self._disabled:
+            envelopes = [seal(one, 0, 0, composed.traceparent) for one in composed.events]
+            insert(connection, self._table, [_row(self._topic, one) for one in envelopes])
+        return composed.event_id
 
 
 def _row(topic: str, envelope: Envelope) -> Row:

@@ -11,7 +11,7 @@ from orgtrail.request.traceparent import validated
 from orgtrail.scope import Scope
 from orgtrail.text import text
 from orgtrail_schemas.catalogue import ACTOR_TYPES
-from orgtrail_schemas.rules import ORG_ID
+from orgtrail_schemas.limits import ORG_ID
 
 KEY = "orgtrail_scope"
 """The name of the task header, or the key in a job's metadata, that holds the scope."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from orgtrail.request.asked import Asked
 from orgtrail.request.proxies import NOBODY, Networks, client_address
+from orgtrail.request.service_callbacks import Asked
 from orgtrail.request.traceparent import validated
 from orgtrail.scope import Scope
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from orgtrail.event import Event
 from orgtrail.typed.unlisted import UnlistedError, nearest
 from orgtrail_schemas.catalogue import Catalogue
-from orgtrail_schemas.rules import ADDRESS_KEY, REPAIRED_KEY
+from orgtrail_schemas.limits import ADDRESS_KEY, REPAIRED_KEY
 
 _BY_THE_SDK = {ADDRESS_KEY, REPAIRED_KEY}
 

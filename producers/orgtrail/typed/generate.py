@@ -20,7 +20,7 @@ import textwrap
 from collections.abc import Iterable
 
 from orgtrail_schemas.catalogue import Catalogue, EventType
-from orgtrail_schemas.rules import EVENT_KEY
+from orgtrail_schemas.limits import EVENT_KEY
 
 _WIDTH = 100
 _IMPORTED = (

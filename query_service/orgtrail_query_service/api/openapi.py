@@ -25,7 +25,7 @@ from orgtrail_query_service.reads.export_formats import FORMATS
 from orgtrail_query_service.reads.filters import FILTERS, Filter
 from orgtrail_query_service.reads.people import MAX_PREFIX
 from orgtrail_query_service.reads.search import MAX_LENGTH, MAX_LIMIT, MAX_VALUES
-from orgtrail_schemas.rules import RETENTION_DAYS
+from orgtrail_schemas.limits import RETENTION_DAYS
 
 _TEXT = OpenAPIType.STRING
 

@@ -18,7 +18,7 @@ from orgtrail_query_service.api.openapi import (
     SummaryOperation,
 )
 from orgtrail_query_service.auth.authorize import authorize, caller
-from orgtrail_query_service.auth.logs import OrganizationLog
+from orgtrail_query_service.auth.organization_log import OrganizationLog
 from orgtrail_query_service.parts import AnyRequest, Parts
 from orgtrail_query_service.problems import not_found
 from orgtrail_query_service.reads.event import Event

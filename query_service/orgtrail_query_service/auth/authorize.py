@@ -1,10 +1,14 @@
-"""Authorization: from a request to the one log that it may read."""
+"""Authorization: from a request to the one log that it may read.
+
+The decision is ``Administrator.require``: the organization must be one where the caller has the
+administrator's role. ``tokens.py`` reads these from the claims.
+"""
 
 from __future__ import annotations
 
 from orgtrail import Context
 from orgtrail_query_service.auth.administrator import Administrator
-from orgtrail_query_service.auth.logs import OrganizationLog
+from orgtrail_query_service.auth.organization_log import OrganizationLog
 from orgtrail_query_service.parts import AnyRequest, parts_of
 
 

@@ -13,7 +13,7 @@ from orgtrail_query_service.auth.keys import FindKeys
 from orgtrail_query_service.problems import unauthenticated
 from orgtrail_query_service.settings import QuerySettings
 from orgtrail_schemas.catalogue import UNASSIGNED_ORG
-from orgtrail_schemas.rules import ORG_ID
+from orgtrail_schemas.limits import ORG_ID
 
 _MAX_LENGTH = 16_384
 

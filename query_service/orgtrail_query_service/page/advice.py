@@ -11,7 +11,7 @@ from orgtrail_query_service.page.days import EVERYTHING
 from orgtrail_query_service.reads.filters import FILTERS
 from orgtrail_query_service.reads.pages import Log, read_page
 from orgtrail_query_service.reads.search import Search
-from orgtrail_schemas.rules import READ_AHEAD, RETENTION, RETENTION_DAYS
+from orgtrail_schemas.limits import READ_AHEAD, RETENTION, RETENTION_DAYS
 
 
 class Advice(NamedTuple):

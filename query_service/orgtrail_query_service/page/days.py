@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from orgtrail_query_service.problems import bad_parameter
 from orgtrail_query_service.reads.calendar import midnight
-from orgtrail_schemas.rules import RETENTION_DAYS
+from orgtrail_schemas.limits import RETENTION_DAYS
 
 NAMES = ("last", "from", "to", "tz")
 EVERYTHING = f"{RETENTION_DAYS}d"

@@ -10,7 +10,7 @@ from litestar.response import Redirect, Template
 
 from orgtrail_query_service.api.routes import find_event
 from orgtrail_query_service.auth.authorize import authorize, caller
-from orgtrail_query_service.auth.logs import OrganizationLog
+from orgtrail_query_service.auth.organization_log import OrganizationLog
 from orgtrail_query_service.page.address import View, log_path, read_view
 from orgtrail_query_service.page.advice import advise
 from orgtrail_query_service.page.days import PRESETS
@@ -22,7 +22,7 @@ from orgtrail_query_service.reads.filters import FILTERS
 from orgtrail_query_service.reads.pages import read_page, read_settled
 from orgtrail_query_service.reads.summary import read_summary
 from orgtrail_schemas.catalogue import LEVELS, catalogue
-from orgtrail_schemas.rules import RETENTION_DAYS
+from orgtrail_schemas.limits import RETENTION_DAYS
 
 LIMITS = (50, 200, 1000)
 

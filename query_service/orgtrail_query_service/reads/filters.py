@@ -1,14 +1,19 @@
 """The filters: each is a row of data. SQL, OpenAPI, CLI, form and docs are made from it.
 
+``statements.py`` composes the conditions into a query.
+
 The columns are those of both ``audit.event_keys`` and ``audit.events``.
 """
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from orgtrail_schemas.catalogue import LEVELS, OUTCOMES
+from orgtrail_schemas.repair import BLANKS, address
 
 Control = Literal["text", "person", "choice", "event_types", "hidden"]
 
@@ -44,6 +49,23 @@ class Filter:
     prefix_sql: str = ""
     choices: tuple[str, ...] = ()
     pairs_with: tuple[str, ...] = ()
+    normalize: Callable[[str], str] = lambda value: value.strip(BLANKS)
+    """Brings a value into the form that is stored; raises ``ValueError`` with a rule it breaks."""
+    range_sql: str = ""
+    """The condition for a value that contains a slash, if the filter takes ranges."""
+
+
+def _ip(value: str) -> str:
+    value = value.strip(BLANKS)
+    if "/" in value:
+        try:
+            return str(ipaddress.ip_network(value, strict=False))
+        except ValueError:
+            raise ValueError("must be an IP address or a range such as 203.0.113.0/24") from None
+    canonical = address(value)
+    if canonical is None:
+        raise ValueError("must be an IP address or a range such as 203.0.113.0/24")
+    return canonical
 
 
 _USER = """(actor_id = {user:String} OR actor_email = {user:String}
@@ -156,10 +178,13 @@ FILTERS: tuple[Filter, ...] = (
         "ip",
         "IP address",
         "ip = {ip:String}",
-        "the IP address that the request came from",
+        "the IP address that the request came from, or a range such as 203.0.113.0/24",
         "203.0.113.7",
-        hint="203.0.113.7",
+        hint="203.0.113.7 or /24",
         pairs_with=_WHAT,
+        normalize=_ip,
+        # An empty address is in no range, and ClickHouse would refuse it.
+        range_sql="(ip != '' AND isIPAddressInRange(if(ip = '', '::', ip), {ip:String}))",
     ),
     Filter(
         "country",
@@ -168,6 +193,7 @@ FILTERS: tuple[Filter, ...] = (
         "the country of the IP address, two letters",
         "FR",
         hint="two letters",
+        normalize=lambda value: value.strip(BLANKS).upper(),
     ),
     Filter(
         "request_id",

@@ -13,7 +13,7 @@ from orgtrail_query_service.reads import statements
 from orgtrail_query_service.reads.event import Event, event_from_row, utc
 from orgtrail_query_service.reads.search import Place, Search
 from orgtrail_query_service.reads.statements import Statement, Window
-from orgtrail_schemas.rules import RETENTION
+from orgtrail_schemas.limits import RETENTION
 
 _WIDTHS = (timedelta(days=1), timedelta(days=7), timedelta(days=30))
 _UUID7_MARGIN = timedelta(hours=1)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from orgtrail_query_service.problems import bad_parameter
 from orgtrail_query_service.reads.filters import FILTERS, Filter
-from orgtrail_schemas.rules import READ_AHEAD, RETENTION
+from orgtrail_schemas.limits import READ_AHEAD, RETENTION
 
 Order = Literal["newest", "oldest"]
 
@@ -97,7 +97,13 @@ def _values(filter_: Filter, values: list[str]) -> tuple[str, ...]:
     for value in values:
         if filter_.choices and value not in filter_.choices:
             raise bad_parameter(filter_.name, f"must be one of {', '.join(filter_.choices)}")
-    return tuple(dict.fromkeys(values))
+    try:
+        normalized = [filter_.normalize(value) for value in values]
+    except ValueError as error:
+        raise bad_parameter(filter_.name, str(error)) from None
+    if "" in normalized:
+        raise bad_parameter(filter_.name, "must not be blank")
+    return tuple(dict.fromkeys(normalized))
 
 
 def _single(given: dict[str, list[str]], name: str) -> str | None:

@@ -15,7 +15,7 @@ from uuid import UUID
 from orgtrail_query_service.reads.export_formats import Format
 from orgtrail_query_service.reads.filters import Filter
 from orgtrail_query_service.reads.search import Place, Search
-from orgtrail_schemas.rules import CLOCK_SKEW
+from orgtrail_schemas.limits import CLOCK_SKEW
 from orgtrail_schemas.tables import event_columns
 
 
@@ -200,7 +200,8 @@ def _conditions(search: Search) -> tuple[list[str], dict[str, Any]]:
 
 def _condition(filter_: Filter, values: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
     if not filter_.repeatable:
-        return filter_.sql, {filter_.name: values[0]}
+        is_range = bool(filter_.range_sql) and "/" in values[0]
+        return filter_.range_sql if is_range else filter_.sql, {filter_.name: values[0]}
     begins = {v: v[:-1] for v in values if _is_prefix(filter_, v)}
     exact, prefixes = [v for v in values if v not in begins], list(begins.values())
     clauses: list[str] = []
@@ -227,7 +228,9 @@ def _pairs(search: Search) -> list[str]:
     """
     given = {f.name: (f, values) for f, values in search.values}
     clauses = []
-    for filter_, _ in search.values:
+    for filter_, own in search.values:
+        if filter_.range_sql and "/" in own[0]:
+            continue
         for name in filter_.pairs_with:
             if name not in given:
                 continue

@@ -5,12 +5,12 @@ import pytest
 from tests.support.built import ALICE, NOW
 
 from orgtrail import Change, Context, InvalidEventError, Target
+from orgtrail.build import make_event
 from orgtrail.envelope import Envelope, headers, seal
 from orgtrail.event import as_record
-from orgtrail.make import make_event
 from orgtrail_schemas.codec import decode_datum
 from orgtrail_schemas.event_schema import current_schema
-from orgtrail_schemas.rules import MAX_EVENT_BYTES
+from orgtrail_schemas.limits import MAX_EVENT_BYTES
 
 NOW_MS = int(NOW.timestamp() * 1000)
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from orgtrail import Actor, Context
-from orgtrail.request import asked
+from orgtrail.request import service_callbacks
 from orgtrail.scope import UNKNOWN, Scope, audit_scope, bind, current, enter, leave, update
 
 ALICE, BOB = Actor(id="u-1"), Actor(id="u-2")
@@ -17,7 +17,7 @@ ALICE, BOB = Actor(id="u-1"), Actor(id="u-2")
 
 @pytest.fixture(autouse=True)
 def _nothing_reported(monkeypatch):
-    monkeypatch.setattr(asked, "_reported", set())
+    monkeypatch.setattr(service_callbacks, "_reported", set())
 
 
 def test_a_scope_lasts_for_its_block():

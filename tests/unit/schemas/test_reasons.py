@@ -1,5 +1,5 @@
+from orgtrail_schemas.limits import CLOCK_SKEW, RETENTION_DAYS
 from orgtrail_schemas.reasons import EXPLAINED, REASONS
-from orgtrail_schemas.rules import CLOCK_SKEW, RETENTION_DAYS
 
 
 def test_every_reason_is_explained_in_the_order_of_the_documents():

@@ -1,6 +1,6 @@
 import pytest
 
-from orgtrail_schemas.rules import MAX_MESSAGE_BYTES
+from orgtrail_schemas.limits import MAX_MESSAGE_BYTES
 from orgtrail_schemas.topics import DEAD_LETTER_TOPIC, EVENTS_TOPIC, topic_configs
 
 DAY_MS = 24 * 60 * 60 * 1000

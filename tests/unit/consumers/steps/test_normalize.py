@@ -12,7 +12,7 @@ from tests.support.events import datum
 from orgtrail_consumers.steps.decode import decode
 from orgtrail_consumers.steps.normalize import InvalidFieldError, _suspicious, normalize, repair
 from orgtrail_schemas.catalogue import catalogue
-from orgtrail_schemas.rules import ADDRESS_KEY, LIST_LENGTH, REPAIRED_KEY, TEXT_LENGTH
+from orgtrail_schemas.limits import ADDRESS_KEY, LIST_LENGTH, REPAIRED_KEY, TEXT_LENGTH
 
 PERSON = {"type": "user", "id": "u-2", "email": "bob@acme.example", "name": "Bob"}
 KNOWN = catalogue()
@@ -91,6 +91,19 @@ def test_what_can_be_repaired_is_repaired_and_marked(changed, field, value, mark
         found = found[int(part)] if part.isdigit() else found[part]
     assert found == value
     assert mark is None or mark in event["metadata"][REPAIRED_KEY]
+
+
+@pytest.mark.parametrize("token", ["AKIA" + "IOSFODNN7EXAMPLE", "ghp_" + "a1B2" * 9])
+def test_a_credential_in_any_value_is_redacted(token):
+    event = normalized(
+        targets=[PERSON],
+        changes=[{"field": "note", "old": None, "new": f"was {token}"}],
+        context__user_agent=f"curl/{token}",
+        metadata=[("detail", token)],
+    )
+    assert token not in repr(event)
+    assert event["changes"][0]["new"] == "was [redacted]"
+    assert event["metadata"]["detail"] == "[redacted]"
 
 
 @pytest.mark.parametrize(

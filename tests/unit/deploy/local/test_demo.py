@@ -1,7 +1,7 @@
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-from orgtrail.make import build_event
+from orgtrail.build import build_event
 from orgtrail_deploy.local.demo import demo_events
 from orgtrail_schemas.catalogue import catalogue
 

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orgtrail import Actor, Change, InvalidEventError
+from orgtrail.build import make_event
 from orgtrail.changes import Changes, diff, snapshot
-from orgtrail.make import make_event
 from orgtrail.text import text
 from orgtrail_schemas.catalogue import REDACTED
 

@@ -217,7 +217,7 @@ def test_a_fatal_error_makes_a_new_client(broker, make):
 
 @pytest.mark.parametrize("code", [TOO_LARGE, INVALID_RECORD])
 def test_a_record_that_kafka_refuses_for_itself_holds_nobody_up(broker, make, code, caplog):
-    from orgtrail.delivery.aside import aside_folder, read_refused
+    from orgtrail.delivery.set_aside import aside_folder, read_refused
 
     broker.down()
     told = []

@@ -7,8 +7,8 @@ import pytest
 from tests.support.mock_broker import MockBroker, ids
 
 from orgtrail import Actor, AuditProducer, ProducerSettings
-from orgtrail.delivery.aside import aside_folder, set_damage_aside
 from orgtrail.delivery.cli import spool
+from orgtrail.delivery.set_aside import aside_folder, set_damage_aside
 
 INVALID_RECORD = 87
 

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from orgtrail import producer, scope
-from orgtrail.request import asked
+from orgtrail.request import service_callbacks
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def events():
 
 @pytest.fixture(autouse=True)
 def _no_scope_is_left_behind(monkeypatch):
-    monkeypatch.setattr(asked, "_reported", set())
+    monkeypatch.setattr(service_callbacks, "_reported", set())
     assert scope.current() is None
     yield
     assert scope.current() is None

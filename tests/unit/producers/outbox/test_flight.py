@@ -7,8 +7,8 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from orgtrail import Actor
+from orgtrail.build import make_event
 from orgtrail.envelope import seal
-from orgtrail.make import make_event
 from orgtrail.outbox.flight import Flight
 from orgtrail.outbox.store import Row
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orgtrail import Actor
-from orgtrail.make import make_event
+from orgtrail.build import make_event
 from orgtrail.request.carrier import LONGEST, VERSION, dump, load
 from orgtrail.scope import Scope
 

@@ -7,7 +7,7 @@ import pytest
 from tests.support.built import NOW
 
 from orgtrail import Actor, Change, Target
-from orgtrail.make import make_event
+from orgtrail.build import make_event
 from orgtrail.testing.matching import Expected, Wanted, describe
 
 ID = "0190b3b4-0000-7000-8000-000000000001"

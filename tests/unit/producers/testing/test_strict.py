@@ -1,7 +1,7 @@
 import pytest
 
 from orgtrail import Actor, AuditError, Change, Target
-from orgtrail.make import make_event
+from orgtrail.build import make_event
 from orgtrail.testing.strict import check_listed
 from orgtrail.typed.unlisted import UnlistedError
 from orgtrail_schemas.catalogue import Catalogue, EventType, catalogue

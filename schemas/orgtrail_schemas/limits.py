@@ -29,7 +29,10 @@ ORG_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 ORG_ID_RULE = "must be 1 to 128 letters, digits or . _ : @ -, beginning with a letter or digit"
 
 RETENTION = timedelta(days=90)
-"""How long an event is kept, counted from when it occurred."""
+"""How long an event is kept, counted from when it occurred.
+
+The TTLs in migrations 0001 to 0003 repeat it; a test compares them.
+"""
 
 RETENTION_DAYS = RETENTION.days
 

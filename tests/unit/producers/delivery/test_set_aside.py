@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from orgtrail.delivery.aside import (
+from orgtrail.delivery.set_aside import (
     Refused,
     aside_folder,
     read_refused,

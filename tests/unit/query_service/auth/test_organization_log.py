@@ -2,7 +2,7 @@ import pytest
 from tests.support.query_parts import FakeDatabase
 
 from orgtrail_query_service.auth.administrator import Administrator
-from orgtrail_query_service.auth.logs import Logs
+from orgtrail_query_service.auth.organization_log import Logs
 from orgtrail_query_service.problems import Problem
 from orgtrail_query_service.reads.statements import Statement
 

@@ -5,13 +5,13 @@ import logging
 
 import pytest
 
-from orgtrail.request import asked
-from orgtrail.request.asked import Asked, ask, report_once
+from orgtrail.request import service_callbacks
+from orgtrail.request.service_callbacks import Asked, ask, report_once
 
 
 @pytest.fixture(autouse=True)
 def nothing_reported(monkeypatch):
-    monkeypatch.setattr(asked, "_reported", set())
+    monkeypatch.setattr(service_callbacks, "_reported", set())
 
 
 def fails(_request):
@@ -74,7 +74,7 @@ def test_another_kind_of_error_is_logged_too(caplog):
 
 
 def test_the_number_of_reports_is_limited(caplog, monkeypatch):
-    monkeypatch.setattr(asked, "_MOST_REPORTED", 3)
+    monkeypatch.setattr(service_callbacks, "_MOST_REPORTED", 3)
     for number in range(10):
         report_once(fails, type(f"Error{number}", (Exception,), {})())
     assert len(caplog.records) == 3

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from orgtrail import Actor, Context, InvalidEventError
-from orgtrail.request.given import completed
+from orgtrail.request.fill_arguments import completed
 from orgtrail.scope import UNKNOWN, Scope
 
 ALICE, BOB, SAM = Actor(id="u-1"), Actor(id="u-2"), Actor(type="support", id="s-7")

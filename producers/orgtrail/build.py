@@ -6,6 +6,7 @@ repaired instead, and the event's ``metadata`` lists the repairs.
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -30,7 +31,7 @@ from orgtrail.event import (
 from orgtrail.event_id import new_event_id
 from orgtrail.text import Text, address, email, text
 from orgtrail_schemas.catalogue import ACTOR_TYPES, OUTCOMES, REDACTED, Catalogue, catalogue
-from orgtrail_schemas.rules import (
+from orgtrail_schemas.limits import (
     ADDRESS_KEY,
     CLOCK_SKEW,
     EVENT_KEY,
@@ -45,6 +46,8 @@ from orgtrail_schemas.rules import (
     RETENTION,
     TEXT_LENGTH,
 )
+from orgtrail_schemas.repair import shorten
+from orgtrail_schemas.secret_values import may_hold_secret, redact_values
 
 T = TypeVar("T")
 
@@ -202,15 +205,15 @@ def _change(event: str, index: int, change: Change, known: Catalogue, repairs: l
         change = Change(field=name, old=old, new=new)
     try:
         texts = _join((name, "" if old is None else old, "" if new is None else new))  # type: ignore[arg-type]
-        if texts.isascii() and len(texts) <= TEXT_LENGTH:
+        if texts.isascii() and len(texts) <= TEXT_LENGTH and not may_hold_secret(texts):
             return change
     except TypeError:
         pass
     field = f"changes[{index}]"
     return Change(
         field=text(name, TEXT_LENGTH, f"{field}.field", repairs),
-        old=None if old is None else text(old, TEXT_LENGTH, f"{field}.old", repairs),
-        new=None if new is None else text(new, TEXT_LENGTH, f"{field}.new", repairs),
+        old=None if old is None else _shown(old, TEXT_LENGTH, f"{field}.old", repairs),
+        new=None if new is None else _shown(new, TEXT_LENGTH, f"{field}.new", repairs),
     )
 
 
@@ -230,7 +233,7 @@ def _context(
                 origin.trace_id,
             )  # type: ignore[arg-type]
         )
-        plain = texts.isascii() and len(texts) <= TEXT_LENGTH
+        plain = texts.isascii() and len(texts) <= TEXT_LENGTH and not may_hold_secret(texts)
     except TypeError:
         plain = False
     ip = _address(origin.ip, details, repairs) if origin.ip else ""
@@ -247,12 +250,21 @@ def _context(
         )
     return Context(
         ip=ip,
-        user_agent=text(origin.user_agent, TEXT_LENGTH, "context.user_agent", repairs),
-        request_id=text(origin.request_id, TEXT_LENGTH, "context.request_id", repairs),
-        session_id=text(origin.session_id, TEXT_LENGTH, "context.session_id", repairs),
-        service=text(origin.service or service, TEXT_LENGTH, "context.service", repairs),
-        trace_id=text(origin.trace_id, TEXT_LENGTH, "context.trace_id", repairs),
+        user_agent=_shown(origin.user_agent, TEXT_LENGTH, "context.user_agent", repairs),
+        request_id=_shown(origin.request_id, TEXT_LENGTH, "context.request_id", repairs),
+        session_id=_shown(origin.session_id, TEXT_LENGTH, "context.session_id", repairs),
+        service=_shown(origin.service or service, TEXT_LENGTH, "context.service", repairs),
+        trace_id=_shown(origin.trace_id, TEXT_LENGTH, "context.trace_id", repairs),
     )
+
+
+def _shown(value: Any, length: int, field: str, repairs: list[str]) -> str:
+    """Convert to text, without credentials; redacted before it is cut, so that no part is left."""
+    whole = text(value, sys.maxsize, field, repairs)
+    redacted = redact_values(whole)
+    if redacted != whole:
+        repairs.append(f"{field}: credential redacted")
+    return shorten(redacted, length, field, repairs)
 
 
 def _address(value: Text, details: dict[str, str], repairs: list[str]) -> str:
@@ -287,10 +299,15 @@ def _metadata(
         name = key if key.isascii() else text(key, METADATA_KEY_LENGTH, "metadata", repairs)
         if known.metadata_sensitivity(event, name) == "secret":
             details[name] = REDACTED
-        elif type(value) is str and len(value) <= METADATA_VALUE_LENGTH and value.isascii():
+        elif (
+            type(value) is str
+            and len(value) <= METADATA_VALUE_LENGTH
+            and value.isascii()
+            and not may_hold_secret(value)
+        ):
             details[name] = value
         else:
-            details[name] = text(value, METADATA_VALUE_LENGTH, f"metadata.{name}", repairs)
+            details[name] = _shown(value, METADATA_VALUE_LENGTH, f"metadata.{name}", repairs)
     return details
 
 
