@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 
+from orgtrail_query_service.problems import Problem
 from orgtrail_query_service.reads import statements
 from orgtrail_query_service.reads.export_formats import DEFAULT, FORMATS
 from orgtrail_query_service.reads.filters import FILTERS
@@ -48,10 +49,12 @@ def test_every_read_is_of_one_organization(name):
 
 @pytest.mark.parametrize("name", ["page", "candidates", "events_of", "export", "summary"])
 def test_no_value_is_ever_part_of_the_text(name):
-    values = [(f.name, HOSTILE) for f in FILTERS if not f.choices] + [("event", HOSTILE + ".*")]
+    # An address has a form, so it cannot be hostile.
+    texts = [f for f in FILTERS if not f.choices and f.name != "ip"]
+    values = [(f.name, HOSTILE) for f in texts] + [("event", HOSTILE + ".*")]
     statement = every_read(parse_search(values, NOW), org=HOSTILE)[name]
     assert "1=1" not in statement.sql
-    given = len([f for f in FILTERS if not f.choices]) + len(["org", "event with .*"])
+    given = len(texts) + len(["org", "event with .*"])
     assert repr(statement.parameters).count("1=1") == given
 
 
@@ -72,7 +75,7 @@ def test_excluded_events_are_what_none_of_holds():
 
 @pytest.mark.parametrize("filter_", FILTERS, ids=lambda f: f.name)
 def test_each_filter_brings_its_condition_and_its_value(filter_):
-    value = filter_.choices[0] if filter_.choices else "v"
+    value = filter_.choices[0] if filter_.choices else filter_.example
     for name in ("page", "candidates", "events_of", "export", "summary"):
         statement = every_read(parse_search([(filter_.name, value)], NOW))[name]
         assert filter_.sql in statement.sql
@@ -140,3 +143,41 @@ def test_a_person_and_an_event_are_looked_for_as_pairs():
 )
 def test_what_is_no_pair_is_not_looked_for_as_one(values):
     assert pairs(*values) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        ("::ffff:8.8.8.8", "8.8.8.8"),
+        ("2001:DB8:0:0:0:0:0:1", "2001:db8::1"),
+        (" 8.8.8.8\u00a0", "8.8.8.8"),
+        ("[::1]:443", "::1"),
+    ],
+)
+def test_an_address_is_looked_for_in_the_form_that_is_stored(value, stored):
+    page = every_read(parse_search([("ip", value)], NOW))["page"]
+    assert page.parameters["ip"] == stored
+    assert "ip = {ip:String}" in page.sql
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"), [("203.0.113.9/24", "203.0.113.0/24"), ("2001:DB8::/32", "2001:db8::/32")]
+)
+def test_a_range_of_addresses_is_a_condition_of_its_own(value, stored):
+    page = every_read(parse_search([("ip", value)], NOW))["page"]
+    assert page.parameters["ip"] == stored
+    assert "isIPAddressInRange(" in page.sql
+    assert pairs(("ip", value), ("event", "user.login")) == []
+
+
+@pytest.mark.parametrize("value", ["acme", "1.2.3", "1.2.3.4/99", "1.2.3.4'--", "/"])
+def test_what_is_no_address_is_refused(value):
+    with pytest.raises(Problem, match="IP address"):
+        parse_search([("ip", value)], NOW)
+
+
+def test_a_country_is_found_in_any_case_and_a_blank_value_is_refused():
+    search = parse_search([("country", " fr")], NOW)
+    assert [values for _, values in search.values] == [("FR",)]
+    with pytest.raises(Problem, match="blank"):
+        parse_search([("user", " \u200b")], NOW)
