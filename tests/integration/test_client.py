@@ -46,7 +46,7 @@ def test_a_table(env):
     assert "u1@x" in done.stdout
     assert "(as them: sam@x)" in done.stdout
     assert not re.search("[\x1b\x9b\u202e]", done.stdout)
-    assert done.stderr.startswith("4 events. Complete for what was received until: 20")
+    assert done.stderr.startswith("4 events. Complete for everything received before: 20")
 
 
 def test_json_lines_through_all_pages(env):
@@ -87,7 +87,7 @@ def test_an_export_to_standard_output(env):
     [
         (("query", ORG), {"ORGTRAIL_TOKEN": ""}, "set ORGTRAIL_TOKEN"),
         (("query", ORG), {"ORGTRAIL_TOKEN": "x"}, "not valid"),
-        (("query", "else"), {}, "not yours to administer"),
+        (("query", "else"), {}, "you do not administer its organization"),
         (("query", "../.."), {}, "Not found"),
         (("query", ORG, "--level", "admin"), {}, "level: must be one of"),
         (("query", ORG, "--limit", "-1"), {}, "--limit"),

@@ -116,10 +116,10 @@ import sys
 import orgtrail_consumers.pipeline as pipeline
 from orgtrail_consumers.cli import consume
 
-def broken(decoded, *_):
-    raise KeyError(decoded.columns["org_id"].to_pylist())
+def broken(rows):
+    raise KeyError(rows["org_id"].to_pylist())
 
-pipeline.enrich = broken
+pipeline.people = broken
 sys.exit(consume())
 """
 

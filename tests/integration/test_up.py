@@ -54,7 +54,7 @@ def test_it_runs_until_ctrl_c_and_keeps_its_data(tmp_path):
         assert count(env) == before + 1
         second = orgtrail("up", env=env)
         assert second.returncode == 1
-        assert "already runs" in second.stderr
+        assert "is already running" in second.stderr
     finally:
         assert up.interrupt() == []
 
@@ -63,7 +63,7 @@ def test_check_reads_every_type_back_in_every_way(tmp_path):
     done = orgtrail("up", "--check", env=environment(tmp_path / "home"))
     assert done.returncode == 0, done.stdout + done.stderr
     listed = [e for e in catalogue().events.values() if not e.own]
-    assert f"{len(listed)} event types, 0 failures" in done.stdout
+    assert f"{len(listed)} event types checked, 0 failures" in done.stdout
     assert not (tmp_path / "home").exists()
 
 

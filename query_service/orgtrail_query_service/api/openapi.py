@@ -69,13 +69,13 @@ DESCRIPTION = OpenAPIConfig(
 
 
 def _query(name: str, sentence: str, schema: Schema, example: object = None) -> Parameter:
-    # An empty value counts as not given, because HTML forms send those.
     return Parameter(
         name=name,
         param_in="query",
         description=sentence,
         schema=schema,
-        allow_empty_value=True,
+        # An empty value counts as not given, because HTML forms send those.
+        allow_empty_value=schema.type != OpenAPIType.ARRAY,
         example=example,
     )
 

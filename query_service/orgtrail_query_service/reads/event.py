@@ -96,7 +96,7 @@ _NAMES = tuple(column.name for column in event_columns())
 def event_from_row(row: Sequence[Any]) -> Event:
     """The event of a row that has all columns of ``audit.events``, in order."""
     r = dict(zip(_NAMES, row, strict=True))
-    impersonator = Actor(**{n: r[f"impersonator_{n}"] for n in _PERSON})
+    impersonator = [r[f"impersonator_{n}"] for n in _PERSON]
     return Event(
         event_id=r["event_id"],
         occurred_at=utc(r["occurred_at"]),
@@ -107,7 +107,7 @@ def event_from_row(row: Sequence[Any]) -> Event:
         listed=r["listed"],
         outcome=r["outcome"],
         actor=Actor(**{n: r[f"actor_{n}"] for n in _PERSON}),
-        impersonator=impersonator if impersonator.type else None,
+        impersonator=Actor(*impersonator) if any(impersonator) else None,
         targets=[Target(*t) for t in zip(*(r[f"targets.{n}"] for n in _PERSON), strict=True)],
         changes=[
             Change(*c)

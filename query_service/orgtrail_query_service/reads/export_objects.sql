@@ -9,7 +9,7 @@ SELECT
     listed,
     toString(outcome) AS outcome,
     CAST((actor_type, actor_id, actor_email, actor_name), 'Tuple(type String, id String, email String, name String)') AS actor,
-    if(impersonator_type = '', NULL, CAST((impersonator_type, impersonator_id, impersonator_email, impersonator_name), 'Tuple(type String, id String, email String, name String)')) AS impersonator,
+    if(impersonator_type = '' AND impersonator_id = '' AND impersonator_email = '' AND impersonator_name = '', NULL, CAST((impersonator_type, impersonator_id, impersonator_email, impersonator_name), 'Tuple(type String, id String, email String, name String)')) AS impersonator,
     CAST(arrayZip(targets.type, targets.id, targets.email, targets.name), 'Array(Tuple(type String, id String, email String, name String))') AS targets,
     CAST(arrayZip(changes.field, changes.old, changes.new), 'Array(Tuple(field String, old Nullable(String), new Nullable(String)))') AS changes,
     CAST((ip, country, user_agent, browser, os, device, service, request_id, session_id, trace_id), 'Tuple(ip String, country String, user_agent String, browser String, os String, device String, service String, request_id String, session_id String, trace_id String)') AS context,
