@@ -32,8 +32,14 @@ def test_actor_and_impersonator_are_not_mixed_up():
     assert found.impersonator == Actor(*(f"impersonator {n}" for n in names))
 
 
-def test_without_a_type_nobody_impersonates():
-    assert event(impersonator_id="x").impersonator is None
+@pytest.mark.parametrize("name", ["type", "id", "email", "name"])
+def test_whatever_is_known_of_an_impersonator_is_shown(name):
+    found = event(**{f"impersonator_{name}": "x"}).impersonator
+    assert found == Actor(**{n: "x" if n == name else "" for n in Actor.__struct_fields__})
+
+
+def test_without_any_field_nobody_impersonates():
+    assert event().impersonator is None
 
 
 def test_targets_and_changes_are_put_together_by_their_place():
