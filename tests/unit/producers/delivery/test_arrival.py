@@ -185,7 +185,7 @@ def test_a_callback_may_flush_emit_and_close(broker, tmp_path):
     assert (process.returncode, out) == (0, "fine\n"), errors
 
 
-@pytest.mark.parametrize("code", [UNKNOWN_TOPIC, NOT_AUTHORIZED, OUT_OF_ORDER])
+@pytest.mark.parametrize("code", [UNKNOWN_TOPIC, NOT_AUTHORIZED])
 def test_what_kafka_says_of_itself_is_an_outage(broker, make, code, caplog):
     broker.fail_produce(code, 3)
     audit = make(broker.address)
@@ -193,6 +193,26 @@ def test_what_kafka_says_of_itself_is_an_outage(broker, make, code, caplog):
     assert audit.flush(30) == 0
     assert list(dict.fromkeys(ids(broker.records(50)))) == sent
     assert audit.counters().set_aside == 0
+
+
+def test_a_sequence_that_kafka_does_not_know_makes_new_clients(broker, tmp_path):
+    """librdkafka calls it fatal. In a process of its own, where it would end no other test."""
+    broker.fail_produce(OUT_OF_ORDER, 3)
+    process = child(
+        """
+        with P() as a:
+            sent = [E(a) for _ in range(50)]
+            left = a.flush(30)
+            say(left, a.counters().set_aside, *sent)
+        """,
+        broker.address,
+        tmp_path / "spool",
+    )
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    left, set_aside, *sent = out.split()
+    assert (left, set_aside, len(sent)) == ("0", "0", 50)
+    assert list(dict.fromkeys(ids(broker.records(50)))) == sent
 
 
 def test_a_fatal_error_makes_a_new_client(broker, make):
