@@ -1,5 +1,8 @@
 """Documents that are made from data are those of today; settings and filters are in the docs."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from orgtrail_deploy.documents import DOCS, documents
@@ -12,3 +15,15 @@ def test_a_made_document_is_up_to_date(name):
 
 def test_every_setting_is_explained():
     assert "| None |" not in documents()["settings.md"]
+
+
+TESTS = Path(__file__).parents[1]
+FOLDERS = (TESTS.parent, TESTS / "attack", TESTS / "unit" / "consumers")
+
+
+@pytest.mark.parametrize(
+    "name",
+    sorted(set(re.findall(r"`([\w/]+\.py)`", (DOCS / "security-tests.md").read_text("utf-8")))),
+)
+def test_a_security_test_that_is_named_exists(name):
+    assert [folder for folder in FOLDERS if (folder / name).is_file()]
