@@ -41,7 +41,9 @@ def test_it_opens_beside_the_table_and_closes(page, log, events):
     link.click()
     panel = page.get_by_role("complementary", name="The chosen event")
     check(panel, events)
-    expect(page).to_have_url(f"{log}/{events}?level=organization")
+    expect(page).to_have_url(
+        re.compile(f"^{re.escape(log)}/{events}.occurred_at=.*&level=organization$")
+    )
     expect(page.locator("tr.current")).to_have_count(1)
     expect(panel).to_be_focused()
     page.keyboard.press("Escape")
@@ -112,13 +114,13 @@ def test_it_has_its_own_address_and_leads_back(open_page, log, events, scripts):
 @pytest.mark.parametrize(
     ("link", "parameter", "count"),
     [
-        ("Everything by or on them", "user=alice", 50),
-        ("Everything on this target", "target=bob", 1),
+        ("Everything by or on them", "user=u-1", 50),
+        ("Everything on this target", "target=u-2", 1),
         ("Same request", "request_id=req-1", 50),
         ("Same session", "session_id=ses-1", 50),
         ("Same IP address", "ip=80.67", 50),
         ("All of this type", "event=org.user.role.updated", 1),
-        ("All impersonated actions", "impersonator=sam", 1),
+        ("All impersonated actions", "impersonator=s-1", 1),
     ],
 )
 def test_one_click_filters(page, log, events, link, parameter, count):
@@ -138,4 +140,6 @@ def test_copy_as_json_and_copy_link(open_page, log, events):
     assert copied["changes"][1] == {"field": "password", "old": "[redacted]", "new": "[redacted]"}
     page.get_by_role("button", name="Copy link").click()
     expect(page.get_by_role("button", name="Copied")).to_have_count(2)
-    assert page.evaluate("navigator.clipboard.readText()") == f"{log}/{events}"
+    assert page.evaluate("navigator.clipboard.readText()").startswith(
+        f"{log}/{events}?occurred_at="
+    )

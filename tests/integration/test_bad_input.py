@@ -257,8 +257,15 @@ def test_an_id_sent_again_with_another_time_does_not_take_the_firsts_place(runni
     running.wait_for(org, 1)
     running.raw.send(encode(current_schema(), earlier), org.encode())
     assert len(running.wait_for(org, 2)) == 2
-    one = running.get(f"/v1/orgs/{org}/events/{first['event_id']}", org=org).json()
+    address = f"/v1/orgs/{org}/events/{first['event_id']}"
+    one = running.get(address, org=org).json()
     assert one["actor"]["email"] == first["actor"]["email"]
+    for item in (first, earlier):
+        whole = running.get(address, org=org, occurred_at=item["occurred_at"].isoformat()).json()
+        assert whole["actor"]["email"] == item["actor"]["email"]
+    never = first["occurred_at"] - timedelta(days=1)
+    assert running.get(address, org=org, occurred_at=never.isoformat()).status_code == 404
+    assert running.get(address, org=org, occurred_at="yesterday").status_code == 400
 
 
 def dlq(running, *arguments, **env):

@@ -117,6 +117,10 @@ PREFIX = _query(
     "prefix", "a prefix of an email, an ID or a word of a name",
     Schema(type=_TEXT, max_length=MAX_PREFIX), "bob",
 )  # fmt: skip
+OCCURRED_AT = _instant(
+    "occurred_at", "when the event occurred, to the millisecond; needed only where a sender used an"
+    " ID twice, and without it the event received first is returned", "2026-11-23T09:00:00.000Z",
+)  # fmt: skip
 
 
 @dataclass
@@ -149,6 +153,14 @@ class PeopleOperation(_Described):
 
     def __post_init__(self) -> None:
         self._add([PREFIX])
+
+
+@dataclass
+class EventOperation(_Described):
+    """One event by its key."""
+
+    def __post_init__(self) -> None:
+        self._add([OCCURRED_AT])
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 from urllib.parse import urlencode
@@ -12,7 +13,9 @@ from litestar import Controller, Response, get
 from litestar.params import Parameter
 
 from orgtrail_query_service.api.openapi import (
+    OCCURRED_AT,
     PROBLEMS,
+    EventOperation,
     ListOperation,
     PeopleOperation,
     SummaryOperation,
@@ -20,11 +23,11 @@ from orgtrail_query_service.api.openapi import (
 from orgtrail_query_service.auth.authorize import authorize, caller
 from orgtrail_query_service.auth.organization_log import OrganizationLog
 from orgtrail_query_service.parts import AnyRequest, Parts
-from orgtrail_query_service.problems import not_found
+from orgtrail_query_service.problems import bad_parameter, not_found
 from orgtrail_query_service.reads.event import Event
 from orgtrail_query_service.reads.pages import read_event, read_page, read_settled
 from orgtrail_query_service.reads.people import Person, read_people
-from orgtrail_query_service.reads.search import parse_search
+from orgtrail_query_service.reads.search import parse_instant, parse_search
 from orgtrail_query_service.reads.summary import Summary, read_summary
 from orgtrail_schemas.catalogue import Level, catalogue
 
@@ -107,23 +110,32 @@ class Api(Controller):
         log = authorize(request, org)
         return await read_people(log, request.query_params.multi_items())
 
-    @get("/orgs/{org:str}/events/{event_id:str}", responses=PROBLEMS)
+    @get(
+        "/orgs/{org:str}/events/{event_id:str}", operation_class=EventOperation, responses=PROBLEMS
+    )
     async def event(self, request: AnyRequest, parts: Parts, org: Org, event_id: str) -> Event:
         """One event with all its fields."""
-        return await find_event(authorize(request, org), event_id, parts.now())
+        log = authorize(request, org)
+        at = request.query_params.getall(OCCURRED_AT.name, [])
+        return await find_event(log, event_id, at, parts.now())
 
 
-async def find_event(log: OrganizationLog, event_id: str, now: datetime) -> Event:
-    """One event of a log.
+async def find_event(
+    log: OrganizationLog, event_id: str, occurred_at: Sequence[str], now: datetime
+) -> Event:
+    """One event of a log; ``occurred_at`` are the values of that query parameter.
 
     Raises:
-        Problem: there is none with this ID.
+        Problem: there is none with this ID and time, or the time cannot be used.
     """
+    if len(occurred_at) > 1:
+        raise bad_parameter(OCCURRED_AT.name, "may be given once")
+    at = parse_instant(next(iter(occurred_at), "") or None, OCCURRED_AT.name)
     try:
         identity = UUID(event_id)
     except ValueError:
         raise not_found() from None
-    event = await read_event(log, identity, now)
+    event = await read_event(log, identity, now, at)
     if event is None:
         raise not_found()
     return event

@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
+from orgtrail_query_service.api.openapi import OCCURRED_AT
 from orgtrail_query_service.page.days import EVERYTHING, NAMES, Days, read_days
 from orgtrail_query_service.problems import bad_parameter
+from orgtrail_query_service.reads.event import Event
 from orgtrail_query_service.reads.search import MAX_LENGTH, Search, parse_search, rfc3339
 from orgtrail_schemas.catalogue import catalogue
 
@@ -57,9 +59,13 @@ class View:
         """The address of this view on other days."""
         return self.link(*days, without=_DAYS)
 
-    def event(self, event_id: object) -> str:
+    def event(self, event: Event) -> str:
         """The address of one event."""
-        return f"{self.path}/{event_id}{self._query(self.given)}"
+        return f"{self.path}/{event.event_id}{self._query([*_when(event), *self.given])}"
+
+    def own(self, event: Event, *, api: bool = False) -> str:
+        """The address of one event without this view, on the page or in the API."""
+        return f"{self.api if api else self.path}/{event.event_id}{self._query(_when(event))}"
 
     def counts(self) -> str:
         """The address of the counts over time."""
@@ -110,6 +116,10 @@ class View:
     @staticmethod
     def _query(parameters: Parameters) -> str:
         return "?" + urlencode(parameters) if parameters else ""
+
+
+def _when(event: Event) -> Parameters:
+    return [(OCCURRED_AT.name, rfc3339(event.occurred_at))]
 
 
 def log_path(org: str) -> str:

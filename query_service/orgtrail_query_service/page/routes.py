@@ -8,6 +8,7 @@ from typing import Any
 from litestar import Controller, get
 from litestar.response import Redirect, Template
 
+from orgtrail_query_service.api.openapi import OCCURRED_AT
 from orgtrail_query_service.api.routes import find_event
 from orgtrail_query_service.auth.authorize import authorize, caller
 from orgtrail_query_service.auth.organization_log import OrganizationLog
@@ -93,9 +94,10 @@ class AuditLogPage(Controller):
     @get("/orgs/{org:str}/audit-logs/{event_id:str}")
     async def event(self, request: AnyRequest, parts: Parts, org: str, event_id: str) -> Template:
         """One event in detail."""
-        log, view = _open(request, parts, org)
+        log, view = _open(request, parts, org, beside=OCCURRED_AT.name)
         settled = await read_settled(log, view.search)
-        event = await find_event(log, event_id, parts.now())
+        at = request.query_params.getall(OCCURRED_AT.name, [])
+        event = await find_event(log, event_id, at, parts.now())
         known = catalogue().events.get(event.event)
         return Template(
             "event.html",
@@ -109,9 +111,13 @@ class AuditLogPage(Controller):
         )
 
 
-def _open(request: AnyRequest, parts: Parts, org: str) -> tuple[OrganizationLog, View]:
+def _open(
+    request: AnyRequest, parts: Parts, org: str, beside: str = ""
+) -> tuple[OrganizationLog, View]:
+    """The log and the view of a request; ``beside`` names a parameter that is not the view's."""
     log = authorize(request, org)
-    return log, read_view(org, request.query_params.multi_items(), parts.now())
+    given = [(k, v) for k, v in request.query_params.multi_items() if k != beside]
+    return log, read_view(org, given, parts.now())
 
 
 def _common(view: View, parts: Parts) -> dict[str, Any]:

@@ -82,11 +82,19 @@ async def read_page(log: Log, search: Search, after: Place | None) -> Page:
     return Page(found, None)
 
 
-async def read_event(log: Log, event_id: UUID, now: datetime) -> Event | None:
-    """One event, searched around the time in its UUIDv7 first, then in the whole retention."""
-    whole = Window(now - RETENTION - timedelta(days=1), now + timedelta(days=1))
-    tries = [whole]
-    if event_id.version == 7:
+async def read_event(
+    log: Log, event_id: UUID, now: datetime, occurred_at: datetime | None = None
+) -> Event | None:
+    """One event: the one with this ID that occurred at a time, to the millisecond.
+
+    An ID that a sender used again with another time is another event. Without ``occurred_at`` it is
+    the one that was received first, searched around the time in its UUIDv7 first, then in the whole
+    retention.
+    """
+    tries = [Window(now - RETENTION - timedelta(days=1), now + timedelta(days=1))]
+    if occurred_at is not None:
+        tries = [Window(occurred_at, occurred_at + timedelta(milliseconds=1))]
+    elif event_id.version == 7:
         milliseconds = event_id.int >> 80
         if abs(milliseconds - now.timestamp() * 1000) < _ANY_EVENT / timedelta(milliseconds=1):
             moment = datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -115,10 +115,10 @@ def _single(given: dict[str, list[str]], name: str) -> str | None:
 
 def _range(given: dict[str, list[str]], now: datetime) -> tuple[datetime, datetime, bool]:
     start = now - RETENTION
-    since = _instant(_single(given, "since"), "since") or start
+    since = parse_instant(_single(given, "since"), "since") or start
     # Nothing is stored that is further ahead: a later bound would only cost time.
     latest = now + READ_AHEAD
-    until = min(_instant(_single(given, "until"), "until") or latest, latest)
+    until = min(parse_instant(_single(given, "until"), "until") or latest, latest)
     if since > latest:
         raise bad_parameter("since", "must not be in the future")
     if until <= since:
@@ -126,7 +126,12 @@ def _range(given: dict[str, list[str]], now: datetime) -> tuple[datetime, dateti
     return max(since, start), max(until, start), since < start
 
 
-def _instant(text: str | None, name: str) -> datetime | None:
+def parse_instant(text: str | None, name: str) -> datetime | None:
+    """A time of a query parameter, in UTC; ``None`` if the parameter is not given.
+
+    Raises:
+        Problem: it is not RFC 3339 with an offset.
+    """
     if text is None:
         return None
     try:

@@ -2,11 +2,14 @@
 
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID
 
 import pytest
+from tests.support.api_rows import row
 
 from orgtrail_query_service.page.address import read_view
 from orgtrail_query_service.problems import Problem
+from orgtrail_query_service.reads.event import event_from_row
 
 NOW = datetime(2026, 11, 24, 20, 30, tzinfo=UTC)
 GIVEN = [
@@ -19,6 +22,9 @@ GIVEN = [
     ("limit", "200"),
     ("cursor", "abc"),
 ]
+
+
+EVENT = event_from_row(row(datetime(2026, 11, 24, 1, 2, 3, 4000, tzinfo=UTC), UUID(int=7)))
 
 
 @pytest.fixture
@@ -44,8 +50,21 @@ def test_every_filter_is_a_chip_that_takes_itself_away(view):
 
 def test_a_cursor_and_empty_values_are_left_behind(view):
     assert view.search.cursor == "abc"
-    for address in (view.link(), view.permanent(), view.event("1"), view.dated(("last", "7d"))):
+    for address in (
+        view.link(),
+        view.permanent(),
+        view.event(EVENT),
+        view.own(EVENT),
+        view.dated(("last", "7d")),
+    ):
         assert not {"cursor", "q"} & {name for name, _ in query(address)}
+
+
+def test_the_address_of_an_event_names_its_whole_key(view):
+    when = ("occurred_at", "2026-11-24T01:02:03.004Z")
+    assert query(view.event(EVENT))[0] == when
+    assert query(view.own(EVENT)) == query(view.own(EVENT, api=True)) == [when]
+    assert urlsplit(view.own(EVENT, api=True)).path == f"/v1/orgs/acme/events/{EVENT.event_id}"
 
 
 def test_a_copied_link_says_days_and_zone(view):

@@ -160,6 +160,17 @@ async def test_one_event_is_found_wherever_its_time_is():
     assert await read_event(FakeLog([]), uuid.uuid4(), UNTIL) is None
 
 
+async def test_an_id_with_two_times_is_two_events():
+    identity = uuid7_at(UNTIL)
+    first, second = (Place(UNTIL - timedelta(hours=n), identity) for n in (1, 2))
+    for place in (first, second):
+        log = FakeLog([first, second])
+        await read_event(log, identity, UNTIL, place.occurred_at)
+        keys = log.statements[1].parameters["keys"]
+        assert [moment(at) for at, _ in keys] == [place.occurred_at]
+        assert len(log.statements) == 2
+
+
 def uuid7_at(when):
     value = int(when.timestamp() * 1000) << 80 | 0x7 << 76 | 0x2 << 62 | 12345
     return UUID(int=value)
