@@ -181,12 +181,19 @@ class Worker:
 
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels; 0 while the worker does not answer."""
+        return sum(self._values(name))
+
+    def reported(self, name: str) -> bool:
+        """Whether a metric has a value for every partition."""
+        return len(self._values(name)) >= PARTITIONS
+
+    def _values(self, name: str) -> list[float]:
         try:
             text = httpx.get(f"http://{LOOPBACK}:{self.port}/metrics", timeout=5).text
         except httpx.HTTPError:
-            return 0
+            return []
         lines = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
-        return sum(float(value) for left, value in lines if left.split("{")[0] == name)
+        return [float(value) for left, value in lines if left.split("{")[0] == name]
 
 
 @contextmanager

@@ -57,12 +57,14 @@ def test_a_topic_of_garbage_stops_the_worker_and_says_what_to_do(arena):
     producer = RawProducer(arena.brokers)
     for _ in range(150):
         producer.send(b"garbage", b"trash", partition=2)
-        producer.send(b"garbage", b"trash", partition=2)
+        _, offset = producer.send(b"garbage", b"trash", partition=2)
     worker.wait_dead()
     assert "set ORGTRAIL_BREAKER_PERCENT=100 to dead-letter them" in worker.log
     arena.start_consumer(ORGTRAIL_BREAKER_RECORDS="200", ORGTRAIL_BREAKER_PERCENT="100")
     counted = "SELECT count() FROM audit.dead_letters FINAL WHERE org_id = 'trash'"
     eventually(lambda: arena.query(counted)[0][0] == 300, 60)
+    # Otherwise the worker of the next test would read the garbage again.
+    eventually(lambda: arena.committed()[2] == offset + 1)
 
 
 def test_unknown_schemas_do_not_trip_the_breaker(arena):
