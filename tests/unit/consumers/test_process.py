@@ -75,7 +75,11 @@ def exits(monkeypatch, exited):
 
     monkeypatch.setattr(process.os, "_exit", leave)
     monkeypatch.setattr(process, "STOP_WITHIN_S", 0.05)
-    return found
+    yield found
+    # The timer of an orderly shutdown would end this process later.
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.cancel()
 
 
 def worker(monkeypatch, stop):

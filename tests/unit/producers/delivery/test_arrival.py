@@ -196,7 +196,7 @@ def test_what_kafka_says_of_itself_is_an_outage(broker, make, code, caplog):
 
 
 def test_a_sequence_that_kafka_does_not_know_makes_new_clients(broker, tmp_path):
-    """librdkafka calls it fatal. In a process of its own, where it would end no other test."""
+    """librdkafka calls it fatal for its client; the process goes on with another."""
     broker.fail_produce(OUT_OF_ORDER, 3)
     process = child(
         """
