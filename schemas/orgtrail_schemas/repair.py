@@ -41,12 +41,20 @@ def lower_domain(value: str) -> str:
     return f"{name}@{domain.lower()}" if at else value
 
 
-@lru_cache(65_536)
+_LONGEST_ADDRESS = 128
+"""Longer texts are no address. They come from outside, and the cache must not keep them."""
+
+
 def address(value: str) -> str | None:
     """An IPv4 or IPv6 address in canonical form (RFC 5952), or ``None`` for anything else.
 
     Port, brackets, zone and surrounding quotes are removed. An IPv4-mapped address becomes IPv4.
     """
+    return _address(value) if len(value) <= _LONGEST_ADDRESS else None
+
+
+@lru_cache(65_536)
+def _address(value: str) -> str | None:
     value = value.strip().strip('"')
     match = _PORT.fullmatch(value)
     if match is not None:

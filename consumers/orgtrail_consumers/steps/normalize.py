@@ -125,9 +125,9 @@ def _suspicious(columns: pa.RecordBatch, known: Catalogue) -> pa.BooleanArray:
         _distinct(columns["org_id"], lambda org: not ORG_ID.fullmatch(org)),
         _distinct(pc.struct_field(columns["context"], "ip"), _is_odd_address),
         *(_bad_actor(columns[name]) for name in ("actor", "impersonator")),
-        _any_of(columns["targets"], _bad_person),
-        _any_of(columns["changes"], _bad_change),
-        _any_of(columns["metadata"], None, columns["metadata"]),
+        _any_of(columns["targets"], LIST_LENGTH, _bad_person(columns["targets"].flatten())),
+        _any_of(columns["changes"], LIST_LENGTH, _bad_change(columns["changes"].flatten())),
+        _any_of(columns["metadata"], METADATA_KEYS, _bad_pair(columns["metadata"])),
         *(_long(pc.struct_field(columns["context"], name)) for name in _CONTEXT),
         *(
             pc.match_substring_regex(pc.struct_field(columns["context"], name), SECRET_PATTERN)
@@ -201,26 +201,21 @@ def _bad_change(change: pa.StructArray) -> pa.BooleanArray:
     return bad
 
 
-def _any_of(
-    lists: pa.Array,
-    bad_item: Callable[[pa.StructArray], pa.BooleanArray] | None,
-    metadata: pa.MapArray | None = None,
-) -> pa.BooleanArray:
-    """Rows whose list is too long or has a bad item."""
+def _bad_pair(metadata: pa.MapArray) -> pa.BooleanArray:
+    start, count = metadata.offsets[0].as_py(), offsets(metadata)[-1].as_py()
+    keys, items = metadata.keys.slice(start, count), metadata.items.slice(start, count)
+    key_length = pc.binary_length(keys)
+    bad = pc.or_(pc.greater(key_length, METADATA_KEY_LENGTH), pc.equal(key_length, 0))
+    bad = pc.or_(bad, pc.match_substring_regex(items, SECRET_PATTERN))
+    return pc.or_(bad, _long(items, METADATA_VALUE_LENGTH))
+
+
+def _any_of(lists: pa.Array, most: int, bad: pa.BooleanArray) -> pa.BooleanArray:
+    """Rows whose list has more than ``most`` items, or one that is bad or null."""
     bounds = offsets(lists)
-    lengths = pc.subtract(bounds[1:], bounds[:-1])
-    if metadata is None:
-        too_long = pc.greater(lengths, LIST_LENGTH)
-        bad = pc.fill_null(bad_item(lists.flatten()), True) if bad_item else None
-    else:
-        too_long = pc.greater(lengths, METADATA_KEYS)
-        start, count = metadata.offsets[0].as_py(), bounds[-1].as_py()
-        keys, items = metadata.keys.slice(start, count), metadata.items.slice(start, count)
-        key_length = pc.binary_length(keys)
-        bad = pc.or_(pc.greater(key_length, METADATA_KEY_LENGTH), pc.equal(key_length, 0))
-        bad = pc.or_(bad, pc.match_substring_regex(items, SECRET_PATTERN))
-        bad = pc.fill_null(pc.or_(bad, _long(items, METADATA_VALUE_LENGTH)), True)
-    if bad is None or not pc.any(bad).as_py():
+    too_long = pc.greater(pc.subtract(bounds[1:], bounds[:-1]), most)
+    bad = pc.fill_null(bad, True)
+    if not pc.any(bad).as_py():
         return too_long
     rows = pc.unique(parents(lists).filter(bad)).cast(pa.int64())
     return pc.or_(too_long, pc.is_in(pa.array(range(len(lists)), pa.int64()), rows))
