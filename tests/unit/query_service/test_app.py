@@ -2,28 +2,16 @@ import re
 
 import pytest
 from litestar.testing import AsyncTestClient
-from tests.support.query_parts import SETTINGS, FakeDatabase, fake_parts
+from tests.support.query_parts import SETTINGS, fake_parts
 
 from orgtrail import AuditProducer
 from orgtrail.errors import AuditError
-from orgtrail.testing import Recorder
 from orgtrail_query_service.app import make_app
 from orgtrail_query_service.reads.export_formats import FORMATS
 from orgtrail_query_service.telemetry import METRICS
 
 ACME = {"Authorization": "Bearer acme,globex"}
 LIST = "/v1/orgs/acme/events"
-
-
-@pytest.fixture
-def database():
-    return FakeDatabase()
-
-
-@pytest.fixture
-def audit():
-    with Recorder() as recorder:
-        yield recorder
 
 
 @pytest.fixture

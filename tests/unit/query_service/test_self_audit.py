@@ -5,7 +5,6 @@ import structlog
 
 from orgtrail import AuditProducer, Context, ProducerSettings
 from orgtrail.errors import SpoolFullError, UndeliveredError
-from orgtrail.testing import Recorder
 from orgtrail_query_service import self_audit as module
 from orgtrail_query_service.auth.administrator import Administrator
 from orgtrail_query_service.problems import Problem
@@ -20,12 +19,6 @@ SEARCH = parse_search(
     [("user", "bob@x.org"), ("since", "2026-11-01T00:00:00Z"), ("until", "2026-11-02T00:00:00Z")],
     NOW,
 )
-
-
-@pytest.fixture
-def audit():
-    with Recorder() as recorder:
-        yield recorder
 
 
 def make(required=True):

@@ -4,7 +4,6 @@ import pytest
 from litestar.testing import AsyncTestClient
 from tests.support.query_parts import NOW, SETTINGS, FakeDatabase, fake_parts
 
-from orgtrail.testing import Recorder
 from orgtrail_query_service.api.export import _file_name
 from orgtrail_query_service.app import make_app
 from orgtrail_query_service.problems import too_expensive
@@ -33,12 +32,6 @@ class Database(FakeDatabase):
 @pytest.fixture
 def database():
     return Database()
-
-
-@pytest.fixture
-def audit():
-    with Recorder() as recorder:
-        yield recorder
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import pytest
 from litestar.datastructures import Headers
 from tests.support.query_parts import FakeDatabase, fake_parts
 
-from orgtrail.testing import Recorder
 from orgtrail_query_service.auth.administrator import Administrator
 from orgtrail_query_service.auth.authorize import (
     authorize,
@@ -15,12 +14,6 @@ from orgtrail_query_service.auth.authorize import (
 from orgtrail_query_service.problems import Problem, issuer_unavailable, unauthenticated
 
 ALICE = Administrator("alice", ("acme",))
-
-
-@pytest.fixture
-def audit():
-    with Recorder() as recorder:
-        yield recorder
 
 
 @pytest.fixture

@@ -4,25 +4,13 @@ from uuid import UUID
 import pytest
 from litestar.testing import AsyncTestClient
 from tests.support.api_rows import row
-from tests.support.query_parts import NOW, SETTINGS, FakeDatabase, fake_parts
+from tests.support.query_parts import NOW, SETTINGS, fake_parts
 
-from orgtrail.testing import Recorder
 from orgtrail_query_service.app import make_app
 
 LOG = "/orgs/acme/audit-logs"
 ID = UUID(int=1)
 EVIL = '<img src=x onerror="alert(1)">'
-
-
-@pytest.fixture
-def database():
-    return FakeDatabase()
-
-
-@pytest.fixture
-def audit():
-    with Recorder() as recorder:
-        yield recorder
 
 
 @pytest.fixture
