@@ -48,6 +48,8 @@ def test_it_runs_until_ctrl_c_and_keeps_its_data(tmp_path):
     finally:
         left = up.interrupt()
     assert left == []
+    printed = (tmp_path / "log").read_text("utf-8").splitlines()
+    assert len(printed) < 40, "the links must not be buried under log lines"
 
     up = Up(env, tmp_path / "log2")
     try:

@@ -144,4 +144,6 @@ def create_app(producer: AuditProducer | None = None, *, demonstration: bool = F
         before_request=identify,
         middleware=[audit],
         openapi_config=None,
+        # Litestar would set the root logger, so that ``make up`` prints each request of the sample.
+        logging_config=None,
     )

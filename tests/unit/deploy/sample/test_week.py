@@ -1,5 +1,6 @@
 """The sample account service, and the week that it records."""
 
+import logging
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -135,3 +136,11 @@ def test_the_week_is_recorded_through_requests(sender, events):
     assert "127.0.0.1" not in {event.context.ip for event in events}
     assert {(event.org_id, event.actor.id) for event in events} == people
     assert all(event.actor.id.startswith(f"u-{event.org_id}-") for event in events)
+
+
+def test_the_sample_leaves_the_logging_of_its_process_alone(sender):
+    root = logging.getLogger()
+    before = (root.level, list(root.handlers))
+    with TestClient(create_app(sender)):
+        assert (root.level, root.handlers) == before
+    assert (root.level, root.handlers) == before
