@@ -8,6 +8,7 @@ null becomes the field's default, if it is a text. Many libraries write absent t
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
@@ -66,8 +67,6 @@ def _current_fields() -> list[dict[str, Any]]:
             if key in node:
                 node[key] = expand(node[key])
         return node
-
-    import copy
 
     expanded: list[dict[str, Any]] = expand(copy.deepcopy(current_schema().plain))["fields"]
     return expanded
