@@ -10,9 +10,9 @@ import re
 
 from orgtrail_schemas.catalogue import REDACTED
 
-# A JSON Web Token.
-_TOKEN_BEGIN = r"\beyJ[A-Za-z0-9_-]{8,}"
-_TOKEN_REST = r"\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"
+# A JSON Web Token (JWT).
+_JWT_BEGIN = r"\beyJ[A-Za-z0-9_-]{8,}"
+_JWT_REST = r"\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"
 
 _FORMS = {
     "private key (PEM)": (
@@ -30,14 +30,14 @@ _FORMS = {
 }
 
 _OTHER = "|".join(f"(?:{form})" for form in _FORMS.values())
-PATTERN = f"(?:{_TOKEN_BEGIN}{_TOKEN_REST})|{_OTHER}"
+PATTERN = f"(?:{_JWT_BEGIN}{_JWT_REST})|{_OTHER}"
 """One pattern for all forms."""
 
 # ASCII: Python's word boundaries are then those of RE2.
 _SECRET = re.compile(_OTHER, re.ASCII)
 # The rest is optional, so that a run of characters without it is passed over once. Otherwise every
 # "eyJ" within it would be tried up to its end: minutes for a hostile text of one megabyte.
-_TOKEN = re.compile(f"{_TOKEN_BEGIN}({_TOKEN_REST})?", re.ASCII)
+_JWT = re.compile(f"{_JWT_BEGIN}({_JWT_REST})?", re.ASCII)
 # A quick look for what every form contains; nearly all texts contain none of these.
 _HINT = re.compile(
     r"eyJ|-----BEGIN|A[KS]IA|gh[pousr]_|github_pat_|glpat-|xox|k_live_|k_test_|AIza|npm_|://"
@@ -53,5 +53,5 @@ def redact_values(text: str) -> str:
     """The text with every credential in it replaced by ``[redacted]``."""
     if not may_hold_secret(text):
         return text
-    text = _TOKEN.sub(lambda match: REDACTED if match[1] else match[0], text)
+    text = _JWT.sub(lambda match: REDACTED if match[1] else match[0], text)
     return _SECRET.sub(REDACTED, text)
