@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
 from contextlib import suppress
 
 import pytest
@@ -15,6 +18,29 @@ NOWHERE = "127.0.0.1:1"
 
 def emit(producer, org="acme", **more):
     return producer.emit("user.login", org_id=org, actor=ALICE, **more)
+
+
+def child(code, *arguments):
+    """Run a program that emits; ``P`` makes a producer and ``E`` emits."""
+    program = textwrap.dedent(
+        """
+        import os, signal, sys, threading, time
+        from orgtrail import *
+        brokers, spool, *more = sys.argv[1:]
+        def P(**k):
+            return AuditProducer(ProducerSettings.load(kafka_brokers=brokers, spool_dir=spool, **k))
+        def E(a, **k):
+            return a.emit("user.login", org_id="acme", actor=Actor(id="u-1"), **k)
+        def say(*words):
+            os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+        """
+    ) + textwrap.dedent(code)
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ import time
 
 import pytest
 from tests.support.mock_broker import ids
-from tests.unit.producers.delivery.conftest import ALICE, NOWHERE, emit
-from tests.unit.producers.delivery.test_arrival import child
+from tests.unit.producers.delivery.conftest import ALICE, NOWHERE, child, emit
 
 from orgtrail import ProducerSettings, SpoolFullError
 from orgtrail.delivery.lane import Lane
