@@ -66,7 +66,6 @@ class Journal:
         self._number = 0
         self._lane: Lane | None = None
         self._current: Segment | None = None
-        self._last: Segment | None = None
         self._sealed = False
         self._tried_disk_at = 0.0
         self._queue: Queue | None = None
@@ -175,25 +174,27 @@ class Journal:
         """Accept no more frames, and wait up to ``seconds`` for active writers."""
         self._sealed = True
         locked = self._roller != self._ident() and self._rolling.acquire(timeout=seconds)
-        last, self._current = self._current, None
-        if last is not None:
-            self._last = last
+        self._current = None
         if locked:
             self._rolling.release()
         self.sealed(seconds)
 
     def sealed(self, seconds: float) -> bool:
         """Wait up to ``seconds``; return whether the journal is sealed and has no writers."""
-        last = self._last
-        if last is None or not self._rolling.acquire(timeout=seconds):
+        queue = self._queue
+        if queue is None or not self._rolling.acquire(timeout=seconds):
             return False
         self._rolling.release()
+        if self._current is not None:
+            return False
         deadline = time.monotonic() + seconds
-        while last.writing - {SYNCING}:
+        segments = list(queue.segments)
+        while any(segment.writing - {SYNCING} for segment in segments):
             if time.monotonic() > deadline:
                 return False
             pause(0.001)
-        last.finished = True
+        for segment in segments:
+            segment.finished = True
         return True
 
     def leave(self, *, empty: bool) -> None:
@@ -238,6 +239,10 @@ class Journal:
                 following = self._next_segment(size, failed)
                 self._queue.segments.append(following)
                 self._current = following
+                if self._sealed:
+                    # The journal was sealed while this roll was slow, and seal() did not wait for
+                    # it. What is appended from now on belongs to another journal.
+                    self._current = None
         finally:
             self._roller = None
             self._rolling.release()

@@ -10,17 +10,12 @@ import time
 
 import pytest
 from tests.support.mock_broker import ids
+from tests.support.running import eventually
 from tests.unit.producers.delivery.conftest import ALICE, NOWHERE, child, emit
 
 from orgtrail import ProducerSettings, SpoolFullError
+from orgtrail.delivery.journal import Journal
 from orgtrail.delivery.lane import Lane
-
-
-def until(ask, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not ask():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def leave(make, count=1, **settings):
@@ -40,7 +35,7 @@ def test_a_full_spool_drains_after_a_restart(broker, make):
             taken += 1
     audit.close(0)
     again = make(broker.address, spool_megabytes=1)
-    until(lambda: again.spooled == 0)
+    eventually(lambda: again.spooled == 0)
     assert len(set(ids(broker.records(taken)))) == taken
     assert emit(again)
 
@@ -89,7 +84,7 @@ def test_an_odd_name_in_a_lane_is_no_obstacle(broker, make, tmp_path, name):
     (lane / name).mkdir() if name.endswith("/") else (lane / name).write_bytes(b"x")
     audit = make(broker.address)
     sent.append(emit(audit))
-    until(lambda: audit.spooled == 0)
+    eventually(lambda: audit.spooled == 0)
     assert ids(broker.records(2)) == sent
 
 
@@ -120,8 +115,8 @@ def test_a_callback_hears_of_its_own_event(broker, make):
     told = []
     audit = make(broker.address)
     own = emit(audit, on_delivery=told.append)
-    until(lambda: told)
-    until(lambda: audit.spooled == 0)
+    eventually(lambda: told)
+    eventually(lambda: audit.spooled == 0)
     assert [d.event_id for d in told] == [own]
     assert set(ids(broker.records(51))) == {own, *left}
 
@@ -179,7 +174,7 @@ a = AuditProducer(ProducerSettings.load(close_seconds=1, **settings))
         assert said in done.stderr
         kept = done.stdout.split()
     audit = make(broker.address)
-    until(lambda: audit.spooled == 0)
+    eventually(lambda: audit.spooled == 0)
     assert ids(broker.records(1)) == kept
 
 
@@ -198,7 +193,7 @@ def test_processes_of_several_topics_may_share_a_folder(broker, make):
     time.sleep(1.5)
     assert ids(broker.records(1)) == [own]
     other = make(broker.address, topic="other.topic")
-    until(lambda: other.spooled == 0)
+    eventually(lambda: other.spooled == 0)
     assert len(broker.records(1, topic="other.topic")) == 1
 
 
@@ -219,7 +214,7 @@ def test_a_child_of_a_fork_holds_no_lock_of_its_parent(broker, make, tmp_path):
     sent = [process.stdout.readline().strip() for _ in range(20)]
     assert process.wait(20) == -signal.SIGKILL
     audit = make(broker.address)
-    until(lambda: audit.spooled == 0, 10)
+    eventually(lambda: audit.spooled == 0, 10)
     assert ids(broker.records(20)) == sent
 
 
@@ -235,7 +230,7 @@ def test_a_record_that_cannot_even_be_sent_is_set_aside(broker, make, tmp_path):
     audit = make(broker.address)
     own = emit(audit)
     assert audit.flush(20) == 0
-    until(lambda: audit.spooled == 0)
+    eventually(lambda: audit.spooled == 0)
     assert ids(broker.records(1)) == [own]
     assert audit.counters().set_aside == 1
 
@@ -291,7 +286,7 @@ def test_a_client_that_cannot_be_made_is_not_healthy(make, monkeypatch):
     monkeypatch.setattr(producer_module, "_HEALTHY_AGE_S", 0.3)
     audit = make()
     emit(audit)
-    until(lambda: not audit.healthy(), 5)
+    eventually(lambda: not audit.healthy(), 5)
     assert audit.trouble
 
 
@@ -308,6 +303,39 @@ def test_a_thread_that_could_not_start_is_tried_again(broker, make, monkeypatch)
     sent += [emit(audit) for _ in range(3)]
     assert audit.flush(10) == 0
     assert ids(broker.records(4)) == sent
+
+
+def test_a_close_during_a_slow_roll_loses_nothing(broker, make, monkeypatch):
+    """The disk is slow while an event waits for its first file, and another thread closes."""
+    audit = make(broker.address)
+    rolling, closed = threading.Event(), threading.Event()
+    next_segment, roll = Journal._next_segment, Journal._roll
+
+    def slowly(journal, *arguments):
+        rolling.set()
+        time.sleep(0.08)
+        return next_segment(journal, *arguments)
+
+    def roll_and_wait(journal, *arguments):
+        roll(journal, *arguments)
+        closed.wait(1)
+
+    monkeypatch.setattr(Journal, "_next_segment", slowly)
+    monkeypatch.setattr(Journal, "_roll", roll_and_wait)
+    sent = []
+    thread = threading.Thread(target=lambda: sent.append(emit(audit)), daemon=True)
+    thread.start()
+    assert rolling.wait(5)
+    monkeypatch.setattr(Journal, "_next_segment", next_segment)
+    audit.close(0)
+    time.sleep(0.3)
+    closed.set()
+    thread.join(5)
+    assert not thread.is_alive()
+    sent.append(emit(audit))
+    assert audit.flush(20) == 0
+    eventually(lambda: audit.spooled == 0)
+    assert sorted(set(ids(broker.records(2)))) == sorted(sent)
 
 
 def test_order_holds_while_another_thread_closes(broker, make):
@@ -329,7 +357,7 @@ def test_order_holds_while_another_thread_closes(broker, make):
     # What a closed producer left is delivered when it goes on.
     sent.append(emit(audit))
     assert audit.flush(20) == 0
-    until(lambda: audit.spooled == 0)
+    eventually(lambda: audit.spooled == 0)
     assert list(dict.fromkeys(ids(broker.records(501)))) == sent
 
 
@@ -356,7 +384,7 @@ def test_a_closed_producer_leaves_no_thread_and_no_descriptor(broker, make):
         audit = make(broker.address)
         emit(audit)
         audit.close(5)
-    until(lambda: len(os.listdir("/proc/self/fd")) - before < 10)
+    eventually(lambda: len(os.listdir("/proc/self/fd")) - before < 10)
 
 
 def test_descriptors_that_run_out_stop_nobody_for_ever(broker, tmp_path):
@@ -415,5 +443,5 @@ def test_what_others_left_waits_from_the_beginning(broker, make):
     (left,) = leave(make)
     audit = make(broker.address)
     assert audit.spooled == 1
-    until(lambda: audit.spooled == 0)
+    eventually(lambda: audit.spooled == 0)
     assert ids(broker.records(1)) == [left]

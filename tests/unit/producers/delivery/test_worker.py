@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+from tests.support.running import eventually
 
 from orgtrail.delivery import worker as module
 from orgtrail.delivery.worker import Worker
@@ -26,17 +27,10 @@ def start(monkeypatch):
         worker.stop(5)
 
 
-def until(condition):
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
 def test_the_step_is_repeated_in_another_thread(start):
     threads = []
     start(lambda: threads.append(threading.get_ident()) or 0.001)
-    until(lambda: len(threads) > 3)
+    eventually(lambda: len(threads) > 3)
     assert len(set(threads)) == 1
     assert threading.get_ident() not in threads
 
@@ -44,10 +38,10 @@ def test_the_step_is_repeated_in_another_thread(start):
 def test_waking_ends_a_wait(start):
     steps = []
     worker = start(lambda: steps.append(1) or 60)
-    until(lambda: worker.idle)
+    eventually(lambda: worker.idle)
     before = len(steps)
     worker.wake()
-    until(lambda: len(steps) == before + 1)
+    eventually(lambda: len(steps) == before + 1)
 
 
 def test_waking_twice_or_before_the_start_is_harmless():
@@ -56,14 +50,14 @@ def test_waking_twice_or_before_the_start_is_harmless():
     worker.wake()
     worker.wake()
     assert worker.start()
-    until(lambda: worker.idle and len(steps) >= 1)
+    eventually(lambda: worker.idle and len(steps) >= 1)
     assert worker.stop(5)
 
 
 def test_work_that_came_before_the_wait_is_not_waited_for(start):
     steps = []
     start(lambda: steps.append(1) or 60, ready=lambda: True)
-    until(lambda: len(steps) > 3)
+    eventually(lambda: len(steps) > 3)
 
 
 @pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt, MemoryError])
@@ -75,7 +69,7 @@ def test_an_error_is_reported_and_the_step_repeated(start, error):
         raise error
 
     start(step, on_error=errors.append)
-    until(lambda: len(steps) > 2)
+    eventually(lambda: len(steps) > 2)
     assert {type(one) for one in errors} == {error}
 
 
@@ -87,7 +81,7 @@ def test_a_report_that_raises_is_survived(start):
         raise RuntimeError
 
     start(fail, on_error=lambda _error: 1 / 0)
-    until(lambda: len(steps) > 2)
+    eventually(lambda: len(steps) > 2)
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -101,7 +95,7 @@ def test_the_end_runs_last_and_stopping_waits_for_it(start, fails):
             raise ValueError
 
     worker = start(lambda: did.append("step") or 0.001, on_error=errors.append, at_end=end)
-    until(lambda: did)
+    eventually(lambda: did)
     assert worker.stop(5)
     assert did[-1] == "end"
     assert did.count("end") == 1
@@ -138,7 +132,7 @@ def test_the_step_knows_its_own_thread_and_does_not_wait_for_itself(start):
 
     holder.append(start(step))
     go.set()
-    until(lambda: seen)
+    eventually(lambda: seen)
     assert seen == [(True, False)]
     assert not holder[0].is_this_thread()
 
