@@ -17,6 +17,7 @@ from faust.web import Request, Response, View
 from yarl import URL
 
 from orgtrail_consumers import metrics
+from orgtrail_consumers.crashes import Crashes
 from orgtrail_consumers.dead_letters.breaker import Breaker
 from orgtrail_consumers.dead_letters.producer import DeadLetterProducer, DeadLetterSink
 from orgtrail_consumers.errors import StaleBatchError, describe
@@ -24,6 +25,7 @@ from orgtrail_consumers.health import Health
 from orgtrail_consumers.kafka.batch import BatchLimits
 from orgtrail_consumers.kafka.credentials import credentials
 from orgtrail_consumers.kafka.patches import patch_header_decoding
+from orgtrail_consumers.kafka.refetch import Refetch, refetch
 from orgtrail_consumers.kafka.transport import BatchConsumer, BatchTransport, delivery_of
 from orgtrail_consumers.pipeline import Pipeline, wall_clock_ms
 from orgtrail_consumers.settings import ConsumerSettings
@@ -51,6 +53,7 @@ class Parts:
     resolvers: Resolvers
     writer: Inserter
     dead_letters: DeadLetterSink
+    refetch: Refetch
     trace: TraceBatch
     now_ms: Callable[[], int] = wall_clock_ms
 
@@ -66,6 +69,7 @@ def real_parts(settings: ConsumerSettings) -> Parts:
         resolvers=Resolvers(countries(settings.country_file), client),
         writer=Writer(settings),
         dead_letters=DeadLetterProducer(settings),
+        refetch=partial(refetch, settings),
         trace=trace_batches(tracer()),
     )
 
@@ -86,7 +90,9 @@ def make_app(
         resolvers=parts.resolvers,
         writer=parts.writer,
         dead_letters=parts.dead_letters,
+        refetch=parts.refetch,
         person_cache=PersonCache(),
+        crashes=Crashes(settings.data_dir / "in-progress"),
         executor=executor,
         health=health,
         breaker=Breaker(settings.breaker_percent, settings.breaker_records),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import traceback
 from pathlib import Path
+from typing import NamedTuple
 
 
 class StopError(Exception):
@@ -23,12 +24,33 @@ class DeadLetterError(Exception):
     """The dead-letter topic did not acknowledge; a retry may help."""
 
 
+class RefetchError(Exception):
+    """Kafka did not return a record again; a retry may help."""
+
+
 class RegistryUnavailableError(Exception):
     """The schema registry is unreachable; a retry may help."""
 
 
-# ClickHouse's format: "Code: 497. DB::Exception: … (ACCESS_DENIED)".
-_CLICKHOUSE = re.compile(r"Code: (\d+)\..*?\(([A-Z_]+)\)", re.DOTALL)
+# "Code: 497. DB::Exception: … (ACCESS_DENIED) (version …)". The message may quote the event's data,
+# so the name is the last one.
+_CLICKHOUSE = re.compile(r"Code: (\d+)\..*\(([A-Z][A-Z0-9_]*)\)", re.DOTALL)
+
+
+class ClickHouseErrorCode(NamedTuple):
+    """A row of ClickHouse's ``system.errors``."""
+
+    code: int
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.name}"
+
+
+def clickhouse_error(error: BaseException) -> ClickHouseErrorCode | None:
+    """The code with which ClickHouse answered; ``None`` if it did not answer."""
+    match = _CLICKHOUSE.search(str(error))
+    return ClickHouseErrorCode(int(match[1]), match[2]) if match else None
 
 
 def describe(error: BaseException) -> str:
@@ -38,8 +60,8 @@ def describe(error: BaseException) -> str:
     """
     if isinstance(error, StopError):
         return str(error)
-    match = _CLICKHOUSE.search(str(error))
-    code = f" {match[1]} {match[2]}" if match else ""
+    found = clickhouse_error(error)
+    code = f" {found}" if found else ""
     frames = traceback.extract_tb(error.__traceback__)
     location = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}{code}{location}"

@@ -7,7 +7,7 @@ import gc
 import time
 from collections.abc import Callable, Sequence, Set
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 import pyarrow as pa
@@ -16,23 +16,27 @@ import stamina
 import structlog
 
 from orgtrail_consumers import metrics
+from orgtrail_consumers.crashes import ONE_BY_ONE_AFTER, Crashes
 from orgtrail_consumers.dead_letters.breaker import Breaker
 from orgtrail_consumers.dead_letters.producer import DeadLetterSink
 from orgtrail_consumers.dead_letters.rows import dead_letter_rows
 from orgtrail_consumers.errors import (
     DeadLetterError,
     DefectError,
+    RefetchError,
     RegistryUnavailableError,
     StaleBatchError,
     describe,
 )
 from orgtrail_consumers.health import Health
 from orgtrail_consumers.kafka.batch import Batch, Delivery, Rejected
+from orgtrail_consumers.kafka.refetch import Fetched, Refetch
 from orgtrail_consumers.steps.decode import Decoded, FindSchema, decode
 from orgtrail_consumers.steps.enrich import Resolvers, enrich
 from orgtrail_consumers.steps.keys import mismatches, reject
 from orgtrail_consumers.steps.normalize import normalize
 from orgtrail_consumers.steps.people import PersonCache, people
+from orgtrail_consumers.storage.insertion import Accepted, Insertion, Refused
 from orgtrail_consumers.storage.writer import Inserter, WriteError
 from orgtrail_consumers.traces import EndTrace, TraceBatch
 from orgtrail_schemas.catalogue import catalogue
@@ -41,7 +45,7 @@ T = TypeVar("T")
 
 log = structlog.get_logger("orgtrail.consumer")
 
-TRANSIENT_ERRORS = (*WriteError, DeadLetterError, RegistryUnavailableError)
+TRANSIENT_ERRORS = (*WriteError, DeadLetterError, RefetchError, RegistryUnavailableError)
 """Errors that a retry may resolve. Any other error is a bug."""
 
 
@@ -53,6 +57,8 @@ class Prepared(NamedTuple):
 
 
 class _Work(NamedTuple):
+    topic: str
+    partition: int
     rows: pa.Table
     records: int
     oldest_ms: int
@@ -67,7 +73,9 @@ class Pipeline:
     resolvers: Resolvers
     writer: Inserter
     dead_letters: DeadLetterSink
+    refetch: Refetch
     person_cache: PersonCache
+    crashes: Crashes
     executor: Executor
     health: Health
     breaker: Breaker
@@ -76,12 +84,13 @@ class Pipeline:
     reject_key_mismatches: bool = False
     skipped: Set[tuple[int, int]] = frozenset()
     """The partition and offset of records to dead-letter unread."""
+    accepted: Accepted = field(default_factory=Accepted)
 
     def prepare(self, batch: Batch) -> Prepared:
         """Decode and enrich a batch.
 
         A record on which a step fails does not hold up the others: it is found by bisection and
-        rejected.
+        rejected. One that ends the process is found over several processes (``crashes.py``).
         """
         skipped = [
             Rejected(position, "skipped", "by ORGTRAIL_SKIP_OFFSETS")
@@ -89,13 +98,26 @@ class Pipeline:
             if (batch.partition, record.offset) in self.skipped
         ]
         if not skipped:
-            return self._prepare_or_bisect(batch)
+            return self._prepare_carefully(batch)
         positions = {item.position for item in skipped}
+        self.crashes.forget(batch._replace(records=[batch.records[p] for p in sorted(positions)]))
         kept = [position for position in range(len(batch.records)) if position not in positions]
+        if not kept:
+            return Prepared(_no_rows(), skipped)
         rest = batch._replace(records=[batch.records[position] for position in kept])
-        prepared = self._prepare_or_bisect(rest)
+        prepared = self._prepare_carefully(rest)
         moved = [item._replace(position=kept[item.position]) for item in prepared.rejected]
         return Prepared(prepared.rows, [*skipped, *moved])
+
+    def _prepare_carefully(self, batch: Batch) -> Prepared:
+        ends = self.crashes.ends_at(batch)
+        size = 1 if ends >= ONE_BY_ONE_AFTER else len(batch.records)
+        parts = []
+        for start in range(0, len(batch.records), size):
+            part = batch._replace(records=batch.records[start : start + size])
+            with self.crashes.processing(part, ends):
+                parts.append((start, self._prepare_or_bisect(part)))
+        return _joined(parts)
 
     def _prepare_or_bisect(self, batch: Batch) -> Prepared:
         try:
@@ -107,13 +129,15 @@ class Pipeline:
             if len(batch.records) == 1:
                 return Prepared(_no_rows(), [Rejected(0, "unprocessable", describe(error))])
         middle = len(batch.records) // 2
-        first, second = (
-            self._prepare_or_bisect(batch._replace(records=records))
-            for records in (batch.records[:middle], batch.records[middle:])
+        return _joined(
+            [
+                (start, self._prepare_or_bisect(batch._replace(records=records)))
+                for start, records in (
+                    (0, batch.records[:middle]),
+                    (middle, batch.records[middle:]),
+                )
+            ]
         )
-        moved = [item._replace(position=item.position + middle) for item in second.rejected]
-        rows = [part.rows for part in (first, second) if part.rows.num_rows]
-        return Prepared(pa.concat_tables(rows) if rows else first.rows, [*first.rejected, *moved])
 
     def _prepare(self, batch: Batch) -> Prepared:
         with metrics.STEP_SECONDS.labels("decode").time():
@@ -146,7 +170,7 @@ class Pipeline:
         """
         work = await self._convert(delivery.take(), is_current)
         if work.rows.num_rows:
-            await self._until_done("write", is_current, lambda: self._write(work.rows))
+            work = await self._write(work, is_current)
             await self._until_done("people", is_current, lambda: self._write_people(work.rows))
             metrics.FRESHNESS.observe(max(0, self.now_ms() - work.oldest_ms) / 1000)
         work.end_trace(time.time_ns())
@@ -167,28 +191,74 @@ class Pipeline:
                 "dead_letter", is_current, lambda: self._dead_letter(batch, prepared.rejected)
             )
         return _Work(
+            batch.topic,
+            batch.partition,
             prepared.rows,
             len(batch.records),
             min(record.timestamp for record in batch.records),
             self.trace(batch, prepared.rejected, began),
         )
 
-    def _write(self, rows: pa.Table) -> None:
-        with metrics.STEP_SECONDS.labels("write").time():
-            self.writer.insert("events_store", rows)
+    async def _write(self, work: _Work, is_current: Callable[[], bool]) -> _Work:
+        """Insert the rows, and dead-letter the records of those that ClickHouse refuses."""
+        insertion = Insertion(self.writer, self.accepted, "events_store", work.rows)
+
+        def insert() -> Sequence[Refused]:
+            with metrics.STEP_SECONDS.labels("write").time():
+                return insertion.attempt()
+
+        refused = await self._until_done("write", is_current, insert)
+        if not refused:
+            return work
+        rejected = [
+            Rejected(position, "storage_rejected", item.detail)
+            for position, item in enumerate(refused)
+        ]
+        self.breaker.check(0, rejected)
+        rows = work.rows.take([item.row for item in refused])
+        await self._until_done(
+            "dead_letter",
+            is_current,
+            lambda: self._dead_letter(self._records_of(work, rows), rejected),
+        )
+        accepted = sorted(set(range(work.rows.num_rows)) - {item.row for item in refused})
+        return work._replace(rows=work.rows.take(pa.array(accepted, pa.int64())))
+
+    def _records_of(self, work: _Work, rows: pa.Table) -> Batch:
+        """The records of rows, fetched again."""
+        offsets = rows["kafka_offset"].to_pylist()
+        found = self.refetch(work.topic, work.partition, offsets)
+        records = []
+        for org, received, offset in zip(
+            rows["org_id"].to_pylist(),
+            rows["received_at"].cast(pa.int64()).to_pylist(),
+            offsets,
+            strict=True,
+        ):
+            record = found.get(offset)
+            if record is None:
+                log.error("rejected_record_is_gone", partition=work.partition, offset=offset)
+                record = Fetched(org.encode(), None, [], offset, received)
+            records.append(record)
+        return Batch(work.topic, work.partition, records)
 
     def _write_people(self, rows: pa.Table) -> None:
         with metrics.STEP_SECONDS.labels("people").time():
             new = self.person_cache.new(people(rows))
             if new.num_rows:
-                self.writer.insert("people", new)
+                self._insert_what_it_accepts("people", new)
                 self.person_cache.remember(new)
+
+    def _insert_what_it_accepts(self, table: str, rows: pa.Table) -> None:
+        """Insert rows that no record depends on; a refused one is logged and left out."""
+        for item in Insertion(self.writer, self.accepted, table, rows).attempt():
+            log.error("row_refused", table=table, error=item.detail)
 
     def _dead_letter(self, batch: Batch, rejected: Sequence[Rejected]) -> None:
         with metrics.STEP_SECONDS.labels("dead_letter").time():
             now_ms = self.now_ms()
             self.dead_letters.send(batch, rejected, now_ms)
-            self.writer.insert("dead_letters", dead_letter_rows(batch, rejected, now_ms))
+            self._insert_what_it_accepts("dead_letters", dead_letter_rows(batch, rejected, now_ms))
         for item in rejected:
             metrics.DEAD_LETTERS.labels(item.reason).inc()
 
@@ -227,6 +297,19 @@ class Pipeline:
 
 def _no_rows() -> pa.Table:
     return pa.table({})
+
+
+def _joined(parts: Sequence[tuple[int, Prepared]]) -> Prepared:
+    """One batch from its parts, each with the position of its first record."""
+    if len(parts) == 1:
+        return parts[0][1]
+    rows = [part.rows for _, part in parts if part.rows.num_rows]
+    rejected = [
+        item._replace(position=item.position + start)
+        for start, part in parts
+        for item in part.rejected
+    ]
+    return Prepared(pa.concat_tables(rows) if rows else _no_rows(), rejected)
 
 
 def wall_clock_ms() -> int:

@@ -18,6 +18,7 @@ Reason = Literal[
     "invalid_field",
     "key_mismatch",
     "unprocessable",
+    "storage_rejected",
     "skipped",
 ]
 
@@ -49,6 +50,10 @@ EXPLAINED: dict[Reason, str] = {
     "unprocessable": (
         "The consumer failed on this record. That is a bug of the consumer: report it, upgrade,"
         " then replay."
+    ),
+    "storage_rejected": (
+        "ClickHouse refuses the row while it accepts others, for example by a constraint that an"
+        " operator added. The detail gives ClickHouse's error code. Fix the cause, then replay."
     ),
     "skipped": "An operator told the consumer to skip it (ORGTRAIL_SKIP_OFFSETS).",
 }

@@ -11,6 +11,8 @@ from confluent_kafka import Consumer, TopicPartition
 from tests.support.confluent import encode_confluent
 from tests.support.events import datum, emit_arguments, record
 from tests.support.parquet import parquet
+from tests.support.raw_batch import BAD as NOT_UTF8
+from tests.support.raw_batch import raw_batch, send_raw_batch
 from tests.support.registry import REGISTRY_ID, registry
 from tests.support.running import eventually
 from tests.support.up import orgtrail
@@ -20,7 +22,7 @@ from orgtrail_query_service.reads.filters import FILTERS
 from orgtrail_schemas.catalogue import REDACTED
 from orgtrail_schemas.codec import encode
 from orgtrail_schemas.event_schema import EventSchema, current_schema
-from orgtrail_schemas.topics import DEAD_LETTER_TOPIC
+from orgtrail_schemas.topics import DEAD_LETTER_TOPIC, EVENTS_TOPIC
 
 NOW = datetime.now(UTC)
 BAD = {
@@ -76,6 +78,27 @@ def test_it_is_set_aside_whole_and_its_neighbours_are_stored(running, reason, va
     assert list(rows) == [(reason, partition, offset)]
     answer = running.get(f"/v1/orgs/{org}/events", org=org).json()
     assert answer["set_aside"] == 1
+
+
+def test_a_row_that_clickhouse_refuses_is_set_aside_and_holds_up_nobody(running):
+    """An operator added a constraint. The record has a header that Python cannot read as text."""
+    org = "refused-rows"
+    refused = datum(org_id=org, actor=record()["actor"] | {"name": "refuse me (READONLY)"})
+    table, name = "audit.events_store", "tests_refuse"
+    running.client("audit_migrator").command(
+        f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK actor_name NOT LIKE 'refuse%'"
+    )
+    try:
+        batch = raw_batch([datum(org_id=org), refused, datum(org_id=org)], ["a", NOT_UTF8, "c"])
+        send_raw_batch(running.stack.brokers, EVENTS_TOPIC, 0, batch)
+        running.raw.send(datum(org_id=org), org.encode(), partition=0)
+        assert len(running.wait_for(org, 3)) == 3
+        found = eventually(lambda: [d for d in dead_letters(running) if d[0] == refused])
+    finally:
+        running.client("audit_migrator").command(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+    assert found[0][2]["orgtrail-reason"] == b"storage_rejected"
+    assert b"469 VIOLATED_CONSTRAINT" in found[0][2]["orgtrail-detail"]
+    assert b"refuse me" not in found[0][2]["orgtrail-detail"]
 
 
 def test_an_event_older_than_the_retention_is_set_aside(running):
@@ -266,6 +289,27 @@ def test_an_id_sent_again_with_another_time_does_not_take_the_firsts_place(runni
     never = first["occurred_at"] - timedelta(days=1)
     assert running.get(address, org=org, occurred_at=never.isoformat()).status_code == 404
     assert running.get(address, org=org, occurred_at="yesterday").status_code == 400
+
+
+def test_whoever_occurs_only_in_a_copy_that_lost_is_nobody(running):
+    """Nor is a name that only such a copy gives them."""
+    org = "losers"
+    first = record(org_id=org)
+    ghost = {"type": "user", "id": "u-666", "email": "ghost@losers.example", "name": "Ghost"}
+    renamed = first["actor"] | {"name": "Mallory"}
+    running.raw.send(encode(current_schema(), first), org.encode())
+    running.wait_for(org, 1)
+    for actor in (ghost, renamed):
+        copy = first | {"actor": actor}
+        running.raw.send(encode(current_schema(), copy), org.encode())
+    running.raw.send(datum(org_id=org, actor=first["actor"]), org.encode())
+    running.wait_for(org, 2)
+    stored = {
+        name for (name,) in running.sql("SELECT name FROM audit.people WHERE org_id = 'losers'")
+    }
+    assert {"Ghost", "Mallory"} <= stored
+    found = running.get(f"/v1/orgs/{org}/people", org=org).json()
+    assert [person["name"] for person in found if person["email"]] == [first["actor"]["name"]]
 
 
 def dlq(running, *arguments, **env):

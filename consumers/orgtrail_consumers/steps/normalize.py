@@ -36,7 +36,8 @@ from orgtrail_schemas.secret_values import redact_values
 
 _Event = dict[str, Any]
 _PERSON = ("id", "email", "name")
-_CONTEXT = ("user_agent", "request_id", "session_id", "service", "trace_id")
+_NAMES = ("request_id", "session_id", "service", "trace_id")
+_CONTEXT = ("user_agent", *_NAMES)
 
 
 class InvalidFieldError(Exception):
@@ -128,7 +129,8 @@ def _suspicious(columns: pa.RecordBatch, known: Catalogue) -> pa.BooleanArray:
         _any_of(columns["targets"], LIST_LENGTH, _bad_person(columns["targets"].flatten())),
         _any_of(columns["changes"], LIST_LENGTH, _bad_change(columns["changes"].flatten())),
         _any_of(columns["metadata"], METADATA_KEYS, _bad_pair(columns["metadata"])),
-        *(_long(pc.struct_field(columns["context"], name)) for name in _CONTEXT),
+        _long(pc.struct_field(columns["context"], "user_agent")),
+        *(_blank_or_long(pc.struct_field(columns["context"], name)) for name in _NAMES),
         *(
             pc.match_substring_regex(pc.struct_field(columns["context"], name), SECRET_PATTERN)
             for name in _CONTEXT
@@ -164,7 +166,11 @@ def _long(texts: pa.Array, length: int = TEXT_LENGTH) -> pa.BooleanArray:
 
 def _blank_or_long(texts: pa.Array) -> pa.BooleanArray:
     trimmed = pc.utf8_trim(texts, characters=BLANKS)
-    return pc.or_(pc.not_equal(trimmed, texts), _long(texts))
+    return pc.or_(pc.or_(pc.not_equal(trimmed, texts), _long(texts)), _nul(texts))
+
+
+def _nul(texts: pa.Array) -> pa.BooleanArray:
+    return pc.match_substring(texts, "\x00")
 
 
 def _bad_texts(person: pa.StructArray) -> pa.BooleanArray:
@@ -250,11 +256,19 @@ def _shown(value: str, length: int, field: str, repairs: list[str]) -> str:
     return shorten(redacted, length, field, repairs)
 
 
+def _without_nul(value: str, field: str, repairs: list[str]) -> str:
+    """No query parameter can hold a NUL, so nobody could filter by such a value."""
+    if "\x00" not in value:
+        return value
+    repairs.append(f"{field}: NUL replaced")
+    return value.replace("\x00", "\ufffd")
+
+
 def _trimmed(value: str, field: str, repairs: list[str]) -> str:
     trimmed = value.strip(BLANKS)
     if trimmed != value:
         repairs.append(f"{field}: blanks removed")
-    return shorten(trimmed, TEXT_LENGTH, field, repairs)
+    return shorten(_without_nul(trimmed, field, repairs), TEXT_LENGTH, field, repairs)
 
 
 def _texts(person: _Event, field: str, repairs: list[str]) -> _Event:
@@ -305,8 +319,10 @@ def _change(change: _Event, field: str, repairs: list[str]) -> _Event:
 
 
 def _context(context: _Event, metadata: dict[str, str], repairs: list[str]) -> _Event:
+    texts = {name: _trimmed(context[name], f"context.{name}", repairs) for name in _NAMES}
+    texts["user_agent"] = context["user_agent"]
     fixed = {
-        name: _shown(context[name], TEXT_LENGTH, f"context.{name}", repairs) for name in _CONTEXT
+        name: _shown(texts[name], TEXT_LENGTH, f"context.{name}", repairs) for name in _CONTEXT
     }
     raw = context["ip"]
     canonical = address(raw) if raw else ""

@@ -16,22 +16,33 @@ def people(rows: pa.Table) -> pa.Table:
     """The distinct people in rows of the storage table: actors, impersonators and targets.
 
     Returns rows of ``audit.people``: each person as an organization knows them, with the last day
-    on which they were seen.
+    on which they were seen, and an event that they were seen in.
     """
     seen = pc.multiply(pc.divide(rows["occurred_at"].cast(pa.int64()), DAY_MS), DAY_MS).cast(_DAY)
+    row = pa.chunked_array([pa.array(range(rows.num_rows), pa.int64())])
     tables = [
-        _persons(rows["org_id"], seen, [rows[f"{role}_{name}"] for name in _FIELDS])
+        _persons(rows["org_id"], seen, row, [rows[f"{role}_{name}"] for name in _FIELDS])
         for role in ("actor", "impersonator")
     ]
     parent = pc.list_parent_indices(rows["targets.type"])
     targets = [pc.list_flatten(rows[f"targets.{name}"]) for name in _FIELDS]
-    tables.append(_persons(rows["org_id"].take(parent), seen.take(parent), targets))
+    tables.append(
+        _persons(rows["org_id"].take(parent), seen.take(parent), row.take(parent), targets)
+    )
     table = pa.concat_tables(tables)
-    return table.group_by(table.column_names).aggregate([])
+    names = [name for name in table.column_names if name != "row"]
+    distinct = table.group_by(names).aggregate([("row", "min")])
+    event = rows.select(["occurred_at", "event_id"]).take(distinct["row_min"])
+    found = distinct.select(names)
+    for name in event.column_names:
+        found = found.append_column(name, event[name])
+    return found
 
 
-def _persons(org: pa.ChunkedArray, seen: pa.ChunkedArray, fields: list[pa.Array]) -> pa.Table:
-    table = pa.table([org, *fields, seen], ["org_id", *_FIELDS, "last_seen"])
+def _persons(
+    org: pa.ChunkedArray, seen: pa.ChunkedArray, row: pa.ChunkedArray, fields: list[pa.Array]
+) -> pa.Table:
+    table = pa.table([org, *fields, seen, row], ["org_id", *_FIELDS, "last_seen", "row"])
     has_email = pc.not_equal(table["email"], "")
     is_one = pc.and_(pc.is_in(table["type"], _PERSONS), pc.not_equal(table["id"], ""))
     return table.filter(pc.or_(has_email, is_one))

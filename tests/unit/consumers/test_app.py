@@ -21,6 +21,7 @@ def app(tmp_path_factory):
         resolvers=RESOLVERS,
         writer=None,
         dead_letters=None,
+        refetch=None,
         trace=trace_batches(None),
         now_ms=lambda: NOW_MS,
     )

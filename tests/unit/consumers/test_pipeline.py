@@ -1,12 +1,15 @@
+import asyncio
 import gc
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.support.batches import NOW_MS, RESOLVERS, delivery, find_current
 from tests.support.events import datum, record
 
+from orgtrail_consumers.crashes import Crashes
 from orgtrail_consumers.dead_letters.breaker import Breaker
 from orgtrail_consumers.errors import DeadLetterError, DefectError, StaleBatchError, StopError
 from orgtrail_consumers.health import Health
@@ -47,7 +50,9 @@ def pipeline(writer, letters, health=None, breaker=None, **more):
         resolvers=RESOLVERS,
         writer=writer,
         dead_letters=letters,
+        refetch=more.pop("refetch", lambda *_where: {}),
         person_cache=PersonCache(),
+        crashes=more.pop("crashes", Crashes(Path("/nonexistent"))),
         executor=ThreadPoolExecutor(1),
         health=health or Health(),
         breaker=breaker or Breaker(100, 1000),
@@ -228,6 +233,111 @@ async def test_a_record_that_an_operator_skips_is_set_aside_unread():
     )
     assert letters.sent == [(b"ends the worker", "skipped"), (b"too", "skipped")]
     assert writer.tables["events_store"][0]["kafka_offset"].to_pylist() == [40, 42]
+
+
+def refuses(*offsets, table="events_store", error="Code: 469. (VIOLATED_CONSTRAINT)"):
+    """A ClickHouse that refuses a batch which has one of these offsets or people."""
+
+    class Refuses(Writer):
+        def insert(self, name, rows):
+            column = "kafka_offset" if name != "people" else "email"
+            if name == table and set(offsets) & set(rows[column].to_pylist()):
+                raise OSError(error)
+            super().insert(name, rows)
+
+        def stored(self, name="events_store", column="kafka_offset"):
+            tables = self.tables.get(name, ())
+            return sorted({value for rows in tables for value in rows[column].to_pylist()})
+
+    return Refuses()
+
+
+def again(given):
+    """Kafka, which still has the records of a delivery."""
+    records = {record.offset: record for record in given._batch.records}
+    return lambda _topic, _partition, offsets: {o: records[o] for o in offsets if o in records}
+
+
+@pytest.mark.parametrize("bad", [{0}, {7}, {3, 4}, {0, 1, 2, 5, 9}, {0, 1, 2, 3, 4, 5, 6, 7, 8}])
+async def test_a_row_that_clickhouse_refuses_is_set_aside_alone(bad):
+    writer, letters = refuses(*(40 + n for n in bad)), Letters()
+    given = from_agents(*(f"agent-{n}" for n in range(10)))
+    values = [item.value for item in given._batch.records]
+    await pipeline(writer, letters, refetch=again(given)).store(given, lambda: True)
+    assert letters.sent == [(values[n], "storage_rejected") for n in sorted(bad)]
+    assert writer.stored() == [40 + n for n in range(10) if n not in bad]
+    assert writer.stored("dead_letters") == sorted(40 + n for n in bad)
+
+
+async def test_a_refused_row_whose_record_is_gone_is_said(capsys):
+    writer, letters = refuses(41), Letters()
+    await pipeline(writer, letters).store(from_agents("one", "two"), lambda: True)
+    assert letters.sent == [(None, "storage_rejected")]
+    assert writer.stored("dead_letters") == [41]
+
+
+async def test_if_every_row_is_refused_the_consumer_waits(capsys):
+    """A missing column refuses all rows; none of them is to blame."""
+    writer, letters = (
+        refuses(*range(40, 50), error="Code: 16. (NO_SUCH_COLUMN_IN_TABLE)"),
+        Letters(),
+    )
+    answers = iter([True] * 3)
+    health = Health()
+    with pytest.raises(StaleBatchError):
+        await pipeline(writer, letters, health).store(
+            from_agents(*"0123456789"), lambda: next(answers, False)
+        )
+    assert letters.sent == []
+    assert health.reasons[0].startswith("write: OSError 16 NO_SUCH_COLUMN_IN_TABLE")
+
+
+async def test_a_single_row_is_refused_once_others_are_accepted(capsys):
+    writer, letters = refuses(40), Letters()
+    given = from_agents("bad")
+    made = pipeline(writer, letters, refetch=again(given))
+    stored = asyncio.create_task(made.store(given, lambda: True))
+    await asyncio.sleep(0.3)
+    assert letters.sent == []
+    await made.store(delivery(datum(), first_offset=70), lambda: True)
+    await asyncio.wait_for(stored, 20)
+    assert [reason for _, reason in letters.sent] == ["storage_rejected"]
+    assert writer.stored() == [70]
+
+
+async def test_an_overloaded_server_is_no_reason_to_set_aside(capsys):
+    writer, letters = refuses(41, error="Code: 241. (MEMORY_LIMIT_EXCEEDED)"), Letters()
+    answers = iter([True] * 3)
+    with pytest.raises(StaleBatchError):
+        await pipeline(writer, letters).store(
+            from_agents("one", "two"), lambda: next(answers, False)
+        )
+    assert letters.sent == []
+
+
+async def test_a_refused_person_holds_up_nobody(capsys):
+    writer, letters = refuses("bob@acme.example", table="people"), Letters()
+    actors = [
+        {"type": "user", "id": name, "email": f"{name}@acme.example", "name": ""}
+        for name in ("alice", "bob", "carol")
+    ]
+    given = delivery(*(datum(actor=actor, targets=[]) for actor in actors))
+    await pipeline(writer, letters).store(given, lambda: True)
+    assert writer.stored() == [0, 1, 2]
+    assert writer.stored("people", "email") == ["alice@acme.example", "carol@acme.example"]
+
+
+async def test_a_defect_of_the_insert_sets_aside_the_row_that_it_fails_on():
+    class Fragile(Writer):
+        def insert(self, table, rows):
+            if table == "events_store" and 41 in rows["kafka_offset"].to_pylist():
+                raise TypeError("hunter2")
+            super().insert(table, rows)
+
+    letters = Letters()
+    given = from_agents("one", "two", "three")
+    await pipeline(Fragile(), letters, refetch=again(given)).store(given, lambda: True)
+    assert [reason for _, reason in letters.sent] == ["storage_rejected"]
 
 
 async def test_a_server_that_does_not_answer_is_an_outage():

@@ -57,6 +57,7 @@ def test_an_event_of_the_sdk_is_left_alone():
         ({"actor__email": " Al@ACME.example\u200b"}, "actor.email", "Al@acme.example",
          "actor.email: blanks removed"),
         ({"actor__id": "\ufeffu-1 "}, "actor.id", "u-1", "actor.id: blanks removed"),
+        ({"actor__id": "u\x001"}, "actor.id", "u\ufffd1", "actor.id: NUL replaced"),
         ({"actor__id": "", "actor__email": ""}, "actor.id", "unknown",
          "actor: neither id nor email"),
         ({"actor__name": "x" * 9000}, "actor.name", "x" * TEXT_LENGTH, "actor.name: cut"),

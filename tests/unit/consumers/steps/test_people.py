@@ -35,6 +35,18 @@ def test_who_acts_and_is_acted_upon_is_one_person():
     assert found(datum(actor=alice, targets=[alice])).num_rows == 1
 
 
+def test_a_person_is_seen_in_an_event_that_names_them():
+    alice, bob = (
+        {"type": "user", "id": name, "email": f"{name}@x", "name": name} for name in ("al", "bob")
+    )
+    rows = run(datum(actor=alice), datum(actor=bob, targets=[alice]), datum(actor=alice)).rows
+    events = {row["event_id"]: row for row in rows.to_pylist()}
+    for person in people(rows).to_pylist():
+        event = events[person["event_id"]]
+        assert person["occurred_at"] == event["occurred_at"]
+        assert person["email"] in {event["actor_email"], *event["targets.email"]}
+
+
 def test_a_person_is_written_once_a_day():
     persons = found(datum())
     seen = PersonCache()
