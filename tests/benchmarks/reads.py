@@ -345,7 +345,7 @@ def latencies(
             "rows": rows
         }
         db = Counting(client)
-        asyncio.run(read_people(db, [("prefix", "person1")]))
+        asyncio.run(read_people(db, [("prefix", "person1")], now))
         rows = db.read
         path = f"{base}/people?prefix=person1"
         found["people"] = side_by_side(bare, db.statements, api, path) | {"rows": rows}

@@ -64,6 +64,8 @@ MIGRATIONS: dict[str, str] = {
     "0005_cheaper_inserts.sql": "f543e1f3ebe43ada",
     "0006_pairs.sql": "891ecb9e95a46884",
     "0007_first_write_wins.sql": "7916844e09da664c",
+    "0008_email_case.sql": "ec150de863ea2f69",
+    "0009_people_seen_in.sql": "a55c7679a3b298fe",
 }
 
 

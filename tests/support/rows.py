@@ -46,7 +46,8 @@ def fill(
         told(first)
     client.command(
         "INSERT INTO audit.people SELECT org_id, actor_type, actor_id, actor_email,"
-        " any(actor_name), max(occurred_at) FROM audit.events_store GROUP BY ALL"
+        " any(actor_name), max(occurred_at), max(occurred_at), argMax(event_id, occurred_at)"
+        " FROM audit.events_store GROUP BY ALL"
     )
 
 

@@ -105,10 +105,10 @@ class Api(Controller):
         return await read_summary(log, search, settled)
 
     @get("/orgs/{org:str}/people", operation_class=PeopleOperation, responses=PROBLEMS)
-    async def people(self, request: AnyRequest, org: Org) -> list[Person]:
+    async def people(self, request: AnyRequest, parts: Parts, org: Org) -> list[Person]:
         """People who acted or were acted upon, for the user filter; last seen first."""
         log = authorize(request, org)
-        return await read_people(log, request.query_params.multi_items())
+        return await read_people(log, request.query_params.multi_items(), parts.now())
 
     @get(
         "/orgs/{org:str}/events/{event_id:str}", operation_class=EventOperation, responses=PROBLEMS

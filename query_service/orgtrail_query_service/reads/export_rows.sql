@@ -31,5 +31,8 @@ SELECT
     safe(browser) AS browser,
     safe(os) AS os,
     safe(toString(service)) AS service,
-    safe(request_id) AS request_id
+    safe(request_id) AS request_id,
+    safe(impersonator_name) AS impersonator_name,
+    safe(impersonator_id) AS impersonator_id,
+    safe(toString(impersonator_type)) AS impersonator_type
 FROM audit.events

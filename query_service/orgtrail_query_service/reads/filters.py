@@ -68,13 +68,26 @@ def _ip(value: str) -> str:
     return canonical
 
 
-_USER = """(actor_id = {user:String} OR actor_email = {user:String}
- OR impersonator_id = {user:String} OR impersonator_email = {user:String}
- OR has(targets.id, {user:String}) OR has(targets.email, {user:String}))"""
-_ACTOR = "(actor_id = {actor:String} OR actor_email = {actor:String})"
-_IMPERSONATOR = """(impersonator_id = {impersonator:String}
- OR impersonator_email = {impersonator:String})"""
-_TARGET = "(has(targets.id, {target:String}) OR has(targets.email, {target:String}))"
+# An email address is found in any case, an ID only as it is: some IDs differ by case alone. The
+# expressions equal those of the indexes (migration 0008).
+_EMAIL = "lowerUTF8({column}) = lowerUTF8({{{name}:String}})"
+_TARGET_EMAIL = (
+    "has(arrayMap(email -> lowerUTF8(email), targets.email), lowerUTF8({{{name}:String}}))"
+)
+
+
+def _person(name: str, *roles: str) -> str:
+    """The condition that a person has one of the roles: actor, impersonator or target."""
+    clauses = []
+    for role in roles:
+        if role == "target":
+            clauses += [f"has(targets.id, {{{name}:String}})", _TARGET_EMAIL.format(name=name)]
+        else:
+            email = _EMAIL.format(column=f"{role}_email", name=name)
+            clauses += [f"{role}_id = {{{name}:String}}", email]
+    return "(" + " OR ".join(clauses) + ")"
+
+
 _TEXT = """(arrayExists(t -> positionCaseInsensitiveUTF8(t, {q:String}) > 0, arrayConcat(
  [actor_email, actor_name, impersonator_email, impersonator_name, ip, toString(event)],
  targets.email, targets.name)))"""
@@ -118,8 +131,8 @@ FILTERS: tuple[Filter, ...] = (
     Filter(
         "user",
         "User",
-        _USER,
-        "the person acted, impersonated or was acted upon (email or ID)",
+        _person("user", "actor", "impersonator", "target"),
+        "the person acted, impersonated or was acted upon (email in any case, or ID)",
         "bob@x.org",
         control="person",
         hint="email or ID",
@@ -147,8 +160,8 @@ FILTERS: tuple[Filter, ...] = (
     Filter(
         "actor",
         "Actor",
-        _ACTOR,
-        "whose account acted (email or ID)",
+        _person("actor", "actor"),
+        "whose account acted (email in any case, or ID)",
         "bob@x.org",
         control="person",
         hint="email or ID",
@@ -157,8 +170,8 @@ FILTERS: tuple[Filter, ...] = (
     Filter(
         "impersonator",
         "Impersonator",
-        _IMPERSONATOR,
-        "who acted as somebody else (email or ID)",
+        _person("impersonator", "impersonator"),
+        "who acted as somebody else (email in any case, or ID)",
         "sam@x.org",
         control="person",
         hint="email or ID",
@@ -167,8 +180,8 @@ FILTERS: tuple[Filter, ...] = (
     Filter(
         "target",
         "Target",
-        _TARGET,
-        "who or what was acted upon (email or ID)",
+        _person("target", "target"),
+        "who or what was acted upon (email in any case, or ID)",
         "bob@x.org",
         control="person",
         hint="email or ID",

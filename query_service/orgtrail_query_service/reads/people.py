@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import msgspec
 
 from orgtrail_query_service.problems import bad_parameter
 from orgtrail_query_service.reads import statements
-from orgtrail_query_service.reads.event import utc
-from orgtrail_query_service.reads.pages import Log
+from orgtrail_query_service.reads.event import Actor, Event, Target, event_from_row, utc
+from orgtrail_query_service.reads.pages import Log, read_page
+from orgtrail_query_service.reads.search import MAX_LIMIT, Place, Search, parse_search
+from orgtrail_schemas.limits import RETENTION
 
 MOST = 20
 MAX_PREFIX = 128
@@ -26,8 +28,12 @@ class Person(msgspec.Struct, frozen=True):
     last_seen: datetime
 
 
-async def read_people(log: Log, parameters: Iterable[tuple[str, str]]) -> list[Person]:
+async def read_people(
+    log: Log, parameters: Iterable[tuple[str, str]], now: datetime
+) -> list[Person]:
     """At most ``MOST`` people whose email, ID or name starts with ``prefix``, last seen first.
+
+    Only people of events that readers see are among them.
 
     Raises:
         Problem: a parameter is unknown or cannot be used.
@@ -41,5 +47,59 @@ async def read_people(log: Log, parameters: Iterable[tuple[str, str]]) -> list[P
         prefixes.append(value)
     if len(prefixes) > 1:
         raise bad_parameter("prefix", "may be given once")
-    rows = await log.rows(statements.people(log.org, prefixes[0] if prefixes else "", MOST))
-    return [Person(kind, id_, email, name, utc(seen)) for kind, id_, email, name, seen in rows]
+    prefix = prefixes[0] if prefixes else ""
+    # Twice as many, because some may not be shown.
+    rows = await log.rows(statements.people(log.org, prefix, 2 * MOST))
+    candidates = [
+        (Person(kind, id_, email, name, utc(seen)), Place(utc(at), event_id))
+        for kind, id_, email, name, seen, at, event_id in rows
+    ]
+    return await _of_surviving_events(log, candidates, now)
+
+
+async def _of_surviving_events(
+    log: Log, candidates: Sequence[tuple[Person, Place]], now: datetime
+) -> list[Person]:
+    """Those who occur in an event that readers see.
+
+    ``audit.people`` also holds whoever occurs only in copies that lost to the first one. Nearly
+    everybody is in the event that they were seen in last; for the others the newest events with
+    their email or ID are read.
+    """
+    places = {place for _, place in candidates if place.event_id.int}
+    events: dict[Place, Event] = {}
+    if places:
+        search = Search(since=now - RETENTION, until=now)
+        rows = await log.rows(statements.events_of(log.org, search, sorted(places)))
+        events = {event.place: event for event in map(event_from_row, rows)}
+    shown: list[Person] = []
+    for person, place in candidates:
+        if len(shown) == MOST:
+            break
+        event = events.get(place)
+        if not place.event_id.int or (event is not None and _named_in(event, person)):
+            shown.append(person)
+        elif (found := await _newest(log, person, now)) is not None:
+            shown.append(found)
+    return shown
+
+
+async def _newest(log: Log, person: Person, now: datetime) -> Person | None:
+    """The person as the newest event has them whose account or address it names."""
+    search = parse_search([("user", person.email or person.id), ("limit", str(MAX_LIMIT))], now)
+    page = await read_page(log, search, None)
+    for event in page.events:
+        for other in _people(event):
+            if (other.type, other.id, other.email) == (person.type, person.id, person.email):
+                return msgspec.structs.replace(person, name=other.name)
+    return None
+
+
+def _named_in(event: Event, person: Person) -> bool:
+    named = (person.type, person.id, person.email, person.name)
+    return any((p.type, p.id, p.email, p.name) == named for p in _people(event))
+
+
+def _people(event: Event) -> list[Actor | Target]:
+    impersonator = [event.impersonator] if event.impersonator else []
+    return [event.actor, *impersonator, *event.targets]

@@ -10,13 +10,14 @@ from uuid import UUID
 
 from orgtrail_query_service.problems import bad_parameter
 from orgtrail_query_service.reads.filters import FILTERS, Filter
-from orgtrail_schemas.limits import READ_AHEAD, RETENTION
+from orgtrail_schemas.limits import READ_AHEAD, RETENTION, TEXT_LENGTH
 
 Order = Literal["newest", "oldest"]
 
 MAX_LIMIT = 1000
 MAX_VALUES = 100
-MAX_LENGTH = 512
+MAX_LENGTH = TEXT_LENGTH
+"""Whatever is stored can be filtered by."""
 
 _RANGE = ("since", "until")
 _PAGING = ("order", "limit", "cursor")

@@ -121,7 +121,8 @@ def people(org: str, prefix: str, most: int) -> Statement:
     """People who acted or were acted upon, by prefix of email, ID or a word of the name."""
     where, parameters = _scope(org)
     return Statement(
-        f"SELECT type, id, email, name, last_seen FROM audit.people FINAL WHERE {where}"
+        "SELECT type, id, email, name, last_seen, occurred_at, event_id"
+        f" FROM audit.people FINAL WHERE {where}"
         " AND (startsWith(lowerUTF8(email), {prefix:String})"
         " OR startsWith(lowerUTF8(id), {prefix:String})"
         " OR arrayExists(word -> startsWith(word, {prefix:String}),"
@@ -237,11 +238,18 @@ def _pairs(search: Search) -> list[str]:
             other, values = given[name]
             if any(_is_prefix(other, value) for value in values):
                 continue
-            what = f"{{{name}:Array(String)}}" if other.repeatable else f"[{{{name}:String}}]"
-            clauses.append(
-                f"hasAny(pairs, arrayMap(w -> cityHash64({{{filter_.name}:String}}, w), {what}))"
-            )
+            hashes = f"arrayMap(w -> cityHash64(who, w), {_spellings(other)})"
+            spelled = f"arrayFlatten(arrayMap(who -> {hashes}, {_spellings(filter_)}))"
+            clauses.append(f"hasAny(pairs, {spelled})")
     return clauses
+
+
+def _spellings(filter_: Filter) -> str:
+    """The values of a filter as the index over pairs holds them: emails are in lower case."""
+    if filter_.repeatable:
+        return f"{{{filter_.name}:Array(String)}}"
+    value = f"{{{filter_.name}:String}}"
+    return f"[{value}, lowerUTF8({value})]" if filter_.control == "person" else f"[{value}]"
 
 
 def _order(search: Search) -> str:

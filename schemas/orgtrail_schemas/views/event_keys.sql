@@ -4,15 +4,15 @@ CREATE OR REPLACE VIEW audit.event_keys ${ON_CLUSTER}
 DEFINER = ${DEFINER} SQL SECURITY DEFINER
 AS SELECT
     ${CANDIDATES},
-    -- Must equal the expression of pairs_idx (migration 0006) exactly, or the index is not used.
+    -- Must equal the expression of pairs_idx (migration 0008) exactly, or the index is not used.
     arrayFlatten(arrayConcat(
         arrayMap(
             who -> [cityHash64(who, event), cityHash64(who, country), cityHash64(who, outcome)],
             arrayConcat(
-                [actor_id, actor_email, impersonator_id, impersonator_email, ip],
-                targets.id, targets.email)),
+                [actor_id, lowerUTF8(actor_email), impersonator_id, lowerUTF8(impersonator_email), ip],
+                targets.id, arrayMap(email -> lowerUTF8(email), targets.email))),
         arrayMap(
-            target -> [cityHash64(actor_id, target), cityHash64(actor_email, target)],
-            arrayConcat(targets.id, targets.email)))) AS pairs
+            target -> [cityHash64(actor_id, target), cityHash64(lowerUTF8(actor_email), target)],
+            arrayConcat(targets.id, arrayMap(email -> lowerUTF8(email), targets.email))))) AS pairs
 FROM audit.events_store
 WHERE occurred_at >= now64(3, 'UTC') - INTERVAL ${RETENTION_DAYS} DAY

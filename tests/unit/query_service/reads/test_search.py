@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from orgtrail_query_service.problems import Problem
-from orgtrail_query_service.reads.search import parse_search
+from orgtrail_query_service.reads.search import MAX_LENGTH, parse_search
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -59,7 +59,7 @@ def test_events_are_repeatable():
         ("limit", "-1"),
         ("limit", "٣"),
         ("order", "random"),
-        ("user", "x" * 513),
+        ("user", "x" * (MAX_LENGTH + 1)),
         ("user", "a\x00b"),
     ],
 )
