@@ -5,6 +5,7 @@ A command is imported only when it runs, so ``orgtrail emit`` needs only the ``p
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "up": ("orgtrail_deploy.local.up:up", "Run the whole stack on this machine."),
+    "down": ("orgtrail_deploy.local.commands:down", "Stop the local stack."),
     "emit": ("orgtrail.cli:emit", "Send audit events to Kafka."),
     "events": ("orgtrail.typed.cli:events", "Generate typed functions from a catalogue."),
     "relay": ("orgtrail.outbox.cli:relay", "Deliver events from outbox tables to Kafka."),
@@ -58,10 +60,30 @@ def make_app(chosen: str | None) -> App:
     return app
 
 
+_OF_THE_RUNNING_STACK = ("emit", "query", "export")
+
+
+def _use_the_running_stack() -> None:
+    """Without settings of its own, a command means the local stack that runs in the folder."""
+    from orgtrail_deploy.local.folders import default_root, running
+    from orgtrail_deploy.local.ports import LOOPBACK
+    from orgtrail_deploy.local.settings import recorded
+
+    root = default_root()
+    if running(root) is None:
+        return
+    ports = recorded(root)
+    os.environ.setdefault("ORGTRAIL_KAFKA_BROKERS", f"{LOOPBACK}:{ports.kafka_port}")
+    os.environ.setdefault("ORGTRAIL_URL", f"http://{LOOPBACK}:{ports.page_port}")
+
+
 def main() -> None:
     """Run the tool. An error that the user can fix is printed as one line."""
+    chosen = next(iter(sys.argv[1:]), None)
     try:
-        make_app(next(iter(sys.argv[1:]), None))()
+        if chosen in _OF_THE_RUNNING_STACK:
+            _use_the_running_stack()
+        make_app(chosen)()
     except (StackError, SettingsError) as error:
         print(f"orgtrail: {error}", file=sys.stderr)
         sys.exit(1)

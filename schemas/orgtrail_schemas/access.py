@@ -62,6 +62,9 @@ class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     analyst: AnalystRole
 
 
+_KEEP_ALIVE = "keep_alive"
+
+
 @cache
 def access() -> Access:
     """The access data that ships with this version."""
@@ -81,8 +84,8 @@ def users_xml(passwords: dict[str, str], analysts: list[Analyst]) -> str:
     """The users file of a local server.
 
     ``passwords`` holds the password of each role and each analyst, by name. The ``default`` user
-    has no password, so anyone on loopback can use it. It therefore has only the grants that the
-    server's own keep-alive query needs.
+    has none, because the embedded server itself signs in as it for the query that keeps it alive.
+    That is the only session that this user may have, so nobody else can sign in as it.
 
     Raises:
         KeyError: a password is missing.
@@ -94,6 +97,8 @@ def users_xml(passwords: dict[str, str], analysts: list[Analyst]) -> str:
         profile = ElementTree.SubElement(profiles, name)
         for key, value in settings.items():
             ElementTree.SubElement(profile, key).text = str(value)
+    own = ElementTree.SubElement(profiles, _KEEP_ALIVE)
+    ElementTree.SubElement(own, "max_sessions_for_user").text = "1"
     quotas = ElementTree.SubElement(root, "quotas")
     ElementTree.SubElement(quotas, "default")
     for name, quota in access().quotas.items():
@@ -102,7 +107,7 @@ def users_xml(passwords: dict[str, str], analysts: list[Analyst]) -> str:
         ElementTree.SubElement(interval, "queries").text = str(quota.queries)
         ElementTree.SubElement(interval, "execution_time").text = str(quota.execution_time)
     users = ElementTree.SubElement(root, "users")
-    keep_alive = Role("default", "default", ["SYSTEM LISTEN ON *.*", "SELECT ON system.numbers"])
+    keep_alive = Role("default", _KEEP_ALIVE, ["SYSTEM LISTEN ON *.*", "SELECT ON system.numbers"])
     _user(users, keep_alive, None)
     for role in access().role:
         _user(users, role, passwords[role.name])

@@ -118,6 +118,7 @@ READERS = {
     "consumers/orgtrail_consumers/traces.py": "OpenTelemetry's own variables",
     "query_service/orgtrail_query_service/telemetry.py": "OpenTelemetry's own variables",
     "deploy/orgtrail_deploy/access.py": "an analyst's password, by their name",
+    "deploy/orgtrail_deploy/cli.py": "the addresses of the local stack, where none are set",
     "deploy/orgtrail_deploy/local/folders.py": "XDG_CACHE_HOME",
     "deploy/orgtrail_deploy/local/process.py": "passed on to a child",
 }

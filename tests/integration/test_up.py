@@ -14,6 +14,14 @@ from orgtrail_deploy.local.jars import locked_jars
 from orgtrail_schemas.catalogue import catalogue
 
 
+def answers(env):
+    page = f"http://127.0.0.1:{env['ORGTRAIL_UP_PAGE_PORT']}/readyz"
+    try:
+        return httpx.get(page).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
 def count(env):
     answer = orgtrail("sql", "SELECT count() FROM audit.events", "--format", "TSV", env=env)
     assert answer.returncode == 0, answer.stderr
@@ -40,11 +48,26 @@ def test_it_runs_until_ctrl_c_and_keeps_its_data(tmp_path):
         assert "acme" in orgtrail("sql", query, env=env).stdout
         before = count(env)
         assert before > 1000
-        emit = up.line("emit user.login").split(" emit ")
-        brokers = dict([emit[0].split()[0].split("=")])
-        sent = orgtrail("emit", *emit[1].split(), env=env | brokers)
+        emit = up.line("emit user.login").split(" emit ")[1]
+        # Another terminal knows the folder, and not the ports.
+        elsewhere = {k: v for k, v in env.items() if not k.startswith("ORGTRAIL_UP_")}
+        sent = orgtrail("emit", *emit.split(), env=elsewhere)
         assert sent.returncode == 0, sent.stderr
-        eventually(lambda: count(env) == before + 1)
+        eventually(lambda: count(elsewhere) == before + 1)
+        assert env["ORGTRAIL_UP_PAGE_PORT"] in orgtrail("sign-in", env=elsewhere).stdout
+        token = {"ORGTRAIL_TOKEN": orgtrail("token", env=elsewhere).stdout.strip()}
+        shown = orgtrail("query", "acme", "--json", env=elsewhere | token)
+        assert shown.returncode == 0, shown.stderr
+        assert "you@acme.example" in shown.stdout
+
+        for name in ("clickhouse_child", "serve", "consume"):
+            killed = up.child(name)
+            killed.kill()
+            eventually(lambda killed=killed: "(status -9)" in up.printed)
+            eventually(lambda name=name, killed=killed: up.child(name).pid != killed.pid, 60)
+        eventually(lambda: answers(env), 60)
+        assert up.printed.count("It is started again.") == 3
+        assert count(env) == before + 1
     finally:
         left = up.interrupt()
     assert left == []
@@ -56,9 +79,16 @@ def test_it_runs_until_ctrl_c_and_keeps_its_data(tmp_path):
         assert count(env) == before + 1
         second = orgtrail("up", env=env)
         assert second.returncode == 1
-        assert "is already running" in second.stderr
+        assert (
+            f"is already running in {tmp_path / 'home'} (process {up.process.pid})" in second.stderr
+        )
+        assert "orgtrail down" in second.stderr
+        down = orgtrail("down", env=env)
+        assert (down.returncode, down.stdout) == (0, "Stopped.\n")
+        assert up.process.wait(10) == 0
+        assert "No stack is running" in orgtrail("down", env=env).stdout
     finally:
-        assert up.interrupt() == []
+        up.process.kill()
 
 
 def test_check_reads_every_type_back_in_every_way(tmp_path):

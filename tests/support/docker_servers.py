@@ -103,5 +103,5 @@ class DockerServers:
         if container.status == "paused":
             container.unpause()
 
-    def ended(self) -> str | None:
+    def revive(self) -> str | None:
         return None

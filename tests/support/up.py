@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -62,6 +63,18 @@ class Up:
     def line(self, pattern: str) -> str:
         """The printed line that holds a pattern, without its indent."""
         return re.search(rf"^ *(.*{pattern}.*)$", self.printed, re.MULTILINE)[1]
+
+    def child(self, word: str) -> psutil.Process:
+        """The living child whose command line has a word."""
+
+        def found() -> psutil.Process | None:
+            for child in psutil.Process(self.process.pid).children(recursive=True):
+                with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                    if word in " ".join(child.cmdline()):
+                        return child
+            return None
+
+        return eventually(found, 20)
 
     def interrupt(self) -> list[psutil.Process]:
         """Ctrl-C; the processes that are still there afterwards."""

@@ -39,7 +39,13 @@ class ClickHouse:
         script = Path(__file__).with_name("clickhouse_child.py")
         return Child(
             "ClickHouse",
-            [sys.executable, script, self.node.folder],
+            [
+                sys.executable,
+                script,
+                self.node.folder,
+                str(self.node.http_port),
+                str(self.node.tcp_port),
+            ],
             log=self.node.folder / "clickhouse.log",
             # Keep memory pages that one insert frees for the next one. In a virtual machine a
             # fresh page costs as much as filling it does (docs/benchmarks.md).
@@ -83,6 +89,8 @@ class ClickHouse:
             "http_port": str(self.node.http_port),
             "tcp_port": str(self.node.tcp_port),
             "users_config": "users.xml",
+            # If it is there, even empty, the server does not let every web page read its answers.
+            "http_options_response": "",
         }.items():
             ElementTree.SubElement(root, key).text = value
         return ElementTree.tostring(root, encoding="unicode") + "\n"

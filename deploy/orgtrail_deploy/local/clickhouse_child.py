@@ -1,4 +1,4 @@
-"""The ClickHouse server's process. Run it as a script, with the data folder as its argument.
+"""The ClickHouse server's process. Run it as a script, with its folder and its ports as arguments.
 
 The wheel's extension module contains the whole server. Loaded by itself, it serves HTTP and the
 native protocol once SYSTEM START LISTEN opens the ports (docs/decisions.md, "ClickHouse without
@@ -16,6 +16,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from orgtrail_deploy.local.fence import fence, has_fence
+
 # A query that never ends keeps the process serving. It sleeps 3 s per row.
 _SERVE = """
 SYSTEM START LISTEN HTTP;
@@ -25,7 +27,7 @@ SETTINGS max_block_size = 1, function_sleep_max_microseconds_per_block = 0
 """
 
 
-def main(folder: Path) -> int:
+def main(folder: Path, ports: list[int]) -> int:
     """Serve until killed. On failure print the reason as the last line."""
     # A part has about 80 files, and many systems allow only 1,024 open files by default.
     _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -46,10 +48,13 @@ def main(folder: Path) -> int:
     module = importlib.util.module_from_spec(spec)
     loader.exec_module(module)
     os.chdir(folder)
+    if has_fence():
+        # Now: the threads of the server inherit it, and the module is loaded already.
+        fence(folder, library.parent, ports)
     result = module.query(_SERVE, "TabSeparated", path=str(folder / "data"))
     print((result.error_message() or "ended").split("Stack trace")[0].replace("\n", " "))
     return 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), [int(port) for port in sys.argv[2:]]))

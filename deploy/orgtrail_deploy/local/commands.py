@@ -1,16 +1,19 @@
-"""The commands for a running local stack: ``orgtrail sql``, ``token`` and ``sign-in``."""
+"""The commands for a running local stack: ``orgtrail sql``, ``token``, ``sign-in``, ``down``."""
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import time
 from datetime import UTC, datetime
 
 from orgtrail_deploy.errors import StackError
 from orgtrail_deploy.local.analyst import ask
-from orgtrail_deploy.local.folders import default_root
+from orgtrail_deploy.local.folders import default_root, running
 from orgtrail_deploy.local.issuer import make_sign_in_code, make_token
 from orgtrail_deploy.local.ports import LOOPBACK
-from orgtrail_deploy.local.settings import LocalSettings
+from orgtrail_deploy.local.settings import recorded
 
 
 def sql(query: str, *, format: str = "PrettyCompactMonoBlock") -> int:  # noqa: A002
@@ -21,7 +24,7 @@ def sql(query: str, *, format: str = "PrettyCompactMonoBlock") -> int:  # noqa: 
     root = default_root()
     if not (root / "secrets.json").exists():
         raise StackError(f"there is no stack in {root}: run make up first")
-    port = LocalSettings.load().clickhouse_http_port
+    port = recorded(root).clickhouse_http_port
     sys.stdout.write(ask(root, port, query, format))
     return 0
 
@@ -45,5 +48,25 @@ def sign_in(*organizations: str) -> int:
     if not root.exists():
         raise StackError(f"there is no stack in {root}: run make up first")
     code = make_sign_in_code(root, organizations or ("acme", "globex"), datetime.now(UTC))
-    print(f"http://{LOOPBACK}:{LocalSettings.load().page_port}/sign-in/{code}")
+    print(f"http://{LOOPBACK}:{recorded(root).page_port}/sign-in/{code}")
+    return 0
+
+
+def down(*, seconds: float = 60) -> int:
+    """Stop the local stack. Its data stays.
+
+    SECONDS is how long to wait for it.
+    """
+    root = default_root()
+    pid = running(root)
+    if pid is None:
+        print(f"No stack is running in {root}.")
+        return 0
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + seconds
+    while running(root) is not None:
+        if time.monotonic() > deadline:
+            raise StackError(f"the stack in {root} (process {pid}) is still running")
+        time.sleep(0.1)
+    print("Stopped.")
     return 0

@@ -10,6 +10,8 @@ from typing import IO
 from orgtrail_deploy.errors import StackError
 from orgtrail_deploy.local.settings import FolderSettings
 
+_LOCK = "lock"
+
 
 def default_root() -> Path:
     """The folder in ``ORGTRAIL_HOME``, by default ``.orgtrail`` in the working directory."""
@@ -47,13 +49,30 @@ def lock(root: Path) -> IO[str]:
     Raises:
         StackError: another stack is running in the folder.
     """
-    handle = (root / "lock").open("w")
+    handle = (root / _LOCK).open("a+")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         handle.close()
         raise StackError(
-            f"a stack is already running in {root}: stop it first, or set ORGTRAIL_HOME to another"
-            " folder"
+            f"a stack is already running in {root} (process {running(root)}): stop it with"
+            " orgtrail down, or set ORGTRAIL_HOME to another folder"
         ) from error
+    handle.truncate(0)
+    handle.write(str(os.getpid()))
+    handle.flush()
     return handle
+
+
+def running(root: Path) -> int | None:
+    """The process ID of the stack that runs in the folder; ``None`` if none does."""
+    try:
+        with (root / _LOCK).open() as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                text = handle.read()
+                return int(text) if text.isdecimal() else None
+    except OSError:
+        pass
+    return None

@@ -14,6 +14,8 @@ from pathlib import Path
 from orgtrail_deploy.errors import StackError
 
 _PR_SET_PDEATHSIG = 1
+_MOST_REVIVALS = 3
+_REVIVALS_WITHIN_S = 60
 
 
 class Child:
@@ -31,15 +33,22 @@ class Child:
         """Start it. Its output goes to ``log``. ``env`` extends this process's environment."""
         self.name = name
         self.log = log
+        self._command = [str(part) for part in command]
+        self._cwd = cwd
+        self._env = {**os.environ, **(env or {})}
+        self._revived_at: list[float] = []
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as out:
-            self._process = subprocess.Popen(  # noqa: S603
-                [str(part) for part in command],
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as out:
+            return subprocess.Popen(  # noqa: S603
+                self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                cwd=cwd,
-                env={**os.environ, **(env or {})},
+                cwd=self._cwd,
+                env=self._env,
                 # With a session of its own, Ctrl-C reaches only the parent, which stops the
                 # children in order.
                 start_new_session=True,
@@ -69,6 +78,23 @@ class Child:
             if time.monotonic() > deadline:
                 raise StackError(f"{self.name} was not ready after {seconds:.0f} s: see {self.log}")
             time.sleep(0.05)
+
+    def revive(self) -> str | None:
+        """Start it again if it ended; return a line that says so, with its last words.
+
+        Raises:
+            StackError: it ended again and again.
+        """
+        if self.running:
+            return None
+        ended = f"{self.name} ended (status {self._process.returncode}): {self._last_line()}"
+        now = time.monotonic()
+        self._revived_at = [at for at in self._revived_at if now - at < _REVIVALS_WITHIN_S]
+        if len(self._revived_at) >= _MOST_REVIVALS:
+            raise StackError(f"{ended}; it was started again {_MOST_REVIVALS} times in vain")
+        self._revived_at.append(now)
+        self._process = self._start()
+        return f"{ended}. It is started again."
 
     def stop(self, seconds: float = 15) -> None:
         """Terminate the process. Kill it if it does not end within ``seconds``."""

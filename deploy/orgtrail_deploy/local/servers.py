@@ -8,6 +8,7 @@ from typing import Protocol
 
 from orgtrail_deploy.local import folders
 from orgtrail_deploy.local.clickhouse import ClickHouse, ClickHouseNode
+from orgtrail_deploy.local.fence import NO_FENCE, has_fence
 from orgtrail_deploy.local.jars import Progress, ensure_jars
 from orgtrail_deploy.local.kafka import Broker, BrokerNode
 from orgtrail_deploy.local.ports import LOOPBACK, require_free
@@ -33,8 +34,8 @@ class Servers(Protocol):
         """Stop both."""
         ...
 
-    def ended(self) -> str | None:
-        """The name of a server that ended unexpectedly; ``None`` while both run."""
+    def revive(self) -> str | None:
+        """Start a server that ended again; return a line that says so."""
         ...
 
 
@@ -65,6 +66,8 @@ class LocalServers:
         require_free(s.clickhouse_tcp_port, "ClickHouse", "ORGTRAIL_UP_CLICKHOUSE_TCP_PORT")
         say("Downloading Kafka")
         jars = ensure_jars(folders.jar_cache(), progress)
+        if not has_fence():
+            say(NO_FENCE)
         say("Starting ClickHouse and Kafka")
         self.clickhouse = ClickHouse(
             ClickHouseNode(
@@ -91,10 +94,13 @@ class LocalServers:
         if self.clickhouse is not None:
             self.clickhouse.stop()
 
-    def ended(self) -> str | None:
-        """The name of a server that ended unexpectedly; ``None`` while both run."""
-        if self.broker is not None and not self.broker.child.running:
-            return "Kafka"
-        if self.clickhouse is not None and not self.clickhouse.child.running:
-            return "ClickHouse"
+    def revive(self) -> str | None:
+        """Start a server that ended again; return a line that says so.
+
+        Raises:
+            StackError: it ended again and again.
+        """
+        for server in (self.broker, self.clickhouse):
+            if server is not None and (line := server.child.revive()):
+                return line
         return None

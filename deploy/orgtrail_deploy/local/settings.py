@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
+
 from orgtrail_deploy.errors import StackError
 from orgtrail_schemas.settings import Settings, SettingsError, about
 
 PREFIX = "ORGTRAIL_UP_"
+_PORTS = "ports.json"
 
 
 class LocalSettings(Settings, frozen=True, kw_only=True):
@@ -39,6 +42,19 @@ class LocalSettings(Settings, frozen=True, kw_only=True):
             return super().load(environment, prefix=prefix, **given)
         except SettingsError as error:
             raise StackError(str(error)) from None
+
+
+def record(root: Path, settings: LocalSettings) -> None:
+    """Write the ports into the stack's folder, where commands in other terminals find them."""
+    (root / _PORTS).write_bytes(msgspec.json.encode(settings))
+
+
+def recorded(root: Path) -> LocalSettings:
+    """The ports of the stack in a folder; without a record, those of the environment."""
+    try:
+        return msgspec.json.decode((root / _PORTS).read_bytes(), type=LocalSettings)
+    except (OSError, msgspec.MsgspecError):
+        return LocalSettings.load()
 
 
 class FolderSettings(Settings, frozen=True, kw_only=True):

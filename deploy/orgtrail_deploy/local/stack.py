@@ -17,7 +17,7 @@ from orgtrail_deploy.local.ports import LOOPBACK, require_free
 from orgtrail_deploy.local.process import Child
 from orgtrail_deploy.local.secrets import load_secrets
 from orgtrail_deploy.local.servers import LocalServers, Say, Servers
-from orgtrail_deploy.local.settings import LocalSettings
+from orgtrail_deploy.local.settings import LocalSettings, record
 from orgtrail_deploy.migrate_tables import migrate_tables
 from orgtrail_deploy.migrate_topics import migrate_topics
 from orgtrail_schemas.connections import ClickHouseSettings
@@ -76,12 +76,16 @@ class Stack:
                 child.stop()
         self.servers.stop()
 
-    def ended(self) -> str | None:
-        """The name of a process that ended unexpectedly; ``None`` while all run."""
+    def revive(self) -> str | None:
+        """Start a process that ended again; return a line that says so.
+
+        Raises:
+            StackError: it ended again and again.
+        """
         for child in (self.consumer, self.query):
-            if child is not None and not child.running:
-                return child.name
-        return self.servers.ended()
+            if child is not None and (line := child.revive()):
+                return line
+        return self.servers.revive()
 
     def environment(self) -> dict[str, str]:
         """The settings of the consumer, the query service and the SDK in this stack."""
@@ -127,6 +131,7 @@ class Stack:
         require_free(s.page_port, "the page", "ORGTRAIL_UP_PAGE_PORT")
         require_free(s.consumer_web_port, "the consumer's metrics", "ORGTRAIL_UP_CONSUMER_WEB_PORT")
         ensure_issuer(self.root)
+        record(self.root, s)
         self.servers.start(say, progress)
         say("Migrating Kafka topics and ClickHouse tables")
         self.migrate()

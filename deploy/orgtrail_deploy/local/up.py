@@ -12,7 +12,6 @@ from types import FrameType
 from rich.console import Console
 
 from orgtrail.errors import AuditError
-from orgtrail.settings import ProducerSettings
 from orgtrail_deploy.errors import StackError
 from orgtrail_deploy.local.analyst import ask
 from orgtrail_deploy.local.demo import emit_demo
@@ -59,9 +58,10 @@ def _run(console: Console, root: Path, settings: LocalSettings) -> int:
         start(stack, console)
         _emit_once(stack, console)
         _print_addresses(stack, console)
-        while (ended := stack.ended()) is None:
+        while True:
+            if line := stack.revive():
+                console.print(line, markup=False)
             time.sleep(0.5)
-        raise StackError(f"{ended} ended unexpectedly: see the logs in {root}")
     finally:
         stack.stop()
         held.close()
@@ -124,19 +124,13 @@ Call the API:
   curl -H 'Authorization: Bearer {token}' '{stack.page}/v1/orgs/acme/events?limit=3'
 Query with SQL, as an analyst with access to both organizations:
   {command} sql '{_QUERY}'
-  {client}
+  {client}      (if you have clickhouse-client)
 Emit an event:
-  {_brokers(stack)}{command} emit user.login --org acme --actor you@acme.example
+  {command} emit user.login --org acme --actor you@acme.example
 
-Ctrl-C stops everything.""",
+Ctrl-C stops everything, and so does {command} down in another terminal.""",
         markup=False,
     )
-
-
-def _brokers(stack: Stack) -> str:
-    # On the default port no setting is needed, because the SDK has the same default.
-    default = ProducerSettings().kafka_brokers
-    return "" if stack.brokers == default else f"ORGTRAIL_KAFKA_BROKERS={stack.brokers} "
 
 
 def _command() -> str:

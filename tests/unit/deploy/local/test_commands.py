@@ -1,6 +1,9 @@
 """``orgtrail sql``, ``token`` and ``sign-in`` against the folder of a stack."""
 
 import json
+import signal
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +14,7 @@ from orgtrail_deploy.errors import StackError
 from orgtrail_deploy.local import commands
 from orgtrail_deploy.local.issuer import ensure_issuer, jwks_file, sign_in_folder
 from orgtrail_deploy.local.secrets import load_secrets
+from orgtrail_deploy.local.settings import LocalSettings, record
 from orgtrail_query_service.auth.tickets import consume
 
 
@@ -54,6 +58,31 @@ def test_a_link_signs_in_once(root, monkeypatch, capsys, organizations, granted)
     now = datetime.now(UTC)
     assert consume(sign_in_folder(root), code, now).organizations == granted
     assert consume(sign_in_folder(root), code, now) is None
+
+
+def test_the_ports_are_those_of_the_stack_in_the_folder(root, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(commands, "ask", lambda *given: asked.append(given) or "")
+    record(root, LocalSettings(clickhouse_http_port=8125, page_port=8082))
+    monkeypatch.setenv("ORGTRAIL_UP_CLICKHOUSE_HTTP_PORT", "8124")
+    commands.sql("SELECT 1")
+    assert asked[0][1] == 8125
+    commands.sign_in()
+    assert ":8082/" in capsys.readouterr().out
+
+
+def test_down_stops_the_process_that_holds_the_folder(root, capsys):
+    assert commands.down() == 0
+    assert capsys.readouterr().out == f"No stack is running in {root}.\n"
+    code = (
+        "import sys, time; from pathlib import Path; from orgtrail_deploy.local.folders import lock;"
+        "held = lock(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, root], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        assert commands.down() == 0
+    assert capsys.readouterr().out == "Stopped.\n"
+    assert holder.returncode == -signal.SIGTERM
 
 
 @pytest.mark.parametrize(

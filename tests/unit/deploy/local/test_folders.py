@@ -1,7 +1,9 @@
+import os
+
 import pytest
 
 from orgtrail_deploy.errors import StackError
-from orgtrail_deploy.local.folders import lock, make_private
+from orgtrail_deploy.local.folders import lock, make_private, running
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_that_says_what_to_do(tmp_path):
@@ -11,10 +13,13 @@ def test_a_folder_that_cannot_be_written_is_an_error_that_says_what_to_do(tmp_pa
 
 
 def test_two_stacks_do_not_share_a_folder(tmp_path):
+    assert running(tmp_path) is None
     held = lock(tmp_path)
-    with pytest.raises(StackError, match="already running"):
+    assert running(tmp_path) == os.getpid()
+    with pytest.raises(StackError, match=rf"process {os.getpid()}\): stop it with orgtrail down"):
         lock(tmp_path)
     held.close()
+    assert running(tmp_path) is None
     lock(tmp_path).close()
 
 

@@ -31,3 +31,24 @@ def test_a_child_that_ignores_the_request_is_made_to_end(tmp_path):
     deaf.wait_until(lambda: "up" in deaf.log.read_text(), 10)
     deaf.stop(0.2)
     assert not deaf.running
+
+
+def test_a_child_that_ended_is_started_again_with_its_last_words(tmp_path):
+    made = child(tmp_path, "print('no luck'); raise SystemExit(7)")
+    made.wait_until(lambda: "no luck" in made.log.read_text(), 10)
+    made._process.wait(10)
+    for _ in range(3):
+        line = made.revive()
+        assert line.startswith("the child ended (status 7): no luck (see ")
+        assert line.endswith("It is started again.")
+        made._process.wait(10)
+    with pytest.raises(StackError, match=r"no luck .*started again 3 times in vain$"):
+        made.revive()
+
+
+def test_a_child_that_runs_is_left_alone(tmp_path):
+    made = child(tmp_path, "import time; time.sleep(60)")
+    pid = made.pid
+    assert made.revive() is None
+    assert made.pid == pid
+    made.stop()

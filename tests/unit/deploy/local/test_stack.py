@@ -27,7 +27,7 @@ class Servers:
     def stop(self):
         self.events.append("servers stop")
 
-    def ended(self):
+    def revive(self):
         return self.gone
 
 
@@ -49,6 +49,9 @@ def events(monkeypatch):
 
         def stop(self):
             did.append(f"{self.name} stop")
+
+        def revive(self):
+            return None if self.running else f"{self.name} ended"
 
     monkeypatch.setattr(module, "Child", Child)
     monkeypatch.setattr(module, "_answers", lambda _url: True)
@@ -87,15 +90,15 @@ def test_a_start_that_fails_leaves_nothing_running(tmp_path, events, name):
     assert began == ended
 
 
-def test_a_process_that_ended_is_named(tmp_path, events):
+def test_a_process_that_ended_is_started_again(tmp_path, events):
     one = stack(tmp_path, events)
-    assert one.ended() is None
+    assert one.revive() is None
     start(one)
-    assert one.ended() is None
-    one.servers.gone = "Kafka"
-    assert one.ended() == "Kafka"
+    assert one.revive() is None
+    one.servers.gone = "Kafka ended"
+    assert one.revive() == "Kafka ended"
     one.query.running = False
-    assert one.ended() == "the query service"
+    assert one.revive() == "the query service ended"
 
 
 def test_its_settings_are_valid_for_each_process(tmp_path, events):

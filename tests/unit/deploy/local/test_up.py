@@ -42,7 +42,7 @@ def stack(tmp_path, monkeypatch):
         def producer_settings(self, **more):
             return ProducerSettings(**more)
 
-        def ended(self):
+        def revive(self):
             outcome = self.left.pop(0)
             if isinstance(outcome, BaseException):
                 raise outcome
@@ -70,7 +70,7 @@ def test_ctrl_c_stops_everything_and_is_no_error(stack, capsys):
 
 @pytest.mark.parametrize("fails", [StackError("port 9092 is busy"), None])
 def test_a_start_that_fails_or_a_process_that_ends_is_one_line(stack, capsys, fails):
-    stack.fails, stack.outcomes = fails, (None, "Kafka")
+    stack.fails, stack.outcomes = fails, (None, StackError("Kafka ended again and again"))
     assert module.up() == 1
     error = capsys.readouterr().err
     assert error.startswith("orgtrail up: ")
@@ -118,12 +118,6 @@ def test_what_it_prints_can_be_copied(stack, tmp_path, capsys):
     assert "ORGTRAIL_KAFKA_BROKERS" not in printed
 
 
-def test_other_brokers_than_the_default_are_part_of_the_command(stack, capsys):
-    stack.brokers = "127.0.0.1:9192"
-    module.up()
-    assert "ORGTRAIL_KAFKA_BROKERS=127.0.0.1:9192 " in capsys.readouterr().out
-
-
 def test_a_wrong_port_is_one_line(stack, monkeypatch, capsys):
     monkeypatch.setenv("ORGTRAIL_UP_PAGE_PORT", "no")
     assert module.up() == 1
@@ -152,3 +146,9 @@ def test_events_that_are_never_stored_are_an_error(stack, monkeypatch, capsys):
     monkeypatch.setattr(module, "ask", lambda *_given: "2\n")
     assert module.up() == 1
     assert str(stack.made.root) in capsys.readouterr().err
+
+
+def test_a_process_that_is_started_again_is_said(stack, capsys):
+    stack.outcomes = (None, "Kafka ended. It is started again.", None, KeyboardInterrupt())
+    assert module.up() == 0
+    assert "Kafka ended. It is started again." in capsys.readouterr().out
