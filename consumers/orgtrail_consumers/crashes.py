@@ -46,7 +46,6 @@ class Crashes:
         """``folder`` is created if need be. If it cannot be used, nothing is remembered."""
         self._folder = folder
         self._lock = threading.Lock()
-        self._number = 0
         self._left: dict[Path, _Mark] = {}
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -80,9 +79,8 @@ class Crashes:
         ``ends`` is the answer of ``ends_at``.
         """
         mark = _Mark(batch.partition, batch.records[0].offset, batch.records[-1].offset, ends + 1)
-        with self._lock:
-            self._number += 1
-            path = self._folder / f"{os.getpid()}-{self._number}.json"
+        # Not the process ID: in a container it is the same after each restart.
+        path = self._folder / f"{os.urandom(8).hex()}.json"
         descriptor = _write(path, mark)
         try:
             yield

@@ -24,10 +24,14 @@ _MACHINE = (
 )  # fmt: skip
 
 
+# Version 1 lets nobody move a file to another folder, as ClickHouse does.
+_OLDEST_VERSION = 2
+
+
 def has_fence() -> bool:
-    """Whether this system can fence a process."""
+    """Whether this system can fence a process that moves its files."""
     try:
-        return int(get_abi_version()) > 0
+        return int(get_abi_version()) >= _OLDEST_VERSION
     except LandlockError:
         return False
 

@@ -50,9 +50,12 @@ def test_a_fenced_process_touches_its_folder_only(tmp_path):
     assert done.stdout == "fenced\n", done.stderr
 
 
-def test_a_system_without_landlock_is_told_apart(monkeypatch):
-    def unavailable():
-        raise module.LandlockError
+@pytest.mark.parametrize(("version", "fenced"), [(None, False), (1, False), (2, True), (7, True)])
+def test_a_system_without_landlock_is_told_apart(monkeypatch, version, fenced):
+    def ask():
+        if version is None:
+            raise module.LandlockError
+        return version
 
-    monkeypatch.setattr(module, "get_abi_version", unavailable)
-    assert not has_fence()
+    monkeypatch.setattr(module, "get_abi_version", ask)
+    assert has_fence() == fenced
