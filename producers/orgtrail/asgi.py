@@ -6,12 +6,11 @@ For FastAPI and Starlette: ``app.add_middleware(AuditMiddleware, actor=lambda r:
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from typing import Any
 
-from orgtrail.request.proxies import Networks
-from orgtrail.request.reader import REQUEST_ID_HEADER, Ask, Requests
+from orgtrail.request.reader import Middleware
 from orgtrail.scope import enter, leave
 
 AsgiScope = MutableMapping[str, Any]
@@ -21,7 +20,7 @@ Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 
-class AuditMiddleware:
+class AuditMiddleware(Middleware[AsgiApp]):
     """Opens a scope for each HTTP request and websocket while the application handles it.
 
     Starlette's streaming responses and background tasks run in the scope too. ``actor`` and
@@ -34,18 +33,6 @@ class AuditMiddleware:
     Raises:
         SettingsError: ``trusted_proxies`` is not a list of networks.
     """
-
-    def __init__(
-        self,
-        app: AsgiApp,
-        *,
-        actor: Ask | None = None,
-        org_id: Ask | None = None,
-        trusted_proxies: str | Iterable[str] | Networks | None = None,
-        request_id_header: str = REQUEST_ID_HEADER,
-    ) -> None:
-        self.app = app
-        self._requests = Requests(actor, org_id, trusted_proxies, request_id_header)
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Run the application in the scope of this request."""

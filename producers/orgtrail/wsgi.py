@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from orgtrail.request.proxies import Networks
-from orgtrail.request.reader import REQUEST_ID_HEADER, Ask, Requests
+from orgtrail.request.reader import Middleware, Requests
 from orgtrail.scope import Scope, enter, leave
 
 Environ = dict[str, Any]
 WsgiApp = Callable[[Any, Any], Iterable[bytes]]
 
 
-class AuditMiddleware:
+class AuditMiddleware(Middleware[WsgiApp]):
     """Opens a scope for each request, until the server closes the response.
 
     ``actor`` and ``org_id`` are called with the WSGI environment at each ``emit``. If one of them
@@ -26,18 +25,6 @@ class AuditMiddleware:
     Raises:
         SettingsError: ``trusted_proxies`` is not a list of networks.
     """
-
-    def __init__(
-        self,
-        app: WsgiApp,
-        *,
-        actor: Ask | None = None,
-        org_id: Ask | None = None,
-        trusted_proxies: str | Iterable[str] | Networks | None = None,
-        request_id_header: str = REQUEST_ID_HEADER,
-    ) -> None:
-        self.app = app
-        self._requests = Requests(actor, org_id, trusted_proxies, request_id_header)
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Run the application, and later its response, in the scope of this request."""

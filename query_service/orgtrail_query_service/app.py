@@ -101,6 +101,8 @@ def make_app(settings: QuerySettings, parts: Parts) -> Litestar:
         before_send=[_add_security_headers],
         template_config=TemplateConfig(instance=templates()),
         openapi_config=DESCRIPTION,
+        # Litestar's default would print each request to the issuer, and what other libraries say.
+        logging_config=None,
         plugins=trace_plugins(),
         lifespan=[lifespan],
     )

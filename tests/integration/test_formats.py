@@ -86,6 +86,8 @@ def test_csv_has_a_byte_order_mark_when_asked_for(running, events):
         ("application/jsonl", "jsonl"),
         ("application/vnd.apache.parquet", "parquet"),
         ("text/csv;q=0.1, application/jsonl", "jsonl"),
+        ("text/csv;q=0, */*", "jsonl"),
+        ("text/csv;q=0, application/jsonl;q=0.0, */*;q=0.1", "parquet"),
     ],
 )
 def test_the_format_by_accept(running, events, accept, suffix):
@@ -104,10 +106,11 @@ def test_the_format_by_accept(running, events, accept, suffix):
 
 
 def test_a_format_that_is_not_made(running, events):
-    headers = {"Authorization": f"Bearer {running.token(ORG)}", "Accept": "application/pdf"}
-    answer = httpx.get(running.stack.page + LINK, headers=headers)
-    assert answer.status_code == 406
-    assert "text/csv" in answer.json()["detail"]
+    for accept in ("application/pdf", "text/csv;q=0"):
+        headers = {"Authorization": f"Bearer {running.token(ORG)}", "Accept": accept}
+        answer = httpx.get(running.stack.page + LINK, headers=headers)
+        assert answer.status_code == 406
+        assert "text/csv" in answer.json()["detail"]
     assert running.get(f"{LINK}.pdf", org=ORG).status_code == 404
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from orgtrail.request.proxies import NOBODY, Networks, client_address
 from orgtrail.request.service_callbacks import Asked
@@ -13,6 +13,9 @@ from orgtrail.scope import Scope
 
 Ask = Callable[[Any], Any]
 """A function of the service that takes the request and returns the actor or the organization."""
+
+App = TypeVar("App")
+"""The application's type."""
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -66,6 +69,22 @@ class Requests:
             traceparent=traceparent,
             trace_id=trace_id,
         )
+
+
+class Middleware(Generic[App]):
+    """What the middlewares of ASGI and WSGI have in common: the application and the options."""
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        actor: Ask | None = None,
+        org_id: Ask | None = None,
+        trusted_proxies: str | Iterable[str] | Networks | None = None,
+        request_id_header: str = REQUEST_ID_HEADER,
+    ) -> None:
+        self.app = app
+        self._requests = Requests(actor, org_id, trusted_proxies, request_id_header)
 
 
 def _text(value: bytes | None) -> str:

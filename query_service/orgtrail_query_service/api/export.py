@@ -32,13 +32,20 @@ def export_routes() -> list[HTTPRouteHandler]:
 async def by_accept(request: AnyRequest, parts: Parts, org: Org) -> Stream:
     """Every event of a search, in the format that the Accept header prefers."""
     media = [file.media_type for file in FORMATS.values()]
-    accept = "accept" in request.headers
-    best = request.accept.best_match(media) if accept else DEFAULT.media_type
-    file = next((f for f in FORMATS.values() if f.media_type == best), None)
+    file = next((f for f in FORMATS.values() if f.media_type == _preferred(request, media)), None)
     if file is None:
         authorize_export(request, org)
         raise not_acceptable(media)
     return await _export(request, parts, org, file)
+
+
+def _preferred(request: AnyRequest, media: list[str]) -> str | None:
+    """The media type that the Accept header prefers (RFC 9110, section 12.5.1)."""
+    header = request.headers.get("accept")
+    if header is None:
+        return DEFAULT.media_type
+    refused = {name for name, weight in weights(header).items() if weight == 0}
+    return request.accept.best_match([name for name in media if name not in refused])
 
 
 def _by_suffix(file: Format) -> HTTPRouteHandler:
@@ -87,15 +94,21 @@ async def _export(request: AnyRequest, parts: Parts, org: str, file: Format) -> 
 
 def accepts_gzip(header: str) -> bool:
     """Whether an Accept-Encoding header allows gzip (RFC 9110, section 12.5.3)."""
-    weights: dict[str, float] = {}
+    given = weights(header)
+    return given.get("gzip", given.get("*", 0)) > 0
+
+
+def weights(header: str) -> dict[str, float]:
+    """The weight of each name in an Accept or Accept-Encoding header; 0 means: not this one."""
+    found: dict[str, float] = {}
     for part in header.split(","):
         name, *parameters = (text.strip().lower() for text in part.split(";"))
         weight = next((p[2:] for p in parameters if p.startswith("q=")), "1")
         try:
-            weights[name] = float(weight)
+            found[name] = float(weight)
         except ValueError:
-            weights[name] = 0
-    return weights.get("gzip", weights.get("*", 0)) > 0
+            found[name] = 0
+    return found
 
 
 def _wants_bom(parameters: list[tuple[str, str]], file: Format) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import structlog
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import JWKRegistry, Key, KeySet
 
 from orgtrail_query_service.auth.oidc import OidcProvider, get_json
 from orgtrail_query_service.problems import Problem, issuer_unavailable
@@ -86,17 +86,27 @@ class KeySource:
 def public_keys(document: Any) -> KeySet:
     """The keys of a JSON Web Key Set document.
 
+    A key of a kind that we do not know is left out: issuers publish keys for other purposes, too.
+
     Raises:
-        ValueError: it is not a key set, or contains a symmetric key.
+        ValueError: it is not a key set, has no key that we know, or contains a symmetric key.
     """
-    try:
-        keys = KeySet.import_key_set(document)
-    except (JoseError, TypeError, KeyError) as error:
-        raise ValueError("is not a JSON Web Key Set") from error
+    found = document.get("keys") if isinstance(document, dict) else None
+    keys = [key for key in map(_key, found if isinstance(found, list) else []) if key is not None]
+    if not keys:
+        raise ValueError("is not a JSON Web Key Set, or has no key that can be used")
     # A symmetric key in a public set would let anyone who reads the set sign tokens.
-    if any(key.key_type == "oct" for key in keys.keys):
+    if any(key.key_type == "oct" for key in keys):
         raise ValueError("contains a symmetric key: it must contain public keys only")
-    return keys
+    return KeySet(keys)
+
+
+def _key(document: Any) -> Key | None:
+    try:
+        return JWKRegistry.import_key(document)
+    except (JoseError, ValueError, TypeError, KeyError) as error:
+        log.warning("key_left_out", error=type(error).__name__)
+        return None
 
 
 def keys_of_file(file: Path) -> KeySet:

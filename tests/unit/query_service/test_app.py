@@ -1,3 +1,4 @@
+import logging
 import re
 
 import pytest
@@ -71,6 +72,11 @@ async def test_health_is_told_from_readiness(client, database):
     assert (await client.get("/readyz")).status_code == 503
     database.away = False
     assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_other_libraries_do_not_fill_the_log(client):
+    await client.get("/livez")
+    assert not logging.getLogger("httpx").isEnabledFor(logging.INFO)
 
 
 async def test_every_answer_has_the_security_headers(client):

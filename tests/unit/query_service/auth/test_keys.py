@@ -52,6 +52,17 @@ def test_what_is_not_a_key_set_is_a_value_error(document):
         public_keys(document)
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [5, None, {}, {"kty": "AKP", "alg": "ML-DSA-44", "kid": "q"}, {"kty": "EC", "kid": "half"},
+     {"kty": "EC", "crv": "P-999", "x": "AA", "y": "AA"}, {"kty": "RSA", "n": "!", "e": "AQAB"}],
+    ids=str,
+)  # fmt: skip
+def test_an_odd_key_does_not_refuse_the_others(odd):
+    found = public_keys({"keys": [odd, key("k1"), odd, key("k2")]})
+    assert [known.kid for known in found.keys] == ["k1", "k2"]
+
+
 def test_a_symmetric_key_is_refused():
     for found in ([OCT], [key("k1"), OCT]):
         with pytest.raises(ValueError, match="symmetric"):
