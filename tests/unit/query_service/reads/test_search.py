@@ -29,6 +29,8 @@ def test_times_have_an_offset_and_a_plus_may_arrive_as_a_space():
     expected = datetime(2026, 11, 20, 7, tzinfo=UTC)
     assert parse(since="2026-11-20T09:00:00+02:00").since == expected
     assert parse(since="2026-11-20T09:00:00 02:00").since == expected
+    assert parse(since="2026-11-20t07:00:00z").since == expected
+    assert parse(since="2026-11-20T07:00:00.000000999Z").since == expected
 
 
 def test_empty_values_are_not_given():
@@ -50,6 +52,13 @@ def test_events_are_repeatable():
         ("since", "yesterday"),
         ("since", "2026-11-20"),
         ("since", "2026-11-20T09:00:00"),
+        ("since", "2026-11-20T09:00Z"),
+        ("since", "20261120T090000Z"),
+        ("since", "2026-W47-5T09:00:00Z"),
+        ("since", "2026-324T09:00:00Z"),
+        ("since", "2026-11-20T09:00:00+0200"),
+        ("since", "2026-11-20T09:00:60Z"),
+        ("since", "٢٠٢٦-11-20T09:00:00Z"),
         ("since", "9999-99-99T00:00:00Z"),
         ("since", "0001-01-01T00:00:00+14:00"),
         ("until", "2020-01-01T00:00:00Z"),
