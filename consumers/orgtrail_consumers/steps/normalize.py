@@ -35,7 +35,7 @@ from orgtrail_schemas.secret_values import PATTERN as SECRET_PATTERN
 from orgtrail_schemas.secret_values import redact_values
 
 _Event = dict[str, Any]
-_PERSON = ("id", "email", "name")
+_WAS_LENGTH = 64
 _NAMES = ("request_id", "session_id", "service", "trace_id")
 _CONTEXT = ("user_agent", *_NAMES)
 
@@ -230,7 +230,8 @@ def _any_of(lists: pa.Array, most: int, bad: pa.BooleanArray) -> pa.BooleanArray
 def _word(value: str, field: str, repairs: list[str]) -> str:
     word = value.strip(BLANKS).lower()
     if word != value:
-        repairs.append(f"{field}: normalized")
+        # What was sent stays visible.
+        repairs.append(f"{field}: was {value[:_WAS_LENGTH]!r}")
     return word
 
 

@@ -13,6 +13,7 @@ from orgtrail_query_service.reads.event import Actor, Event, Target, event_from_
 from orgtrail_query_service.reads.pages import Log, read_page
 from orgtrail_query_service.reads.search import MAX_LIMIT, Place, Search, parse_search
 from orgtrail_schemas.limits import RETENTION
+from orgtrail_schemas.repair import BLANKS
 
 MOST = 20
 MAX_PREFIX = 128
@@ -44,7 +45,7 @@ async def read_people(
             raise bad_parameter(name[:64], "is unknown; use prefix")
         if len(value) > MAX_PREFIX or "\x00" in value:
             raise bad_parameter(name, f"must be at most {MAX_PREFIX} characters, without NUL")
-        prefixes.append(value)
+        prefixes.append(value.lstrip(BLANKS))
     if len(prefixes) > 1:
         raise bad_parameter("prefix", "may be given once")
     prefix = prefixes[0] if prefixes else ""

@@ -41,6 +41,7 @@ class Log:
         ([], ""),
         ([("prefix", "")], ""),
         ([("prefix", "Bo")], "bo"),
+        ([("prefix", "\u00a0\u200b Bob M ")], "bob m "),
         ([("prefix", "ÉT")], "ét"),
         ([("prefix", "' OR 1=1")], "' or 1=1"),
         ([("prefix", "a" * MAX_PREFIX)], "a" * MAX_PREFIX),
