@@ -15,6 +15,7 @@ from tests.attack.conftest import ATTACKER, TALLY, VICTIM
 from tests.support.service import own_service
 
 from orgtrail_query_service.reads.filters import FILTERS
+from orgtrail_query_service.reads.search import MAX_LENGTH
 
 SQL = (
     "'",
@@ -138,7 +139,7 @@ def test_an_organization_in_a_file_name(attacker, running, org):
 
 def test_what_is_too_large(attacker):
     events = f"/v1/orgs/{ATTACKER}/events"
-    assert attacker.ask(events, params={"q": "x" * 600}).status_code == 400
+    assert attacker.ask(events, params={"q": "x" * (MAX_LENGTH + 1)}).status_code == 400
     assert attacker.ask(events, params=[("event", f"e{n}") for n in range(101)]).status_code == 400
     assert attacker.ask(events, params=[("q", "a"), ("q", "b")]).status_code == 400
     assert attacker.ask(events, params={"cursor": "[" * 500}).status_code == 400

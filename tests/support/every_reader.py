@@ -103,12 +103,13 @@ def _as_columns(event: dict[str, Any]) -> dict[str, Any]:
     return row | {"event_id": UUID(event["event_id"])}
 
 
-def _csv_rows(running: Running, org: str) -> dict[str, dict[str, str]]:
+def _csv_rows(running: Running, org: str) -> dict[str, dict[str, Any]]:
     text = _export(running, org, "csv").content.decode()
-    return {row["event_id"]: row for row in csv.DictReader(io.StringIO(text, newline=""))}
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    return {row["event_id"]: row | {"metadata": json.loads(row["metadata"])} for row in rows}
 
 
-def _as_csv(event: dict[str, Any]) -> dict[str, str]:
+def _as_csv(event: dict[str, Any]) -> dict[str, Any]:
     context, targets, changes = event["context"], event["targets"], event["changes"]
     impersonator = event["impersonator"] or dict.fromkeys(_PERSON, "")
     moment = datetime.fromisoformat(event["occurred_at"]).strftime("%Y-%m-%dT%H:%M:%S.%f")
@@ -124,8 +125,9 @@ def _as_csv(event: dict[str, Any]) -> dict[str, str]:
         "changed_value": _cell([c["new"] or "" for c in changes]),
         "ip_address": _safe(context["ip"]),
     }
-    names = ("country", "user_agent", "browser", "os", "service", "request_id")
-    return row | {name: _safe(context[name]) for name in names}
+    names = ("country", "user_agent", "browser", "os", "service", "request_id", "session_id")
+    row |= {name: _safe(context[name]) for name in (*names, "device", "trace_id")}
+    return row | {"metadata": event["metadata"]}
 
 
 def _safe(text: str) -> str:

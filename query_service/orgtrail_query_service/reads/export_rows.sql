@@ -34,5 +34,10 @@ SELECT
     safe(request_id) AS request_id,
     safe(impersonator_name) AS impersonator_name,
     safe(impersonator_id) AS impersonator_id,
-    safe(toString(impersonator_type)) AS impersonator_type
+    safe(toString(impersonator_type)) AS impersonator_type,
+    safe(session_id) AS session_id,
+    safe(device) AS device,
+    safe(trace_id) AS trace_id,
+    -- A map of no pairs is {}; a JSON object is never a formula.
+    toJSONString(metadata) AS metadata
 FROM audit.events
