@@ -41,9 +41,10 @@ _IDLE_S = 1.0
 _FIRST_BACKOFF_S = 0.5
 _LONGEST_BACKOFF_S = 15.0
 _SILENT_AFTER_S = 5.0
-# While it sends a backlog, the thread releases the interpreter lock between batches. A caller of
+# While it sends a backlog, the thread releases the interpreter lock every few records. A caller of
 # emit then waits microseconds for the lock instead of Python's switch interval of 5 ms.
-_YIELD_S = 0.0001
+_YIELD_EVENTS = 12
+_YIELD_S = 0.00005
 _LAST_POLLS = 10
 _LAST_POLL_S = 0.05
 
@@ -160,7 +161,6 @@ class Sender:
             sent += 1
             if len(batch.envelopes) == _BATCH_EVENTS:
                 self._poll(0)
-                pause(_YIELD_S)
         return sent
 
     def _in_flight_has_room(self) -> bool:
@@ -204,7 +204,9 @@ class Sender:
             self._last_progress = time.monotonic()
         without_callback = partial(self._on_report, batch)
         own = batch.queue is self._own
-        for envelope in batch.envelopes:
+        for number, envelope in enumerate(batch.envelopes, 1):
+            if number % _YIELD_EVENTS == 0:
+                pause(_YIELD_S)
             on_report = without_callback
             # A ticket is unique only in its process, so look callbacks up for own records only.
             if self._on_delivery is not None or (own and envelope.ticket in self.callbacks):
