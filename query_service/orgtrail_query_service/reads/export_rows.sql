@@ -38,6 +38,6 @@ SELECT
     safe(session_id) AS session_id,
     safe(device) AS device,
     safe(trace_id) AS trace_id,
-    -- A map of no pairs is {}; a JSON object is never a formula.
+    -- No spreadsheet takes a JSON object for a formula.
     toJSONString(metadata) AS metadata
 FROM audit.events
