@@ -17,8 +17,12 @@ REFUSED_DEAD_LETTERS = Counter(
 )
 LOST = Counter(
     "orgtrail_consumer_lost_offsets_total",
-    "Offsets that the topic deleted before they were read.",
+    "Offsets that the topic deleted before they were read or dead-lettered.",
     ["partition"],
+)
+REFUSED_ROWS = Counter(
+    "orgtrail_consumer_refused_rows_total",
+    "Rows of people or dead letters that ClickHouse refuses; their events are stored.",
 )
 KEY_MISMATCHES = Counter(
     "orgtrail_consumer_key_mismatches_total",

@@ -216,10 +216,9 @@ class Pipeline:
         ]
         self.breaker.check(0, rejected)
         rows = work.rows.take([item.row for item in refused])
+        batch = await self._until_done("refetch", is_current, lambda: self._records_of(work, rows))
         await self._until_done(
-            "dead_letter",
-            is_current,
-            lambda: self._dead_letter(self._records_of(work, rows), rejected),
+            "dead_letter", is_current, lambda: self._dead_letter(batch, rejected)
         )
         accepted = sorted(set(range(work.rows.num_rows)) - {item.row for item in refused})
         return work._replace(rows=work.rows.take(pa.array(accepted, pa.int64())))
@@ -237,6 +236,7 @@ class Pipeline:
         ):
             record = found.get(offset)
             if record is None:
+                metrics.LOST.labels(str(work.partition)).inc()
                 log.error("rejected_record_is_gone", partition=work.partition, offset=offset)
                 record = Fetched(org.encode(), None, [], offset, received)
             records.append(record)
@@ -252,6 +252,7 @@ class Pipeline:
     def _insert_what_it_accepts(self, table: str, rows: pa.Table) -> None:
         """Insert rows that no record depends on; a refused one is logged and left out."""
         for item in Insertion(self.writer, self.accepted, table, rows).attempt():
+            metrics.REFUSED_ROWS.inc()
             log.error("row_refused", table=table, error=item.detail)
 
     def _dead_letter(self, batch: Batch, rejected: Sequence[Rejected]) -> None:

@@ -11,12 +11,13 @@ from orgtrail_query_service.problems import bad_parameter
 from orgtrail_query_service.reads import statements
 from orgtrail_query_service.reads.event import Actor, Event, Target, event_from_row, utc
 from orgtrail_query_service.reads.pages import Log, read_page
-from orgtrail_query_service.reads.search import MAX_LIMIT, Place, Search, parse_search
+from orgtrail_query_service.reads.search import Place, Search, parse_search
 from orgtrail_schemas.limits import RETENTION
 from orgtrail_schemas.repair import BLANKS
 
 MOST = 20
 MAX_PREFIX = 128
+_MOST_LOOKUPS = 5
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -64,8 +65,9 @@ async def _of_surviving_events(
     """Those who occur in an event that readers see.
 
     ``audit.people`` also holds whoever occurs only in copies that lost to the first one. Nearly
-    everybody is in the event that they were seen in last; for the others the newest events with
-    their email or ID are read.
+    everybody is in the event that they were seen in last; for a few others the newest events with
+    their email or ID are read. Beyond ``_MOST_LOOKUPS`` they are left out: whoever sends copies
+    with many names must not make a completion expensive.
     """
     places = {place for _, place in candidates if place.event_id.int}
     events: dict[Place, Event] = {}
@@ -74,20 +76,23 @@ async def _of_surviving_events(
         rows = await log.rows(statements.events_of(log.org, search, sorted(places)))
         events = {event.place: event for event in map(event_from_row, rows)}
     shown: list[Person] = []
+    lookups = 0
     for person, place in candidates:
         if len(shown) == MOST:
             break
         event = events.get(place)
         if not place.event_id.int or (event is not None and _named_in(event, person)):
             shown.append(person)
-        elif (found := await _newest(log, person, now)) is not None:
-            shown.append(found)
+        elif lookups < _MOST_LOOKUPS:
+            lookups += 1
+            found = await _newest(log, person, now)
+            shown += [found] if found is not None else []
     return shown
 
 
 async def _newest(log: Log, person: Person, now: datetime) -> Person | None:
     """The person as the newest event has them whose account or address it names."""
-    search = parse_search([("user", person.email or person.id), ("limit", str(MAX_LIMIT))], now)
+    search = parse_search([("user", person.email or person.id)], now)
     page = await read_page(log, search, None)
     for event in page.events:
         for other in _people(event):

@@ -9,6 +9,7 @@ import pytest
 from tests.support.batches import NOW_MS, RESOLVERS, delivery, find_current
 from tests.support.events import datum, record
 
+from orgtrail_consumers import metrics
 from orgtrail_consumers.crashes import Crashes
 from orgtrail_consumers.dead_letters.breaker import Breaker
 from orgtrail_consumers.errors import DeadLetterError, DefectError, StaleBatchError, StopError
@@ -270,9 +271,13 @@ async def test_a_row_that_clickhouse_refuses_is_set_aside_alone(bad):
 
 
 async def test_a_refused_row_whose_record_is_gone_is_said(capsys):
+    lost = metrics.LOST.labels("0")._value.get
+    before = lost()
     writer, letters = refuses(41), Letters()
     await pipeline(writer, letters).store(from_agents("one", "two"), lambda: True)
     assert letters.sent == [(None, "storage_rejected")]
+    assert lost() == before + 1
+    assert "rejected_record_is_gone" in capsys.readouterr().out
     assert writer.stored("dead_letters") == [41]
 
 
@@ -316,6 +321,8 @@ async def test_an_overloaded_server_is_no_reason_to_set_aside(capsys):
 
 
 async def test_a_refused_person_holds_up_nobody(capsys):
+    count = metrics.REFUSED_ROWS._value.get
+    before = count()
     writer, letters = refuses("bob@acme.example", table="people"), Letters()
     actors = [
         {"type": "user", "id": name, "email": f"{name}@acme.example", "name": ""}
@@ -325,6 +332,7 @@ async def test_a_refused_person_holds_up_nobody(capsys):
     await pipeline(writer, letters).store(given, lambda: True)
     assert writer.stored() == [0, 1, 2]
     assert writer.stored("people", "email") == ["alice@acme.example", "carol@acme.example"]
+    assert count() == before + 1
 
 
 async def test_a_defect_of_the_insert_sets_aside_the_row_that_it_fails_on():
@@ -338,6 +346,14 @@ async def test_a_defect_of_the_insert_sets_aside_the_row_that_it_fails_on():
     given = from_agents("one", "two", "three")
     await pipeline(Fragile(), letters, refetch=again(given)).store(given, lambda: True)
     assert [reason for _, reason in letters.sent] == ["storage_rejected"]
+
+
+async def test_a_batch_of_which_all_is_skipped_stores_nothing():
+    writer, letters = Writer(), Letters()
+    made = pipeline(writer, letters, skipped=frozenset({(0, 40)}))
+    await made.store(delivery(b"ends the worker", first_offset=40), lambda: True)
+    assert letters.sent == [(b"ends the worker", "skipped")]
+    assert "events_store" not in writer.tables
 
 
 async def test_a_server_that_does_not_answer_is_an_outage():

@@ -101,3 +101,11 @@ def test_servers_that_never_started_stop_and_are_not_revived(did, tmp_path):
     servers.stop()
     assert servers.revive() is None
     assert did.events == []
+
+
+@pytest.mark.parametrize("fenced", [True, False])
+def test_a_system_without_a_fence_is_said(did, tmp_path, monkeypatch, fenced):
+    monkeypatch.setattr(module, "has_fence", lambda: fenced)
+    said = []
+    LocalServers(tmp_path, SETTINGS).start(said.append, lambda _done, _total: None)
+    assert (module.NO_FENCE in said) == (not fenced)

@@ -103,3 +103,13 @@ async def test_what_cannot_be_used_is_refused_and_not_read(parameters, begins):
         await read_people(log, parameters, NOW)
     assert (raised.value.status, raised.value.detail[: len(begins)]) == (400, begins)
     assert log.asked == []
+
+
+async def test_many_ghosts_cost_a_few_lookups_only():
+    log = Log()
+    ghost = log.answers[0][0]
+    log.answers[0] = [ghost] * (2 * MOST)
+    assert await read_people(log, [], NOW) == []
+    looked_for = [s for s in log.asked if "user" in s.parameters]
+    windows = 4
+    assert 0 < len(looked_for) <= 5 * windows
