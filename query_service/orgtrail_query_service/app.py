@@ -1,7 +1,8 @@
-"""The Litestar application: wires the parts and routes together."""
+"""The application: wires the parts, the routes and what stands before them together."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -9,30 +10,33 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Litestar
+from litestar.config.compression import CompressionConfig
 from litestar.contrib.jinja import JinjaTemplateEngine
 from litestar.datastructures import MutableScopeHeaders
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.middleware import DefineMiddleware
-from litestar.plugins.prometheus import PrometheusConfig, PrometheusController
+from litestar.plugins.prometheus import PrometheusConfig
 from litestar.template.config import TemplateConfig
-from litestar.types import Message, Scope
+from litestar.types import ASGIApp, Message, Scope
 
 from orgtrail import AuditProducer, ProducerSettings
 from orgtrail_query_service.api.docs import docs
 from orgtrail_query_service.api.export import export_routes
 from orgtrail_query_service.api.health import livez, readyz
-from orgtrail_query_service.api.openapi import DESCRIPTION
+from orgtrail_query_service.api.openapi import description
 from orgtrail_query_service.api.routes import Api
 from orgtrail_query_service.auth.authentication import Authentication
+from orgtrail_query_service.auth.bounds import Bounds
 from orgtrail_query_service.auth.keys import KeySource
-from orgtrail_query_service.auth.limits import rate_limits
+from orgtrail_query_service.auth.limits import forget_callers, rate_limits
 from orgtrail_query_service.auth.oidc import OidcProvider
 from orgtrail_query_service.auth.organization_log import Logs
 from orgtrail_query_service.auth.session import csrf_config, session_config
 from orgtrail_query_service.auth.sign_in import sign_in_routes
 from orgtrail_query_service.auth.tokens import TokenVerifier
 from orgtrail_query_service.errors import on_exception, on_http_exception, on_problem
+from orgtrail_query_service.http.edge import Edge
 from orgtrail_query_service.page.assets import asset
 from orgtrail_query_service.page.routes import AuditLogPage
 from orgtrail_query_service.page.template_filters import add_filters
@@ -42,7 +46,7 @@ from orgtrail_query_service.reads.cursor import Cursors
 from orgtrail_query_service.reads.database import Database
 from orgtrail_query_service.self_audit import SelfAudit
 from orgtrail_query_service.settings import QuerySettings
-from orgtrail_query_service.telemetry import trace_plugins
+from orgtrail_query_service.telemetry import Metrics, trace_plugins
 
 _PAGE = Path(__file__).parent / "page"
 
@@ -62,12 +66,19 @@ SECURITY_HEADERS = {
 }
 
 
+def served(settings: QuerySettings, parts: Parts) -> ASGIApp:
+    """What a server serves: the application behind its edge."""
+    return Edge(make_app(settings, parts), settings.path_prefix, settings.stalled_seconds)
+
+
 def make_app(settings: QuerySettings, parts: Parts) -> Litestar:
     """The application of one worker process; ``real_parts`` makes its parts."""
 
     @asynccontextmanager
-    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        forgetting = asyncio.create_task(forget_callers(app))
         yield
+        forgetting.cancel()
         parts.self_audit.close()
         await parts.logs.close()
 
@@ -92,6 +103,10 @@ def make_app(settings: QuerySettings, parts: Parts) -> Litestar:
             DefineMiddleware(Authentication, exclude=_PUBLIC),
             rate_limits(settings.rate_limit, _PUBLIC).middleware,
         ],
+        # Exports have ClickHouse compress them.
+        compression_config=CompressionConfig(
+            backend="gzip", gzip_compress_level=5, exclude=["/events/export"]
+        ),
         csrf_config=csrf_config(settings),
         exception_handlers={
             Problem: on_problem,
@@ -99,8 +114,8 @@ def make_app(settings: QuerySettings, parts: Parts) -> Litestar:
             Exception: on_exception,
         },
         before_send=[_add_security_headers],
-        template_config=TemplateConfig(instance=templates()),
-        openapi_config=DESCRIPTION,
+        template_config=TemplateConfig(instance=templates(settings.path_prefix)),
+        openapi_config=description(settings.path_prefix),
         # Litestar's default would print each request to the issuer, and what other libraries say.
         logging_config=None,
         plugins=trace_plugins(),
@@ -132,6 +147,11 @@ def real_parts(settings: QuerySettings, producer_settings: ProducerSettings) -> 
                 settings.clickhouse_export_user,
                 settings.clickhouse_export_password,
             ),
+            bounds=Bounds(
+                reads_at_once=settings.reads_at_once,
+                exports_at_once=settings.exports_at_once,
+                silence_s=settings.export_silence_seconds,
+            ),
         ),
         provider=provider,
         tokens=TokenVerifier(settings, KeySource(settings, provider).keys),
@@ -143,12 +163,6 @@ def real_parts(settings: QuerySettings, producer_settings: ProducerSettings) -> 
     )
 
 
-class Metrics(PrometheusController):
-    """``/metrics``, for the operator's network only: route names and counts, nothing personal."""
-
-    include_in_schema = False
-
-
 async def _add_security_headers(message: Message, _scope: Scope) -> None:
     # Not response_headers: Litestar omits those when no route matches.
     if message["type"] == "http.response.start":
@@ -157,8 +171,11 @@ async def _add_security_headers(message: Message, _scope: Scope) -> None:
             headers.setdefault(name, value)
 
 
-def templates() -> JinjaTemplateEngine:
-    """The page's templates: values are escaped, and an unknown name is an error."""
+def templates(prefix: str) -> JinjaTemplateEngine:
+    """The page's templates: values are escaped, and an unknown name is an error.
+
+    Links begin with ``prefix``.
+    """
     environment = Environment(
         loader=FileSystemLoader(_PAGE / "templates"),
         autoescape=True,
@@ -166,5 +183,5 @@ def templates() -> JinjaTemplateEngine:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    add_filters(environment)
+    add_filters(environment, prefix)
     return JinjaTemplateEngine.from_environment(environment)

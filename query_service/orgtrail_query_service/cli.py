@@ -18,37 +18,42 @@ def serve() -> int:
     """
     import uvicorn
 
-    from orgtrail_query_service.telemetry import configure_logs
+    from orgtrail_query_service.telemetry import configure_logs, metrics_of
 
     configure_logs()
     settings = _checked_settings()
     if settings is None:
         return 1
-    # Each worker makes its own application, and shares nothing with the others.
-    uvicorn.run(
-        "orgtrail_query_service.cli:application",
-        factory=True,
-        workers=settings.workers,
-        host=settings.host,
-        port=settings.port,
-        log_level="warning",
-        server_header=False,
-        http="orgtrail_query_service.api.http_protocol:Protocol",
-        # A request line may contain an email: no access log.
-        access_log=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=settings.trusted_proxies,
-        timeout_graceful_shutdown=settings.shutdown_seconds,
-    )
+    with metrics_of(settings.workers):
+        # Each worker makes its own application, and shares only the counts with the others.
+        uvicorn.run(
+            "orgtrail_query_service.cli:application",
+            factory=True,
+            workers=settings.workers,
+            host=settings.host,
+            port=settings.port,
+            log_level="warning",
+            server_header=False,
+            http="orgtrail_query_service.http.protocol:Protocol",
+            # A request line may contain an email: no access log.
+            access_log=False,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=settings.trusted_proxies,
+            timeout_keep_alive=settings.keep_alive_seconds,
+            timeout_graceful_shutdown=settings.shutdown_seconds,
+        )
     return 0
 
 
 def application() -> Any:
     """The application as the environment configures it, for a server that imports it."""
-    from orgtrail_query_service.app import make_app, real_parts
+    from orgtrail_query_service.app import real_parts, served
+    from orgtrail_query_service.telemetry import configure_logs
 
+    # Each worker is a process of its own.
+    configure_logs()
     settings = QuerySettings.load()
-    return make_app(settings, real_parts(settings, ProducerSettings.load(service="orgtrail")))
+    return served(settings, real_parts(settings, ProducerSettings.load(service="orgtrail")))
 
 
 def _checked_settings() -> QuerySettings | None:

@@ -71,9 +71,11 @@ def _answer(
             media_type="application/problem+json",
             headers=headers,
         )
-    again = own_path(quote(path)) + (f"?{request.url.query}" if request.url.query else "")
-    signs_in = parts_of(request).settings.oidc_client_id is not None
-    sign_in = f"/sign-in?{urlencode({'next': again})}"
+    settings = parts_of(request).settings
+    prefix = settings.path_prefix
+    again = own_path(prefix + quote(path)) + (f"?{request.url.query}" if request.url.query else "")
+    signs_in = settings.oidc_client_id is not None
+    sign_in = f"{prefix}/sign-in?{urlencode({'next': again})}"
     if problem.status == 401 and signs_in and not path.startswith("/sign-in"):
         # Not a redirect: after a form, the form-action policy would keep it on this host.
         headers["Refresh"] = f"0; url={sign_in}"

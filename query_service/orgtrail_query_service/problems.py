@@ -65,7 +65,18 @@ def not_found() -> Problem:
         "not-found",
         404,
         "Not found",
-        "It does not exist, or you do not administer its organization.",
+        "It does not exist, or you may not read its organization's log.",
+    )
+
+
+def too_many_organizations(count: int) -> Problem:
+    """A browser session cannot hold all organizations that a person may read."""
+    return Problem(
+        "too-many-organizations",
+        403,
+        "Too many organizations for a browser",
+        f"You may read {count} organizations, more than a browser session can hold. Use the API"
+        " with a token, or an account that may read fewer.",
     )
 
 
@@ -110,6 +121,17 @@ def too_many(seconds: int) -> Problem:
         "Too many requests",
         f"Try again in {seconds} seconds.",
         (("Retry-After", str(seconds)),),
+    )
+
+
+def too_many_exports(most: int) -> Problem:
+    """All exports that an organization may run at once are running."""
+    return Problem(
+        "too-many-exports",
+        429,
+        "Too many exports at once",
+        f"Your organization has {most} exports running already. Try again when one has ended.",
+        (("Retry-After", "30"),),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -10,6 +11,13 @@ from msgspec import field
 
 from orgtrail_schemas.connections import ClickHouseSettings
 from orgtrail_schemas.settings import Secret, Settings, about, require_readable, wrong
+
+_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+
+ROUTES = frozenset(
+    ("docs", "livez", "metrics", "orgs", "readyz", "schema", "sign-in", "sign-out", "static", "v1")
+)
+"""The first segments of the service's own paths: a path prefix must differ from them."""
 
 
 class QuerySettings(Settings, frozen=True, kw_only=True):
@@ -45,21 +53,31 @@ class QuerySettings(Settings, frozen=True, kw_only=True):
     ] = None
     jwt_algorithms: Annotated[
         list[str], about("The signature algorithms that are accepted, comma-separated.")
-    ] = field(default_factory=lambda: ["RS256", "ES256", "Ed25519"])
+    ] = field(default_factory=lambda: ["RS256", "ES256", "Ed25519", "EdDSA"])
     claim_org_roles: Annotated[
         str,
         about(
             "The claim that maps each organization to the person's roles there, or lists"
-            " organization:role."
+            " organization:role. A claim within a claim is named with a dot: realm_access.roles."
         ),
     ] = "org_roles"
-    admin_role: Annotated[str, about("The role that may read an organization's log.")] = "admin"
+    admin_role: Annotated[
+        str, about("The role of an administrator, who may read an organization's log.")
+    ] = "admin"
+    auditor_role: Annotated[
+        str,
+        about("The role of an auditor, who may read it likewise; empty: there are no auditors."),
+    ] = "auditor"
     secret: Annotated[
         Secret, about("Signs cursors and encrypts session cookies; 32 characters or more.")
     ]
-    public_url: Annotated[str, about("The address of this service in browsers.")] = (
-        "http://127.0.0.1:8080"
-    )
+    public_url: Annotated[
+        str,
+        about(
+            "The address of this service in browsers. It may have a path, such as"
+            " https://example.com/audit; a proxy may remove that path or keep it."
+        ),
+    ] = "http://127.0.0.1:8080"
     oidc_client_id: Annotated[
         str | None,
         about("This service's client ID at the provider; without it, browsers cannot sign in."),
@@ -80,8 +98,38 @@ class QuerySettings(Settings, frozen=True, kw_only=True):
         about("Whether an export that cannot be recorded is refused (required) or continues."),
     ] = "required"
     rate_limit: Annotated[
-        int, about("Requests per minute of one person, token or anonymous address.", ge=1)
+        int,
+        about(
+            "Requests per minute of one person, token or anonymous address (IPv6: a /64 network).",
+            ge=1,
+        ),
     ] = 600
+    reads_at_once: Annotated[
+        int,
+        about("Queries of one organization that run at once in a process; more wait.", ge=1),
+    ] = 8
+    exports_at_once: Annotated[
+        int,
+        about("Exports of one organization at once in a process; more are refused.", ge=1),
+    ] = 4
+    export_silence_seconds: Annotated[
+        int,
+        about("An export ends with an error when ClickHouse sends nothing for this long.", ge=1),
+    ] = 120
+    stalled_seconds: Annotated[
+        int,
+        about(
+            "An answer breaks off when the client takes longer than this for 256 KB of it.", ge=1
+        ),
+    ] = 30
+    keep_alive_seconds: Annotated[
+        int,
+        about(
+            "How long an idle connection stays open: longer than a load balancer in front keeps"
+            " it.",
+            ge=1,
+        ),
+    ] = 75
     trusted_proxies: Annotated[
         str,
         about("Comma-separated addresses of proxies whose X-Forwarded-* headers are trusted."),
@@ -90,6 +138,11 @@ class QuerySettings(Settings, frozen=True, kw_only=True):
     shutdown_seconds: Annotated[
         int, about("How many seconds running exports may take to finish at a stop.", ge=1)
     ] = 30
+
+    @property
+    def path_prefix(self) -> str:
+        """The path of ``public_url`` without a slash at its end: what every link begins with."""
+        return urlsplit(self.public_url).path.rstrip("/")
 
     def check(self, prefix: str) -> None:
         """Look for what cannot work.
@@ -101,6 +154,17 @@ class QuerySettings(Settings, frozen=True, kw_only=True):
         require_readable(f"{prefix}JWKS_FILE", self.jwks_file)
         if len(self.secret.reveal()) < 32:
             raise wrong(f"{prefix}SECRET", "must have 32 characters or more")
+        public = urlsplit(self.public_url)
+        if public.scheme not in ("http", "https") or not public.netloc or public.query:
+            raise wrong(f"{prefix}PUBLIC_URL", "must be an address such as https://example.com")
+        if self.path_prefix and (
+            not _PATH.fullmatch(self.path_prefix) or self.path_prefix.split("/")[1] in ROUTES
+        ):
+            raise wrong(
+                f"{prefix}PUBLIC_URL",
+                "must have a path of letters, digits and . _ ~ - that does not begin with one of "
+                + ", ".join(sorted(ROUTES)),
+            )
         # With these, whoever knows the public keys could sign (RFC 8725, section 2.1).
         if not self.jwt_algorithms or any(
             name == "none" or name.startswith("HS") for name in self.jwt_algorithms

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from litestar import Response, get
 from litestar.plugins import PluginProtocol
+from litestar.plugins.prometheus import PrometheusController
 
 if TYPE_CHECKING:
     from litestar.plugins.opentelemetry import OpenTelemetryPlugin
@@ -23,6 +28,7 @@ METRICS = {
 }
 """What Litestar's plugin measures, for the documents; a test compares it with ``/metrics``."""
 
+_SHARED = "PROMETHEUS_MULTIPROC_DIR"
 _WITH_QUERY = ("http.url", "http.target", "url.full")
 
 
@@ -39,6 +45,42 @@ def configure_logs() -> None:
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+class Metrics(PrometheusController):
+    """``/metrics``, for the operator's network only: route names and counts, nothing personal."""
+
+    include_in_schema = False
+
+    @get()
+    async def get(self) -> Response[bytes]:
+        """The sums over all worker processes."""
+        _forget_ended_workers()
+        answer: Response[bytes] = await PrometheusController.get.fn(self)
+        return answer
+
+
+@contextmanager
+def metrics_of(workers: int) -> Iterator[None]:
+    """Several workers count in files of one folder, so that each can answer for all of them."""
+    if workers == 1 or _SHARED in os.environ:
+        yield
+        return
+    with TemporaryDirectory(prefix="orgtrail-metrics-") as folder:
+        os.environ[_SHARED] = folder
+        try:
+            yield
+        finally:
+            del os.environ[_SHARED]
+
+
+def _forget_ended_workers() -> None:
+    # What a worker was answering when it was killed is in progress no more; its totals stay.
+    folder = os.environ.get(_SHARED)
+    for file in Path(folder).glob("gauge_live*_*.db") if folder else ():
+        process = file.stem.rpartition("_")[2]
+        if process.isdigit() and not Path(f"/proc/{process}").exists() and Path("/proc").exists():
+            file.unlink(missing_ok=True)
 
 
 def trace_plugins() -> Sequence[PluginProtocol]:

@@ -19,11 +19,15 @@ _Settings = dict[str, int | str]
 
 
 class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The number of queries and seconds of execution allowed per interval of ``seconds``."""
+    """The number of queries and seconds of execution allowed per interval of ``seconds``.
+
+    With ``by_key``, each key that a client names has a quota of its own; else each user has.
+    """
 
     seconds: int
     queries: int
     execution_time: int
+    by_key: bool = False
 
 
 class Role(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,7 +106,11 @@ def users_xml(passwords: dict[str, str], analysts: list[Analyst]) -> str:
     quotas = ElementTree.SubElement(root, "quotas")
     ElementTree.SubElement(quotas, "default")
     for name, quota in access().quotas.items():
-        interval = ElementTree.SubElement(ElementTree.SubElement(quotas, name), "interval")
+        limits = ElementTree.SubElement(quotas, name)
+        if quota.by_key:
+            # In a file this means: by key, and by user where a client names none.
+            ElementTree.SubElement(limits, "keyed")
+        interval = ElementTree.SubElement(limits, "interval")
         ElementTree.SubElement(interval, "duration").text = str(quota.seconds)
         ElementTree.SubElement(interval, "queries").text = str(quota.queries)
         ElementTree.SubElement(interval, "execution_time").text = str(quota.execution_time)
@@ -149,8 +157,9 @@ def access_sql(passwords: dict[str, str], analysts: list[Analyst]) -> list[str]:
     for quota, limits in access().quotas.items():
         names = ", ".join(identifier(holder.name) for holder in holders if holder.quota == quota)
         if names:
+            by = "client_key, user_name" if limits.by_key else "user_name"
             out.append(
-                f"CREATE QUOTA OR REPLACE {quota} KEYED BY user_name FOR INTERVAL"
+                f"CREATE QUOTA OR REPLACE {quota} KEYED BY {by} FOR INTERVAL"
                 f" {limits.seconds} second MAX queries = {limits.queries},"
                 f" execution_time = {limits.execution_time} TO {names}"
             )

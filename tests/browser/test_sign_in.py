@@ -133,7 +133,7 @@ def test_an_admin_signs_in_lands_where_they_were_going_and_signs_out(page, servi
 def test_a_member_finds_nothing(page, service, people):
     page.goto(f"{service.url}{LOG}")
     sign_in(page, people["member"])
-    expect(page.get_by_text("or you do not administer its organization")).to_be_visible()
+    expect(page.get_by_text("or you may not read its organization's log")).to_be_visible()
     page.goto(f"{service.url}/")
     expect(page.get_by_text("ada-member@sso.example")).to_have_count(0)
     assert page.request.get(f"{service.url}/v1/orgs/{ORG}/events").status == 404

@@ -112,7 +112,7 @@ def test_not_found_or_not_yours_lists_those_that_are(open_page, running, org):
     page = open_page("page", "zones", expected=("404",))
     answer = page.goto(f"{running.stack.page}/orgs/{org}/audit-logs")
     assert answer.status == 404
-    expect(page.get_by_text("or you do not administer its organization")).to_be_visible()
+    expect(page.get_by_text("or you may not read its organization's log")).to_be_visible()
     expect(page.locator(".orgs a")).to_have_text(["page", "zones"])
     page.get_by_role("link", name="zones").click()
     expect(page).to_have_url(re.compile("/orgs/zones/audit-logs"))

@@ -114,7 +114,8 @@ def test_kills_of_the_emitting_service(arena: Arena, rounds: int, tmp_path: Path
         known = set(accepted)
         assert [event for event in first[org] if event in known] == accepted
     TALLY["events that the service accepted"] += len(sent)
-    arena.start_consumer().wait_ready()
+    # Its usual batches: those of the other tests are small, and take over a minute for 200 kills.
+    arena.start_consumer(ORGTRAIL_BATCH_RECORDS="5000").wait_ready()
     ids = "SELECT event_id FROM audit.events_store FINAL"
     eventually(lambda: sent <= {str(row[0]) for row in arena.query(ids)}, 60)
     stored = [str(row[0]) for row in arena.query(ids)]

@@ -261,7 +261,7 @@ def test_nothing_can_be_changed(running):
 
 
 def test_every_answer_has_the_security_headers(running):
-    for path in ("/livez", "/v1/event-types", "/nowhere", address_of("orgtrail.css")):
+    for path in ("/livez", "/v1/event-types", "/nowhere", address_of("", "orgtrail.css")):
         answer = running.get(path, token="")
         assert "default-src 'none'" in answer.headers["content-security-policy"], path
         assert answer.headers["x-content-type-options"] == "nosniff"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from orgtrail import AuditProducer, ProducerSettings
 from orgtrail_query_service.auth.administrator import Administrator
+from orgtrail_query_service.auth.bounds import Bounds
 from orgtrail_query_service.auth.oidc import OidcProvider
 from orgtrail_query_service.auth.organization_log import Logs
 from orgtrail_query_service.parts import Parts
@@ -28,13 +29,13 @@ class FakeDatabase:
         self.asked = []
         self.away = False
 
-    async def rows(self, statement):
+    async def rows(self, statement, counted_for, seconds):
         if self.away:
             raise unavailable()
         self.asked.append(statement)
         return next((rows for table, rows in self.answers.items() if table in statement.sql), [])
 
-    async def stream(self, statement, *, gzip) -> AsyncGenerator[bytes]:
+    async def stream(self, statement, counted_for, silence_s, *, gzip) -> AsyncGenerator[bytes]:
         self.asked.append(statement)
         yield gzip_module.compress(b"event_id\n") if gzip else b"event_id\n"
 
@@ -55,7 +56,7 @@ def fake_parts(database: FakeDatabase) -> Parts:
     """Parts whose events go to the ``orgtrail.testing.Recorder`` at hand."""
     return Parts(
         settings=SETTINGS,
-        logs=Logs(database, database),
+        logs=Logs(database, database, Bounds()),
         provider=OidcProvider(SETTINGS),
         tokens=FakeTokens(),
         cursors=Cursors("s" * 32),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from typing import Any
 
 from litestar import get
@@ -12,6 +13,8 @@ from litestar.response import Stream
 from orgtrail_query_service.api.openapi import PROBLEMS, PROBLEMS_OF_EXPORT, ExportOperation
 from orgtrail_query_service.api.routes import Org
 from orgtrail_query_service.auth.authorize import authorize_export, caller, request_context
+from orgtrail_query_service.http.accept import accepts_gzip, weights
+from orgtrail_query_service.http.edge import HEAD
 from orgtrail_query_service.parts import AnyRequest, Parts
 from orgtrail_query_service.problems import bad_parameter, not_acceptable
 from orgtrail_query_service.reads import statements
@@ -71,6 +74,16 @@ async def _export(request: AnyRequest, parts: Parts, org: str, file: Format) -> 
     settled = await read_settled(log, search)
     # A byte order mark cannot stand before bytes that ClickHouse compressed.
     gzip = not begin and accepts_gzip(request.headers.get("accept-encoding", ""))
+    through = settled.settled_through
+    headers = {
+        "Content-Disposition": f'attachment; filename="{_file_name(log.org, search, file)}"',
+        "Orgtrail-Set-Aside": str(settled.set_aside),
+        "Orgtrail-Settled-Through": "" if through is None else rfc3339(through),
+        "Vary": "Accept, Accept-Encoding",
+        **({"Content-Encoding": "gzip"} if gzip else {}),
+    }
+    if request.scope.get(HEAD):
+        return Stream(_nothing(), media_type=file.media_type, headers=headers)
     chunks = log.stream(statements.export(log.org, search, file), gzip=gzip)
     # Await the first bytes here: an error before them still gets an answer of its own.
     first = begin + await anext(chunks)
@@ -81,34 +94,7 @@ async def _export(request: AnyRequest, parts: Parts, org: str, file: Format) -> 
     except BaseException:
         await chunks.aclose()
         raise
-    through = settled.settled_through
-    headers = {
-        "Content-Disposition": f'attachment; filename="{_file_name(log.org, search, file)}"',
-        "Orgtrail-Set-Aside": str(settled.set_aside),
-        "Orgtrail-Settled-Through": "" if through is None else rfc3339(through),
-        "Vary": "Accept, Accept-Encoding",
-        **({"Content-Encoding": "gzip"} if gzip else {}),
-    }
     return Stream(_continued(first, chunks), media_type=file.media_type, headers=headers)
-
-
-def accepts_gzip(header: str) -> bool:
-    """Whether an Accept-Encoding header allows gzip (RFC 9110, section 12.5.3)."""
-    given = weights(header)
-    return given.get("gzip", given.get("*", 0)) > 0
-
-
-def weights(header: str) -> dict[str, float]:
-    """The weight of each name in an Accept or Accept-Encoding header; 0 means: not this one."""
-    found: dict[str, float] = {}
-    for part in header.split(","):
-        name, *parameters = (text.strip().lower() for text in part.split(";"))
-        weight = next((p[2:] for p in parameters if p.startswith("q=")), "1")
-        try:
-            found[name] = float(weight)
-        except ValueError:
-            found[name] = 0
-    return found
 
 
 def _wants_bom(parameters: list[tuple[str, str]], file: Format) -> bool:
@@ -118,10 +104,15 @@ def _wants_bom(parameters: list[tuple[str, str]], file: Format) -> bool:
     return values == ["true"]
 
 
-async def _continued(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for chunk in rest:
-        yield chunk
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b""
+
+
+async def _continued(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
+    async with aclosing(rest):
+        yield first
+        async for chunk in rest:
+            yield chunk
 
 
 def _file_name(org: str, search: Search, file: Format) -> str:

@@ -17,6 +17,7 @@ from litestar.openapi.spec import (
     Parameter,
     Schema,
     SecurityScheme,
+    Server,
 )
 from litestar.openapi.spec.enums import OpenAPIFormat
 
@@ -52,20 +53,24 @@ PROBLEMS_OF_EXPORT = PROBLEMS | {
     406: _problem("None of the formats in the Accept header is available.")
 }
 
-DESCRIPTION = OpenAPIConfig(
-    title="Orgtrail",
-    version="1",
-    description="The audit log of an organization, for its administrators.",
-    path="/schema",
-    use_handler_docstrings=True,
-    render_plugins=[JsonRenderPlugin(path="/openapi.json")],
-    components=Components(
-        security_schemes={
-            "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
-        }
-    ),
-    security=[{"bearer": []}],
-)
+
+def description(prefix: str) -> OpenAPIConfig:
+    """What ``/schema`` says of the API, below a path prefix."""
+    return OpenAPIConfig(
+        title="Orgtrail",
+        version="1",
+        description="The audit log of an organization, for its administrators and auditors.",
+        path="/schema",
+        servers=[Server(url=prefix or "/")],
+        use_handler_docstrings=True,
+        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        components=Components(
+            security_schemes={
+                "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
+            }
+        ),
+        security=[{"bearer": []}],
+    )
 
 
 def _query(name: str, sentence: str, schema: Schema, example: object = None) -> Parameter:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 from uuid import UUID
 
 import msgspec
@@ -94,7 +94,7 @@ class Api(Controller):
             settled_through=settled.settled_through,
             set_aside=settled.set_aside,
         )
-        return Response(answer, headers=_next_link(request, cursor))
+        return Response(answer, headers=_next_link(request, parts.settings.path_prefix, cursor))
 
     @get("/orgs/{org:str}/summary", operation_class=SummaryOperation, responses=PROBLEMS)
     async def summary(self, request: AnyRequest, parts: Parts, org: Org) -> Summary:
@@ -141,9 +141,9 @@ async def find_event(
     return event
 
 
-def _next_link(request: AnyRequest, cursor: str | None) -> dict[str, str]:
+def _next_link(request: AnyRequest, prefix: str, cursor: str | None) -> dict[str, str]:
     if cursor is None:
         return {}
     kept = [(k, v) for k, v in request.query_params.multi_items() if k != "cursor"]
     query = urlencode([*kept, ("cursor", cursor)])
-    return {"Link": f'<{request.url.path}?{query}>; rel="next"'}
+    return {"Link": f'<{prefix}{quote(request.url.path)}?{query}>; rel="next"'}

@@ -23,13 +23,13 @@ class Authentication(AbstractAuthenticationMiddleware):
 
 async def _authenticate(connection: AnyConnection) -> Administrator:
     parts = parts_of(connection)
-    authorization = connection.headers.get("authorization")
-    if authorization is not None:
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer":
-            raise unauthenticated("The Authorization header must be: Bearer TOKEN.")
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
         return await parts.tokens.verify(token.strip(), parts.now())
+    # A browser behind a proxy with a password of its own sends that one with every request.
     signed_in = session_administrator(connection, parts.now())
-    if signed_in is None:
-        raise unauthenticated("Send a bearer token, or sign in in the browser.")
-    return signed_in
+    if signed_in is not None:
+        return signed_in
+    if scheme:
+        raise unauthenticated("The Authorization header must be: Bearer TOKEN.")
+    raise unauthenticated("Send a bearer token, or sign in in the browser.")

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from orgtrail_query_service.auth.administrator import Administrator
+from orgtrail_query_service.auth.bounds import Bounds
+from orgtrail_query_service.problems import too_expensive
 from orgtrail_query_service.reads.database import Database
 from orgtrail_query_service.reads.statements import Statement, settled_through
+
+ANSWER_WITHIN_S = 19.0
+"""All reads of one request together; less than the 20 seconds that a page may take."""
+
+_STATEMENT_S = 17.0
+"""One statement. ClickHouse stops it after 15 seconds (access.toml) and says so."""
+
+_CHECK_S = 4.0
 
 
 class OrganizationLog:
@@ -16,30 +28,49 @@ class OrganizationLog:
     Only ``Logs.open`` makes one (enforced by a test), so a read without a check cannot be written.
     """
 
-    def __init__(self, org: str, reader: Database, exporter: Database) -> None:
+    def __init__(self, org: str, reader: Database, exporter: Database, bounds: Bounds) -> None:
         self.org = org
         self._reader = reader
         self._exporter = exporter
+        self._bounds = bounds
+        self._ends = time.monotonic() + ANSWER_WITHIN_S
 
     async def rows(self, statement: Statement) -> Sequence[Sequence[Any]]:
         """The rows of a statement; times are naive and in UTC.
 
         Raises:
-            Problem: ClickHouse does not answer, or stopped the query at its limits.
+            Problem: ClickHouse does not answer, or stopped the query at its limits; or the
+                organization has too many running.
         """
-        return await self._reader.rows(statement)
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            # Each statement before was answered: it is the request that takes too long.
+            raise too_expensive()
+        async with self._bounds.read(self.org):
+            return await self._reader.rows(statement, self.org, min(left, _STATEMENT_S))
 
-    def stream(self, statement: Statement, *, gzip: bool) -> AsyncGenerator[bytes]:
-        """The bytes of an export, as the user with an export's limits (``Database.stream``)."""
-        return self._exporter.stream(statement, gzip=gzip)
+    async def stream(self, statement: Statement, *, gzip: bool) -> AsyncGenerator[bytes]:
+        """The bytes of an export, as the user with an export's limits (``Database.stream``).
+
+        Raises:
+            Problem: as above, before the first byte.
+            BrokenOffError: the query failed later.
+        """
+        with self._bounds.export(self.org):
+            silence = self._bounds.silence_s
+            chunks = self._exporter.stream(statement, self.org, silence, gzip=gzip)
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    yield chunk
 
 
 class Logs:
     """All logs, closed. The databases are reached through here and in no other way."""
 
-    def __init__(self, reader: Database, exporter: Database) -> None:
+    def __init__(self, reader: Database, exporter: Database, bounds: Bounds) -> None:
         self._reader = reader
         self._exporter = exporter
+        self._bounds = bounds
 
     def open(self, who: Administrator, org: str) -> OrganizationLog:
         """The log of an organization that the administrator may read.
@@ -48,15 +79,15 @@ class Logs:
             Problem: they may not; the same answer as for an organization that does not exist.
         """
         who.require(org)
-        return OrganizationLog(org, self._reader, self._exporter)
+        return OrganizationLog(org, self._reader, self._exporter, self._bounds)
 
     async def check(self) -> None:
         """Ask ClickHouse a small question.
 
         Raises:
-            Problem: it does not answer.
+            Problem: it does not answer within 4 seconds.
         """
-        await self._reader.rows(settled_through())
+        await self._reader.rows(settled_through(), "", _CHECK_S)
 
     async def close(self) -> None:
         """Close the connections."""

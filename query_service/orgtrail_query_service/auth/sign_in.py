@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import secrets
-from datetime import datetime, timedelta
+from collections.abc import Mapping
 
 from litestar import get, post
 from litestar.response import Redirect, Template
 from litestar.types import ControllerRouterHandler
 
+from orgtrail_query_service.auth.administrator import Administrator
+from orgtrail_query_service.auth.attempts import Attempt, Attempts
 from orgtrail_query_service.auth.redirects import own_path
 from orgtrail_query_service.auth.session import begin_session
 from orgtrail_query_service.auth.tickets import consume
 from orgtrail_query_service.parts import AnyRequest, Parts
 from orgtrail_query_service.problems import Problem, not_found, unauthenticated
 from orgtrail_query_service.settings import QuerySettings
-
-_KEY = "sign_in"
-_WITHIN = timedelta(minutes=15)
 
 
 def sign_in_routes(settings: QuerySettings) -> list[ControllerRouterHandler]:
@@ -32,32 +30,38 @@ def sign_in_routes(settings: QuerySettings) -> list[ControllerRouterHandler]:
 @get("/sign-in", include_in_schema=False)
 async def begin(request: AnyRequest, parts: Parts) -> Redirect:
     """Redirect to the provider; ``next`` is where the browser returns to afterwards."""
-    attempt = {name: secrets.token_urlsafe(32) for name in ("state", "nonce", "verifier")}
-    address = await parts.provider.sign_in_address(**attempt)
-    request.set_session(
-        {
-            _KEY: {
-                **attempt,
-                "next": own_path(request.query_params.get("next", "/")),
-                "until": (parts.now() + _WITHIN).isoformat(),
-            }
-        }
+    home = f"{parts.settings.path_prefix}/"
+    attempts = Attempts(parts.settings)
+    attempt = attempts.new(own_path(request.query_params.get("next", home)), parts.now())
+    address = await parts.provider.sign_in_address(
+        state=attempt.state, nonce=attempt.nonce, verifier=attempt.verifier
     )
-    return Redirect(address, status_code=303)
+    return Redirect(
+        address, status_code=303, cookies=attempts.cookies(attempt, request.cookies, parts.now())
+    )
 
 
 @get("/sign-in/callback", include_in_schema=False)
 async def finish(request: AnyRequest, parts: Parts) -> Redirect:
     """Finish a sign-in with what the provider sent back."""
-    given = request.query_params
-    attempt = _attempt(request, parts.now())
-    # Codes and states are single-use: forget the attempt, whatever its result.
-    request.clear_session()
-    state, issuer = given.get("state", ""), given.get("iss")
-    if attempt is None or not secrets.compare_digest(
-        state.encode(), str(attempt["state"]).encode()
-    ):
+    attempts = Attempts(parts.settings)
+    state = request.query_params.get("state", "")
+    attempt = attempts.find(state, request.cookies, parts.now())
+    if attempt is None:
         raise unauthenticated("This sign-in was started in another browser, or took too long.")
+    # Codes and states are single-use: forget the attempt, whatever its result.
+    over = attempts.over(state)
+    try:
+        administrator = await _administrator(attempt, request.query_params, parts)
+        begin_session(request, administrator, parts.now(), parts.settings.session_hours)
+    except Problem as problem:
+        problem.headers = (*problem.headers, ("Set-Cookie", over.to_header(header="")))
+        raise
+    return Redirect(attempt.next, status_code=303, cookies=[over])
+
+
+async def _administrator(attempt: Attempt, given: Mapping[str, str], parts: Parts) -> Administrator:
+    issuer = given.get("iss")
     # RFC 9207: reject an answer that names another issuer.
     promised = (await parts.provider.metadata()).get(
         "authorization_response_iss_parameter_supported"
@@ -66,18 +70,17 @@ async def finish(request: AnyRequest, parts: Parts) -> Redirect:
         raise unauthenticated("The answer is from another identity provider.")
     if "code" not in given:
         raise unauthenticated("The identity provider did not sign you in.")
-    id_token, user_info = await parts.provider.exchange(given["code"], attempt["verifier"])
+    id_token, user_info = await parts.provider.exchange(given["code"], attempt.verifier)
     claims = await parts.tokens.claims(id_token, parts.settings.oidc_client_id or "", parts.now())
-    if claims.get("nonce") != attempt["nonce"]:
+    if claims.get("nonce") != attempt.nonce:
         raise unauthenticated("The sign-in could not be completed; try again.")
-    if parts.settings.claim_org_roles not in claims:
+    if not parts.tokens.has_roles(claims):
         more = await user_info()
         # OpenID Connect Core 1.0, section 5.3.2: the subjects must be equal.
         if more.get("sub") == claims["sub"]:
-            claims = more | claims
-    administrator = parts.tokens.from_claims(claims)
-    begin_session(request, administrator, parts.now(), parts.settings.session_hours)
-    return Redirect(attempt["next"], status_code=303)
+            both = more | claims
+            claims = both if parts.tokens.has_roles(both) else claims | more
+    return parts.tokens.from_claims(claims)
 
 
 @get("/sign-in/{code:str}", include_in_schema=False)
@@ -101,7 +104,7 @@ async def with_ticket(request: AnyRequest, parts: Parts, code: str) -> Redirect:
             "It works once, within an hour. Run orgtrail sign-in for a new one.",
         )
     begin_session(request, administrator, parts.now(), parts.settings.session_hours)
-    return Redirect("/", status_code=303)
+    return Redirect(f"{parts.settings.path_prefix}/", status_code=303)
 
 
 @post("/sign-out", status_code=200, include_in_schema=False)
@@ -109,10 +112,3 @@ async def sign_out(request: AnyRequest) -> Template:
     """End the browser's session. The form contains a token against forged requests."""
     request.clear_session()
     return Template("signed_out.html", context={"signed_out": True})
-
-
-def _attempt(request: AnyRequest, now: datetime) -> dict[str, str] | None:
-    attempt = (request.session or {}).get(_KEY)
-    if attempt is None or datetime.fromisoformat(attempt["until"]) <= now:
-        return None
-    return dict(attempt)

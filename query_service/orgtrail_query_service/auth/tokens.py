@@ -5,17 +5,25 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import structlog
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
 
 from orgtrail_query_service.auth.administrator import Administrator
 from orgtrail_query_service.auth.keys import FindKeys
+from orgtrail_query_service.auth.roles import (
+    MISSING,
+    UnknownShapeError,
+    find_claim,
+    organizations_with,
+)
 from orgtrail_query_service.problems import unauthenticated
 from orgtrail_query_service.settings import QuerySettings
-from orgtrail_schemas.catalogue import UNASSIGNED_ORG
-from orgtrail_schemas.limits import ORG_ID
 
-_MAX_LENGTH = 16_384
+log = structlog.get_logger("orgtrail.query")
+
+# An administrator of a thousand organizations. The HTTP server takes headers of 64 KB.
+_MAX_LENGTH = 60_000
 
 
 class TokenVerifier:
@@ -24,6 +32,8 @@ class TokenVerifier:
     def __init__(self, settings: QuerySettings, find_keys: FindKeys) -> None:
         self._settings = settings
         self._find_keys = find_keys
+        self._roles = {settings.admin_role, settings.auditor_role} - {""}
+        self._told: set[str] = set()
 
     async def verify(self, token: str, now: datetime) -> Administrator:
         """The administrator that a bearer token identifies.
@@ -60,38 +70,38 @@ class TokenVerifier:
         return dict(claims)
 
     def from_claims(self, claims: dict[str, Any]) -> Administrator:
-        """The administrator that verified claims describe.
+        """Who the verified claims describe, and the organizations that they may read.
 
-        The claim that ``claim_org_roles`` names is a map of an organization to a role or a list of
-        roles, or a list of ``organization:role``. A role counts only for its organization, and
-        any other shape grants nothing. A token whose subject is its own client belongs to a script
-        (RFC 9068, section 2.2).
+        ``roles.py`` has the shapes of the claim that ``claim_org_roles`` names; any other shape
+        grants nothing and is logged once. A token whose subject is its own client belongs to a
+        script (RFC 9068, section 2.2).
         """
-        role, bound = self._settings.admin_role, claims.get(self._settings.claim_org_roles)
-        organizations: list[str] = []
-        if isinstance(bound, dict):
-            organizations = [
-                org
-                for org, roles in bound.items()
-                if role in (roles if isinstance(roles, list) else [roles])
-            ]
-        elif isinstance(bound, list):
-            pairs = (item.rpartition(":") for item in bound if isinstance(item, str))
-            organizations = [org for org, _, held in pairs if held == role and org]
-        # Events without an organization are not for administrators. And reading an organization
-        # whose ID the SDK rejects could not be recorded.
-        organizations = [
-            org for org in organizations if org != UNASSIGNED_ORG and ORG_ID.fullmatch(org)
-        ]
+        bound = find_claim(claims, self._settings.claim_org_roles)
+        try:
+            organizations = () if bound is MISSING else organizations_with(bound, self._roles)
+        except UnknownShapeError as error:
+            organizations = ()
+            self._tell_once(str(error))
         subject = str(claims["sub"])
         script = subject in (claims.get("client_id"), claims.get("azp"))
         return Administrator(
             subject,
-            tuple(organizations),
+            organizations,
             email=_text(claims.get("email")),
             name=_text(claims.get("name")),
             type="service_account" if script else "user",
         )
+
+    def has_roles(self, claims: dict[str, Any]) -> bool:
+        """Whether the claim with the roles is among these claims."""
+        return find_claim(claims, self._settings.claim_org_roles) is not MISSING
+
+    def _tell_once(self, shape: str) -> None:
+        if shape not in self._told:
+            self._told.add(shape)
+            log.warning(
+                "roles_not_understood", claim=self._settings.claim_org_roles, has_the_shape=shape
+            )
 
 
 def _text(value: object) -> str:

@@ -32,9 +32,10 @@ class Chip(NamedTuple):
 class View:
     """One view of an organization's log, described by an address.
 
-    ``given`` are all parameters except the cursor.
+    ``given`` are all parameters except the cursor; ``prefix`` is what paths begin with.
     """
 
+    prefix: str
     org: str
     days: Days
     search: Search
@@ -43,12 +44,12 @@ class View:
     @property
     def path(self) -> str:
         """The path of the log."""
-        return log_path(self.org)
+        return log_path(self.prefix, self.org)
 
     @property
     def api(self) -> str:
         """The API's path for the same events."""
-        return f"/v1/orgs/{quote(self.org, safe='')}/events"
+        return f"{self.prefix}/v1/orgs/{quote(self.org, safe='')}/events"
 
     def link(self, *more: tuple[str, str], without: Iterable[str] = ()) -> str:
         """The address of this view with more parameters, and without those of some names."""
@@ -122,12 +123,12 @@ def _when(event: Event) -> Parameters:
     return [(OCCURRED_AT.name, rfc3339(event.occurred_at))]
 
 
-def log_path(org: str) -> str:
+def log_path(prefix: str, org: str) -> str:
     """The path of an organization's log."""
-    return f"/orgs/{quote(org, safe='')}/audit-logs"
+    return f"{prefix}/orgs/{quote(org, safe='')}/audit-logs"
 
 
-def read_view(org: str, parameters: Iterable[tuple[str, str]], now: datetime) -> View:
+def read_view(prefix: str, org: str, parameters: Iterable[tuple[str, str]], now: datetime) -> View:
     """Parse an address. Empty values count as not given, because forms send them.
 
     Raises:
@@ -144,7 +145,7 @@ def read_view(org: str, parameters: Iterable[tuple[str, str]], now: datetime) ->
     if days.until is not None:
         rest.append(("until", rfc3339(days.until)))
     kept = [(name, value) for name, value in given if name != "cursor"]
-    return View(org, days, parse_search(rest, now), kept)
+    return View(prefix, org, days, parse_search(rest, now), kept)
 
 
 def _readable(name: str, value: str) -> str:

@@ -28,9 +28,9 @@ def _files() -> dict[str, tuple[str, bytes]]:
     }
 
 
-def address_of(name: str) -> str:
+def address_of(prefix: str, name: str) -> str:
     """The address of a file; it changes with the content."""
-    return f"/static/{_files()[name][0]}/{name}"
+    return f"{prefix}/static/{_files()[name][0]}/{name}"
 
 
 @get("/static/{digest:str}/{name:str}", include_in_schema=False, sync_to_thread=False)

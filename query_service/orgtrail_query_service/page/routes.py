@@ -35,11 +35,11 @@ class AuditLogPage(Controller):
     include_in_schema = False
 
     @get("/")
-    async def index(self, request: AnyRequest) -> Template | Redirect:
+    async def index(self, request: AnyRequest, parts: Parts) -> Template | Redirect:
         """The organizations that the caller administers; a single one opens at once."""
         mine = sorted(caller(request).organizations)
         if len(mine) == 1:
-            return Redirect(log_path(mine[0]), status_code=303)
+            return Redirect(log_path(parts.settings.path_prefix, mine[0]), status_code=303)
         return Template("index.html", context={"organizations": mine})
 
     @get("/orgs/{org:str}/audit-logs")
@@ -117,7 +117,7 @@ def _open(
     """The log and the view of a request; ``beside`` names a parameter that is not the view's."""
     log = authorize(request, org)
     given = [(k, v) for k, v in request.query_params.multi_items() if k != beside]
-    return log, read_view(org, given, parts.now())
+    return log, read_view(parts.settings.path_prefix, org, given, parts.now())
 
 
 def _common(view: View, parts: Parts) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
+from secrets import randbelow, token_hex
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment
@@ -15,8 +17,8 @@ from orgtrail_query_service.reads.search import rfc3339
 _STEPS = ((60, "s"), (60, "min"), (24, "h"))
 
 
-def add_filters(environment: Environment) -> None:
-    """Register the filters."""
+def add_filters(environment: Environment, prefix: str) -> None:
+    """Register the filters. ``prefix`` is what the paths of links begin with."""
     environment.filters |= {
         "plain": plain,
         "day": lambda moment, zone: f"{moment.astimezone(zone):%A, %d %B %Y}",
@@ -29,9 +31,13 @@ def add_filters(environment: Environment) -> None:
         "who": who,
         "whom": whom,
         "from_where": from_where,
-        "log_path": log_path,
+        "log_path": partial(log_path, prefix),
     }
-    environment.globals["asset"] = address_of
+    environment.globals |= {
+        "asset": partial(address_of, prefix),
+        "base": prefix,
+        "padding": lambda: token_hex(randbelow(64)),
+    }
 
 
 def exact(moment: datetime, zone: ZoneInfo) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 
 import aiohttp
@@ -10,6 +11,7 @@ from clickhouse_connect.driver import create_async_client
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
 
+from orgtrail_query_service.http.edge import BrokenOffError
 from orgtrail_query_service.problems import too_expensive, too_many, unavailable
 from orgtrail_query_service.reads.statements import Statement
 from orgtrail_schemas.connections import ClickHouseSettings
@@ -27,10 +29,6 @@ _AT_ONCE = 256 * 1024
 """Pass on pieces of this size: a piece costs more than its bytes (docs/benchmarks.md)."""
 
 
-class ExportBrokenError(Exception):
-    """ClickHouse failed during an export: the transfer must not look complete."""
-
-
 class Database:
     """Reads as one user. Connects at the first use: the service starts without ClickHouse."""
 
@@ -40,40 +38,56 @@ class Database:
         self._password = password
         self._client: AsyncClient | None = None
 
-    async def rows(self, statement: Statement) -> Sequence[Sequence[Any]]:
+    async def rows(
+        self, statement: Statement, counted_for: str, seconds: float
+    ) -> Sequence[Sequence[Any]]:
         """The rows of a statement; times are naive and in UTC.
 
+        ClickHouse counts it in the quota of ``counted_for``, an organization.
+
         Raises:
-            Problem: ClickHouse does not answer, or stopped the query at its limits.
+            Problem: ClickHouse does not answer within so many seconds, or stopped the query at its
+                limits.
         """
         try:
-            client = await self._connected()
-            result = await client.query(statement.sql, parameters=statement.parameters)
+            async with asyncio.timeout(seconds):
+                client = await self._connected()
+                result = await client.query(
+                    statement.sql,
+                    parameters=statement.parameters,
+                    settings={"quota_key": counted_for},
+                )
         except (ClickHouseError, aiohttp.ClientError, OSError, TimeoutError) as error:
             raise _translated(error) from error
         rows: Sequence[Sequence[Any]] = result.result_rows
         return rows
 
-    async def stream(self, statement: Statement, *, gzip: bool) -> AsyncGenerator[bytes]:
+    async def stream(
+        self, statement: Statement, counted_for: str, silence_s: float, *, gzip: bool
+    ) -> AsyncGenerator[bytes]:
         """The bytes of a statement that names its format; ``gzip`` has ClickHouse compress them.
+
+        ClickHouse may be silent for ``silence_s`` seconds at a time.
 
         Raises:
             Problem: the query failed before the first byte.
-            ExportBrokenError: the query failed later; the error's text was not passed on.
+            BrokenOffError: the query failed later; the error's text was not passed on.
         """
         try:
-            client = await self._connected()
-            context = await client.raw_stream(
-                statement.sql,
-                parameters=statement.parameters,
-                transport_settings={"Accept-Encoding": "gzip"} if gzip else None,
-            )
+            async with asyncio.timeout(silence_s):
+                client = await self._connected()
+                context = await client.raw_stream(
+                    statement.sql,
+                    parameters=statement.parameters,
+                    settings={"quota_key": counted_for},
+                    transport_settings={"Accept-Encoding": "gzip"} if gzip else None,
+                )
         except (ClickHouseError, aiohttp.ClientError, OSError, TimeoutError) as error:
             raise _translated(error) from error
         held, size, begun = list[bytes](), 0, False
         async with context as chunks:
             try:
-                async for chunk in chunks:
+                async for chunk in _in_time(chunks, silence_s):
                     held.append(chunk)
                     size += len(chunk)
                     if size > _HELD_BACK + _AT_ONCE:
@@ -82,7 +96,8 @@ class Database:
                         yield together[:-_HELD_BACK]
                         held, size = [together[-_HELD_BACK:]], _HELD_BACK
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                raise (ExportBrokenError() if begun else unavailable()) from error
+                broken = BrokenOffError("ClickHouse does not send the rest")
+                raise (broken if begun else unavailable()) from error
         yield b"".join(held)
 
     async def close(self) -> None:
@@ -100,6 +115,16 @@ class Database:
                 send_receive_timeout=3700,
             )
         return self._client
+
+
+async def _in_time(chunks: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
+    while True:
+        try:
+            async with asyncio.timeout(seconds):
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return
+        yield chunk
 
 
 def _translated(error: Exception) -> Exception:

@@ -15,10 +15,10 @@ ACME = {"Authorization": "Bearer acme"}
 class Database(FakeDatabase):
     bug = False
 
-    async def rows(self, statement):
+    async def rows(self, statement, *more):
         if self.bug:
             raise RuntimeError(SECRET)
-        return await super().rows(statement)
+        return await super().rows(statement, *more)
 
 
 @pytest.fixture

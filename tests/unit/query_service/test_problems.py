@@ -12,6 +12,8 @@ ALL = [
     (problems.not_acceptable(["text/csv", "a/b"]), "not-acceptable", 406),
     (problems.too_expensive(), "too-expensive", 422),
     (problems.too_many(7), "too-many-requests", 429),
+    (problems.too_many_exports(4), "too-many-exports", 429),
+    (problems.too_many_organizations(3000), "too-many-organizations", 403),
     (problems.unavailable(), "unavailable", 503),
     (problems.not_recorded(), "not-recorded", 503),
     (problems.issuer_unavailable(), "issuer-unavailable", 503),

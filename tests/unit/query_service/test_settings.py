@@ -1,6 +1,8 @@
 import pytest
+from tests.support.query_parts import SETTINGS, FakeDatabase, fake_parts
 
-from orgtrail_query_service.settings import QuerySettings
+from orgtrail_query_service.app import make_app
+from orgtrail_query_service.settings import ROUTES, QuerySettings
 from orgtrail_schemas.settings import SettingsError
 
 GOOD = {"ORGTRAIL_JWT_ISSUER": "https://issuer.example", "ORGTRAIL_SECRET": "s" * 32}
@@ -18,7 +20,7 @@ def test_two_settings_are_enough_and_safe():
         True,
         "required",
     )
-    assert settings.jwt_algorithms == ["RS256", "ES256", "Ed25519"]
+    assert settings.jwt_algorithms == ["RS256", "ES256", "Ed25519", "EdDSA"]
     assert (settings.oidc_client_id, settings.sign_in_dir, settings.trusted_proxies) == (
         None,
         None,
@@ -120,3 +122,39 @@ def test_an_issuer_that_is_never_asked_may_have_any_name(tmp_path):
     file.write_text("{}")
     assert load(JWT_ISSUER="urn:orgtrail:local", JWKS_FILE=str(file)).jwks_file == file
     assert load(JWT_ISSUER="urn:orgtrail:local", JWKS_URL="https://issuer.example/keys")
+
+
+@pytest.mark.parametrize(
+    ("address", "prefix"),
+    [
+        ("https://example.com", ""),
+        ("https://example.com/", ""),
+        ("https://example.com/audit/", "/audit"),
+        ("https://example.com/a/b.c", "/a/b.c"),
+    ],
+)
+def test_the_public_address_may_have_a_path(address, prefix):
+    assert load(PUBLIC_URL=address).path_prefix == prefix
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "example.com",
+        "ftp://example.com",
+        "https://",
+        "https://example.com?x=1",
+        "https://example.com/v1",
+        "https://example.com/orgs/x",
+        "https://example.com/a b",
+        'https://example.com/"x',
+    ],
+)
+def test_a_public_address_that_cannot_work_is_refused(address):
+    with pytest.raises(SettingsError, match="ORGTRAIL_PUBLIC_URL"):
+        load(PUBLIC_URL=address)
+
+
+def test_no_route_is_missing_among_the_prefixes_that_are_refused():
+    app = make_app(SETTINGS, fake_parts(FakeDatabase()))
+    assert {route.path.split("/")[1] for route in app.routes} - {""} <= ROUTES | {"sign-in"}

@@ -18,7 +18,7 @@ class Database(FakeDatabase):
 
     broken, closed = False, 0
 
-    async def stream(self, statement, *, gzip):
+    async def stream(self, statement, counted_for, silence_s, *, gzip):
         self.asked.append(statement)
         if self.broken:
             raise too_expensive()

@@ -9,10 +9,10 @@ from orgtrail_query_service.problems import too_expensive, too_many, unavailable
 class Database(FakeDatabase):
     error = None
 
-    async def rows(self, statement):
+    async def rows(self, statement, *more):
         if self.error is not None:
             raise self.error
-        return await super().rows(statement)
+        return await super().rows(statement, *more)
 
 
 @pytest.fixture

@@ -38,9 +38,14 @@ async def test_another_scheme_or_no_token_is_nobody(header):
     assert (found.auth.status, found.auth.kind) == (401, "unauthenticated")
 
 
-@pytest.mark.parametrize("header", ["Basic YQ==", "Bearer "])
-async def test_a_session_does_not_replace_a_header_that_is_refused(header):
-    assert (await authenticate(header, SESSION)).user is None
+async def test_a_session_does_not_replace_a_token_that_is_refused():
+    assert (await authenticate("Bearer ", SESSION)).user is None
+
+
+@pytest.mark.parametrize("header", ["Basic YQ==", "Negotiate x", "Digest"])
+async def test_another_scheme_beside_a_session_is_ignored(header):
+    """A browser behind a proxy with a password of its own sends that with each request."""
+    assert (await authenticate(header, SESSION)).user is not None
 
 
 async def test_a_token_goes_before_the_session():

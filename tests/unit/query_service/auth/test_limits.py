@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 from litestar.testing import AsyncTestClient
 from msgspec.structs import replace
@@ -5,7 +7,9 @@ from tests.support.query_parts import SETTINGS, FakeDatabase, fake_parts
 
 from orgtrail.testing import Recorder
 from orgtrail_query_service.app import make_app
+from orgtrail_query_service.auth import limits
 from orgtrail_query_service.auth.administrator import Administrator
+from orgtrail_query_service.auth.limits import forget_callers, network
 from orgtrail_query_service.problems import unauthenticated
 
 PATH = "/v1/event-types"
@@ -70,3 +74,43 @@ async def test_health_has_no_limit(client, path):
 
 async def test_options_does_not_fail_without_a_caller(client):
     assert (await client.options(PATH)).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("host", "counted"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("testclient", "testclient"),
+        ("", ""),
+    ],
+)
+def test_a_network_of_ipv6_is_one_caller(host, counted):
+    assert network(host) == counted
+
+
+async def test_callers_are_forgotten(client, monkeypatch):
+    monkeypatch.setattr(limits, "_FORGET_EVERY_S", 0.01)
+    store = client.app.stores.get("rate_limit")
+    await store.set("gone", "x", expires_in=0.01)
+    task = asyncio.create_task(forget_callers(client.app))
+    await asyncio.sleep(0.1)
+    task.cancel()
+    assert not await store.exists("gone")
+    assert "gone" not in store._store
+
+
+async def test_the_application_forgets_callers_while_it_runs(monkeypatch):
+    begun = []
+
+    async def forget(app):
+        begun.append(app)
+
+    monkeypatch.setattr("orgtrail_query_service.app.forget_callers", forget)
+    app = make_app(SETTINGS, fake_parts(FakeDatabase()))
+    with Recorder():
+        async with AsyncTestClient(app):
+            assert begun == [app]

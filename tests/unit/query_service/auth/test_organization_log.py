@@ -2,6 +2,7 @@ import pytest
 from tests.support.query_parts import FakeDatabase
 
 from orgtrail_query_service.auth.administrator import Administrator
+from orgtrail_query_service.auth.bounds import Bounds
 from orgtrail_query_service.auth.organization_log import Logs
 from orgtrail_query_service.problems import Problem
 from orgtrail_query_service.reads.statements import Statement
@@ -29,7 +30,7 @@ def exporter():
 
 @pytest.fixture
 def logs(reader, exporter):
-    return Logs(reader, exporter)
+    return Logs(reader, exporter, Bounds(exports_at_once=2))
 
 
 @pytest.mark.parametrize("org", ["globex", "", "acme/../globex"])

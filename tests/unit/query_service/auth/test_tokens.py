@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from joserfc import jwt
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, OKPKey
+from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from orgtrail_query_service.auth.keys import KeySource, keys_of_file
 from orgtrail_query_service.auth.oidc import OidcProvider
@@ -67,7 +69,11 @@ async def test_a_role_counts_for_its_organization_alone(tokens):
         None,
         [],
         "admin",
-        "acme:admin",
+        "acme:member",
+        {"acme": {"admin": False, "member": True}},
+        {"acme": {"admin": "true"}},
+        {"acme": {"roles": {"admin": None}}},
+        {"acme": [["admin"]]},
         {"acme": None},
         {"acme": {"admin": 1}},
         5,
@@ -88,6 +94,56 @@ def test_a_claim_of_another_shape_grants_nothing(tokens, bound):
 def test_groups_may_name_an_organization_and_a_role(tokens):
     groups = ["acme:admin", "globex:member", "eu:west:admin"]
     assert tokens.from_claims(CLAIMS | {"org_roles": groups}).organizations == ("acme", "eu:west")
+
+
+@pytest.mark.parametrize(
+    "bound",
+    [
+        {"acme": "admin"},
+        {"acme": ["member", "admin"]},
+        {"acme": "member admin"},
+        {"acme": {"admin": True, "member": False}},
+        {"acme": {"id": "o-1", "roles": ["admin"]}},
+        {"acme": "auditor"},
+        ["acme:admin", "globex:member"],
+        "acme:admin globex:member",
+        "acme:auditor",
+    ],
+    ids=str,
+)
+def test_roles_come_in_many_shapes(tokens, bound):
+    assert tokens.from_claims(CLAIMS | {"org_roles": bound}).organizations == ("acme",)
+
+
+def test_a_shape_that_is_not_understood_is_logged_once_without_values(tokens):
+    with capture_logs() as logs:
+        for _ in range(3):
+            tokens.from_claims(CLAIMS | {"org_roles": [{"secret": "value"}]})
+        tokens.from_claims(CLAIMS | {"org_roles": 5})
+    assert [entry["has_the_shape"] for entry in logs] == ["list of dict", "int"]
+    assert "secret" not in str(logs)
+
+
+async def test_without_the_setting_nobody_is_an_auditor(tokens):
+    none = replace(tokens._settings, auditor_role="")
+    verifier = TokenVerifier(none, tokens._find_keys)
+    for bound in ({"acme": ["auditor"]}, {"acme": ""}, ["acme:"]):
+        assert verifier.from_claims(CLAIMS | {"org_roles": bound}).organizations == ()
+
+
+@pytest.mark.parametrize("alg", ["EdDSA", "Ed25519"])
+async def test_both_names_of_edwards_signatures_are_accepted(tmp_path, alg):
+    key = OKPKey.generate_key("Ed25519", {"kid": "k1"})
+    file = tmp_path / "jwks.json"
+    file.write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
+    settings = QuerySettings(jwt_issuer="https://issuer.example", jwks_file=file, secret="s" * 32)
+    verifier = TokenVerifier(settings, KeySource(settings, OidcProvider(settings)).keys)
+    assert (await verifier.verify(token(key, alg), NOW)).subject == "alice"
+
+
+async def test_a_token_with_three_hundred_organizations_is_read(tokens):
+    many = {f"{number:08d}-aaaa-bbbb-cccc-000000000000": ["admin"] for number in range(300)}
+    assert len((await tokens.verify(token(org_roles=many), NOW)).organizations) == 300
 
 
 @pytest.mark.parametrize(

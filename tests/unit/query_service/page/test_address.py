@@ -29,7 +29,7 @@ EVENT = event_from_row(row(datetime(2026, 11, 24, 1, 2, 3, 4000, tzinfo=UTC), UU
 
 @pytest.fixture
 def view():
-    return read_view("acme", GIVEN, NOW)
+    return read_view("", "acme", GIVEN, NOW)
 
 
 def query(address):
@@ -75,7 +75,7 @@ def test_a_copied_link_says_days_and_zone(view):
         ("to", "2026-11-24"),
         ("tz", "Europe/Paris"),
     ]
-    again = read_view("acme", query(view.permanent()), NOW)
+    again = read_view("", "acme", query(view.permanent()), NOW)
     assert again.search.since == view.search.since
 
 
@@ -97,7 +97,7 @@ def test_clearing_keeps_the_days(view):
 
 
 def test_an_organization_is_quoted_once():
-    view = read_view("a:b@c", [], NOW)
+    view = read_view("", "a:b@c", [], NOW)
     assert view.path == "/orgs/a%3Ab%40c/audit-logs"
     assert view.api == "/v1/orgs/a%3Ab%40c/events"
 
@@ -108,5 +108,5 @@ def test_an_organization_is_quoted_once():
 )  # fmt: skip
 def test_what_is_unknown_or_twice_is_refused(name, given):
     with pytest.raises(Problem) as error:
-        read_view("acme", given, NOW)
+        read_view("", "acme", given, NOW)
     assert error.value.detail.startswith(name)

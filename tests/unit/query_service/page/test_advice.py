@@ -30,7 +30,7 @@ class Log:
 
 
 def view(*parameters):
-    return read_view("acme", list(parameters), NOW)
+    return read_view("", "acme", list(parameters), NOW)
 
 
 def whole(given):

@@ -19,11 +19,11 @@ async def client():
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_file_is_served_whole_and_kept_for_good_without_a_sign_in(client, name):
-    answer = await client.get(address_of(name))
+    answer = await client.get(address_of("", name))
     content = (assets._FOLDER / name).read_bytes()
     assert (answer.status_code, answer.content) == (200, content)
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
-    assert hashlib.sha256(content).hexdigest()[:16] in address_of(name)
+    assert hashlib.sha256(content).hexdigest()[:16] in address_of("", name)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ async def test_a_file_is_served_whole_and_kept_for_good_without_a_sign_in(client
     ],
 )
 async def test_browsers_are_told_the_kind_that_nosniff_demands(client, name, kind):
-    answer = await client.get(address_of(name))
+    answer = await client.get(address_of("", name))
     assert (
         answer.headers["content-type"] == kind
         if kind.startswith("image/")
@@ -63,7 +63,7 @@ async def test_another_address_is_not_found_and_not_cached(client, path):
 
 
 async def test_the_digest_of_one_file_does_not_open_another(client):
-    address = address_of("orgtrail.js").replace("orgtrail.js", "orgtrail.css")
+    address = address_of("", "orgtrail.js").replace("orgtrail.js", "orgtrail.css")
     assert (await client.get(address)).status_code == 404
 
 
@@ -73,10 +73,10 @@ def test_another_content_has_another_address(monkeypatch, tmp_path):
     found = set()
     for content in ("a", "b"):
         (tmp_path / "a.js").write_text(content)
-        found.add(address_of("a.js"))
+        found.add(address_of("", "a.js"))
     assert len(found) == 2
 
 
 def test_a_file_that_is_not_there_fails_loudly():
     with pytest.raises(KeyError):
-        address_of("nothing.js")
+        address_of("", "nothing.js")

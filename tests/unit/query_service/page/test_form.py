@@ -42,9 +42,9 @@ class Form(HTMLParser):
 
 
 def page(parameters):
-    view = read_view("acme", parameters, NOW)
+    view = read_view("", "acme", parameters, NOW)
     settled = SimpleNamespace(settled_through=None, set_aside=0)
-    return templates().engine.get_template("table.html").render(
+    return templates("").engine.get_template("table.html").render(
         org="acme", view=view, days=view.days, zone=view.days.zone, now=NOW, clamped=False,
         presets=PRESETS, retention=90, settled=settled, page=SimpleNamespace(events=[]),
         search=view.search, older=None, first=None, advice=None, live=None,

@@ -13,7 +13,7 @@ PARIS, KATHMANDU = ZoneInfo("Europe/Paris"), ZoneInfo("Asia/Kathmandu")
 @pytest.fixture
 def render():
     environment = Environment(autoescape=True)
-    add_filters(environment)
+    add_filters(environment, "")
     return lambda text, **given: environment.from_string(text).render(**given)
 
 

@@ -1,15 +1,18 @@
+import asyncio
+
 import aiohttp
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
 from orgtrail_query_service.problems import Problem
 from orgtrail_query_service.reads import database as module
-from orgtrail_query_service.reads.database import Database, ExportBrokenError
+from orgtrail_query_service.reads.database import BrokenOffError, Database
 from orgtrail_query_service.reads.statements import Statement
 from orgtrail_schemas.connections import ClickHouseSettings
 from orgtrail_schemas.settings import Secret
 
 STATEMENT = Statement("SELECT {x:String}", {"x": "1"})
+SILENCE = object()
 HELD, AT_ONCE = module._HELD_BACK, module._AT_ONCE
 
 
@@ -20,14 +23,16 @@ class Client:
         self.result_rows, self.chunks, self.error = [], [], None
         self.asked, self.opened, self.left, self.closed = [], 0, False, False
 
-    async def query(self, sql, parameters):
-        self.asked.append((sql, parameters))
+    async def query(self, sql, parameters, settings):
+        self.asked.append((sql, parameters, settings))
+        if self.error is SILENCE:
+            await asyncio.sleep(60)
         if self.error:
             raise self.error
         return self
 
-    async def raw_stream(self, sql, parameters, transport_settings):
-        self.asked.append((sql, parameters, transport_settings))
+    async def raw_stream(self, sql, parameters, settings, transport_settings):
+        self.asked.append((sql, parameters, settings, transport_settings))
         if self.error:
             raise self.error
         return self
@@ -42,6 +47,8 @@ class Client:
         for chunk in self.chunks:
             if isinstance(chunk, Exception):
                 raise chunk
+            if chunk is SILENCE:
+                await asyncio.sleep(60)
             yield chunk
 
     async def close(self):
@@ -67,7 +74,7 @@ def database(client):
 
 async def taken(database, gzip=False):
     chunks = []
-    async for chunk in database.stream(STATEMENT, gzip=gzip):
+    async for chunk in database.stream(STATEMENT, "acme", 5, gzip=gzip):
         chunks.append(chunk)
     return chunks
 
@@ -76,17 +83,17 @@ async def test_it_connects_at_the_first_read_once_and_as_its_user(client, databa
     assert client.opened == 0
     client.result_rows = [(1,)]
     for _ in range(2):
-        assert await database.rows(STATEMENT) == [(1,)]
+        assert await database.rows(STATEMENT, "acme", 5) == [(1,)]
     assert client.opened == 1
     assert (client.given["username"], client.given["password"]) == ("reader", "hunter2")
     # The values go beside the text.
-    assert client.asked[0] == ("SELECT {x:String}", {"x": "1"})
+    assert client.asked[0] == ("SELECT {x:String}", {"x": "1"}, {"quota_key": "acme"})
 
 
 @pytest.mark.parametrize("opened", [True, False])
 async def test_closing_closes_what_was_opened(client, database, opened):
     if opened:
-        await database.rows(STATEMENT)
+        await database.rows(STATEMENT, "acme", 5)
     await database.close()
     assert client.closed == opened
 
@@ -114,7 +121,7 @@ async def test_errors_of_clickhouse_become_problems_without_their_text(
     client, database, error, kind
 ):
     client.error = error
-    for read in (database.rows(STATEMENT), taken(database)):
+    for read in (database.rows(STATEMENT, "acme", 5), taken(database)):
         with pytest.raises(Problem) as raised:
             await read
         assert raised.value.kind == kind
@@ -123,7 +130,7 @@ async def test_errors_of_clickhouse_become_problems_without_their_text(
 
 async def test_a_defect_of_ours_stays_itself(client, database):
     client.error = DatabaseError("error code: 62, Syntax error")
-    for read in (database.rows(STATEMENT), taken(database)):
+    for read in (database.rows(STATEMENT, "acme", 5), taken(database)):
         with pytest.raises(DatabaseError):
             await read
 
@@ -131,7 +138,7 @@ async def test_a_defect_of_ours_stays_itself(client, database):
 @pytest.mark.parametrize(("gzip", "expected"), [(True, {"Accept-Encoding": "gzip"}), (False, None)])
 async def test_clickhouse_compresses_when_asked(client, database, gzip, expected):
     await taken(database, gzip)
-    assert client.asked[0][2] == expected
+    assert client.asked[0][2:] == ({"quota_key": "acme"}, expected)
 
 
 @pytest.mark.parametrize(
@@ -163,8 +170,8 @@ async def test_a_failure_under_way_breaks_the_transfer_and_keeps_the_error_text_
     text = b"Code: 241. DB::Exception: " + b"x" * 16_000
     client.chunks = [b"a" * (HELD + AT_ONCE + 1), text, aiohttp.ClientPayloadError("cut")]
     passed = []
-    with pytest.raises(ExportBrokenError):
-        async for chunk in database.stream(STATEMENT, gzip=False):
+    with pytest.raises(BrokenOffError):
+        async for chunk in database.stream(STATEMENT, "acme", 5, gzip=False):
             passed.append(chunk)
     assert passed
     assert set(b"".join(passed)) == {ord("a")}
@@ -173,7 +180,28 @@ async def test_a_failure_under_way_breaks_the_transfer_and_keeps_the_error_text_
 
 async def test_a_reader_who_leaves_ends_the_query(client, database):
     client.chunks = [b"a" * (HELD + AT_ONCE + 1)] * 9
-    chunks = database.stream(STATEMENT, gzip=False)
+    chunks = database.stream(STATEMENT, "acme", 5, gzip=False)
     await anext(chunks)
     await chunks.aclose()
     assert client.left
+
+
+async def test_a_silent_clickhouse_is_unavailable_in_time(client, database):
+    client.error = SILENCE
+    with pytest.raises(Problem) as raised:
+        await database.rows(STATEMENT, "acme", 0.01)
+    assert raised.value.kind == "unavailable"
+
+
+async def test_a_file_breaks_off_when_clickhouse_falls_silent(client, database):
+    client.chunks = [b"a" * (HELD + AT_ONCE + 1), SILENCE]
+    with pytest.raises(BrokenOffError):
+        async for _ in database.stream(STATEMENT, "acme", 0.01, gzip=False):
+            pass
+    assert client.left
+
+
+async def test_silence_before_the_first_byte_is_a_problem(client, database):
+    client.chunks = [SILENCE]
+    with pytest.raises(Problem):
+        await anext(database.stream(STATEMENT, "acme", 0.01, gzip=False))

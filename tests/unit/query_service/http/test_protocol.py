@@ -7,7 +7,7 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from orgtrail_query_service.api.http_protocol import Protocol
+from orgtrail_query_service.http.protocol import Protocol
 from orgtrail_query_service.problems import ProblemBody, bad_request
 
 
@@ -43,10 +43,9 @@ async def answer_to(data):
     "data",
     [
         b"nonsense\r\n\r\n",
-        b"GET / HTTP/9.9\r\n\r\n",
         b"GET / HTTP/1.1\r\nbad header\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /" + b"a" * 70_000,
     ],
     ids=lambda data: ascii(data[:20]),
 )

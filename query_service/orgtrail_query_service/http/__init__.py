@@ -1,0 +1,1 @@
+"""HTTP itself, before routes: the server's protocol, path prefixes, HEAD, content negotiation."""
