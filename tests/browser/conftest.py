@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Locator, Page, sync_playwright
+from tests.browser.provider import ORG as SSO
+from tests.browser.provider import PASSWORD
 from tests.support.chromium import launch
 
 from orgtrail import Actor, Change, Context, Target
@@ -73,6 +75,30 @@ def events(running, now):
         )  # fmt: skip
     running.wait_for(ORG, 62)
     return role
+
+
+@pytest.fixture(scope="session")
+def iam_configuration(iam_configuration):
+    """The provider's key says what it is for; without that Canaille signs with RS512."""
+    for key in iam_configuration["CANAILLE_OIDC"]["ACTIVE_JWKS"]:
+        key["alg"] = "RS256"
+    return iam_configuration
+
+
+@pytest.fixture(scope="session")
+def people(iam_server):
+    """An administrator, an auditor, a member, and one who tells the provider no."""
+    names = {}
+    for role in ("admin", "auditor", "member", "refuser"):
+        user = iam_server.random_user(
+            user_name=f"ada-{role}",
+            formatted_name=f"Ada {role.title()}",
+            emails=[f"ada-{role}@sso.example"],
+            password=PASSWORD,
+        )
+        iam_server.random_group(display_name=f"{SSO}:{role}", members=[user])
+        names[role] = user.user_name
+    return names
 
 
 @pytest.fixture(scope="module")

@@ -5,92 +5,25 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import expect
-from tests.support.events import emit_arguments
+from tests.browser.provider import ORG, forget_sign_ins, sign_in, signing_in
 from tests.support.running import eventually
-from tests.support.service import own_service
 
-ORG = "sso"
-SECRET = "a-client-secret"
-PASSWORD = "correct horse battery staple"
 LOG = f"/orgs/{ORG}/audit-logs"
-
-
-@pytest.fixture(scope="session")
-def iam_configuration(iam_configuration):
-    """Its key says what it is for; without that Canaille signs with RS512."""
-    for key in iam_configuration["CANAILLE_OIDC"]["ACTIVE_JWKS"]:
-        key["alg"] = "RS256"
-    return iam_configuration
 
 
 @pytest.fixture(scope="module")
 def service(running, iam_server, tmp_path_factory):
-    with running.producer() as producer:
-        producer.emit("user.login", **emit_arguments("user.login") | {"org_id": ORG})
-    running.wait_for(ORG, 1)
-    folder = tmp_path_factory.mktemp("sign-in")
-    settings = {
-        "jwt_issuer": iam_server.url.rstrip("/"),
-        "jwks_file": "",
-        "sign_in_dir": "",
-        "oidc_client_id": "orgtrail",
-        "oidc_client_secret": SECRET,
-        "oidc_scope": "openid profile email groups",
-        "claim_org_roles": "groups",
-        "secure_cookies": "true",
-    }
-    with own_service(running, folder, **settings) as made:
-        client = iam_server.models.Client(
-            client_id="orgtrail",
-            client_secret=SECRET,
-            client_name="Orgtrail",
-            redirect_uris=[f"{made.url}/sign-in/callback"],
-            grant_types=["authorization_code"],
-            response_types=["code"],
-            token_endpoint_auth_method="client_secret_basic",
-            scope=["openid", "profile", "email", "groups"],
-        )
-        iam_server.backend.save(client)
-        iam_server.backend.update(client, audience=[client])
-        iam_server.backend.save(client)
+    with signing_in(running, iam_server, tmp_path_factory.mktemp("sign-in")) as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def people(iam_server):
-    """An administrator, one who is a member only, and one who tells the provider no."""
-    names = {}
-    for role in ("admin", "member", "refuser"):
-        user = iam_server.random_user(
-            user_name=f"ada-{role}",
-            formatted_name=f"Ada {role.title()}",
-            emails=[f"ada-{role}@sso.example"],
-            password=PASSWORD,
-        )
-        iam_server.random_group(display_name=f"{ORG}:{role}", members=[user])
-        names[role] = user.user_name
-    return names
 
 
 @pytest.fixture
 def page(service, iam_server, browser):
-    # Its memory takes a code or consent of the same client for the one that it looks for.
-    for kind in (iam_server.models.AuthorizationCode, iam_server.models.Consent):
-        for kept in iam_server.backend.query(kind):
-            iam_server.backend.delete(kept)
+    forget_sign_ins(iam_server)
     context = browser.new_context()
     context.set_default_timeout(15_000)
     yield context.new_page()
     context.close()
-
-
-def sign_in(page, name, answer="accept"):
-    """At the provider's own forms, as a person does."""
-    page.fill("input[name=login]", name)
-    page.press("input[name=login]", "Enter")
-    page.fill("input[name=password]", PASSWORD)
-    page.press("input[name=password]", "Enter")
-    page.locator(f"button[value={answer}]").click()
 
 
 def cookies(page):

@@ -3,6 +3,7 @@
 import csv
 import io
 import signal
+import socket
 import time
 from datetime import UTC, datetime
 
@@ -98,3 +99,51 @@ def refused(url):
     except httpx.TransportError:
         return True
     return False
+
+
+def test_a_client_that_takes_nothing_loses_its_place(running, many, tmp_path):
+    """Two exports at once are all: who begins them and reads nothing does not keep the others out."""
+    bounds = {"exports_at_once": "2", "stalled_seconds": "2"}
+    with own_service(running, tmp_path, **bounds) as service:
+        token = running.token(LARGEST)
+        lines = [begin(service.port, token) for _ in range(2)]
+        refused = service.get(EXPORT, token)
+        assert (refused.status_code, refused.json()["type"]) == (
+            429,
+            "urn:orgtrail:problem:too-many-exports",
+        )
+        assert refused.headers["retry-after"] == "30"
+        # Another organization does not wait for them.
+        assert service.get("/v1/orgs/org-1/events/export.csv", running.token("org-1")).is_success
+        eventually(lambda: service.get(EXPORT, token).status_code == 200, 30)
+        for line in lines:
+            line.close()
+        assert "answer_broken_off" in service.log
+
+
+def test_the_head_of_an_export_costs_and_records_nothing(running, many, tmp_path):
+    headers = {"Authorization": f"Bearer {running.token(LARGEST)}"}
+    before = recorded(running)
+    answer = httpx.head(running.stack.page + EXPORT, headers=headers, timeout=30)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-disposition"].startswith("attachment")
+    running.get(EXPORT.replace("csv", "jsonl"), org=LARGEST, q="nobody")
+    eventually(lambda: recorded(running) > before)
+    assert recorded(running) == before + 1
+
+
+def recorded(running):
+    asked = {"event": "org.audit-log.exported", "limit": 1000}
+    answer = running.get(f"/v1/orgs/{LARGEST}/events", org=LARGEST, **asked)
+    return len(answer.json()["events"])
+
+
+def begin(port, token):
+    """A connection that asks for an export and never reads."""
+    line = socket.create_connection(("127.0.0.1", port))
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    line.sendall(
+        f"GET {EXPORT} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+    )
+    assert line.recv(20).startswith(b"HTTP/1.1 200")
+    return line

@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that can refuse, stall, and swallow answers."""
+"""A TCP proxy on loopback that can refuse, hang, and swallow answers."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ class Proxy:
         self._swallow = 0
         self._marker = b""
         self._open = True
+        self._flowing = asyncio.Event()
+        self._flowing.set()
         self._streams: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -27,6 +29,14 @@ class Proxy:
     def swallow(self, answers: int, marker: bytes) -> None:
         """Let so many requests that hold ``marker`` through, and cut the line when they answer."""
         self._swallow, self._marker = answers, marker
+
+    def freeze(self) -> None:
+        """Pass nothing on any more, and keep the lines open: a server that hangs."""
+        self._loop.call_soon_threadsafe(self._flowing.clear)
+
+    def thaw(self) -> None:
+        """Pass on what comes from now on."""
+        self._loop.call_soon_threadsafe(self._flowing.set)
 
     def cut(self) -> None:
         """Break every connection and refuse new ones."""
@@ -96,5 +106,6 @@ class Proxy:
                 self._swallow -= 1
                 self.swallowed += 1
                 break
+            await self._flowing.wait()
             sink.write(data)
             await sink.drain()

@@ -29,7 +29,7 @@ class OwnService:
     """One that runs; ``url`` is its address."""
 
     def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
-        port = free_ports(1)[0]
+        self.port = port = free_ports(1)[0]
         self.url = f"http://{LOOPBACK}:{port}"
         self.child = Child(
             "a query service",
@@ -37,9 +37,9 @@ class OwnService:
             log=folder / f"serve-{port}.log",
             env={
                 "ORGTRAIL_SPOOL_DIR": str(folder / f"spool-{port}"),
+                "ORGTRAIL_PUBLIC_URL": self.url,
                 **environment,
                 "ORGTRAIL_PORT": str(port),
-                "ORGTRAIL_PUBLIC_URL": self.url,
             },
         )
         eventually(self._alive, 60)
@@ -64,7 +64,7 @@ class OwnService:
 def own_service(running: Running, folder: Path, **settings: str) -> Iterator[OwnService]:
     """Beside the stack's; ``settings`` are named without ORGTRAIL_, in small letters."""
     named = {f"ORGTRAIL_{name.upper()}": value for name, value in settings.items()}
-    without = {"ORGTRAIL_SPOOL_DIR"}
+    without = {"ORGTRAIL_SPOOL_DIR", "ORGTRAIL_PUBLIC_URL"}
     stack = {k: v for k, v in running.stack.environment().items() if k not in without}
     with _running(stack | named, folder) as made:
         yield made

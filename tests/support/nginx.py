@@ -1,0 +1,133 @@
+"""A real nginx with TLS: an installed one, else Debian's package; configured as the docs say."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import os
+import re
+import shutil
+import ssl
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from tests.support.running import eventually
+
+from orgtrail_deploy.local.ports import LOOPBACK
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs/proxies.md"
+_AROUND = """
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+user root;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+{server}
+}}
+"""
+
+
+def documented() -> str:
+    """The block of the docs."""
+    (block,) = re.findall(r"```nginx\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    return str(block)
+
+
+@contextmanager
+def nginx(folder: Path, port: int, behind: int, *, strips: bool = False) -> Iterator[Path]:
+    """One that serves HTTPS on ``port``; the path is that of its authority's certificate.
+
+    ``behind`` is the service's port. With ``strips`` it removes the path before passing it on.
+    """
+    program = shutil.which("nginx") or _install()
+    if program is None:
+        reason = "no nginx: install nginx"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    certificate, key = _certificate(folder)
+    server = documented()
+    for text, replaced in {
+        "listen 443": f"listen {LOOPBACK}:{port}",
+        "server_name example.com": f"server_name {LOOPBACK}",
+        "/etc/ssl/example.com.crt": str(certificate),
+        "/etc/ssl/example.com.key": str(key),
+        "http://127.0.0.1:8080;": f"http://{LOOPBACK}:{behind}{'/' if strips else ''};",
+        # The default port would be left out of it.
+        "Host $host": "Host $http_host",
+    }.items():
+        assert text in server, text
+        server = server.replace(text, replaced)
+    configuration = folder / "nginx.conf"
+    configuration.write_text(_AROUND.format(folder=folder, server=server))
+    process = subprocess.Popen(
+        [program, "-c", configuration, "-e", folder / "error.log"], stderr=subprocess.DEVNULL
+    )
+    try:
+        eventually(lambda: _serves(port, certificate), 20)
+        yield certificate
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _serves(port: int, certificate: Path) -> bool:
+    try:
+        return (
+            bool(ssl.get_server_certificate((LOOPBACK, port), timeout=2)) and certificate.exists()
+        )
+    except OSError:
+        return False
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, LOOPBACK)])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(LOOPBACK))]), False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    files = folder / "server.crt", folder / "server.key"
+    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    files[1].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return files
+
+
+def _install() -> str | None:
+    """Debian's package, where this process may install it."""
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
+        return None
+    quiet = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "capture_output": True}
+    subprocess.run(["apt-get", "update", "-q"], check=False, **quiet)
+    subprocess.run(["apt-get", "install", "-y", "-q", "nginx-light"], check=False, **quiet)
+    return shutil.which("nginx")
