@@ -21,9 +21,9 @@ def download(page, name, folder):
 def test_the_csv_holds_what_is_filtered(open_page, log, events, tmp_path, scripts):
     page = open_page(java_script_enabled=scripts)
     page.goto(f"{log}?user=bob@page.example")
-    file = download(page, "CSV", tmp_path)
+    file = download(page, "CSV for spreadsheets", tmp_path)
     assert file.name.startswith("audit-log-page-")
-    with file.open(newline="", encoding="utf-8") as text:
+    with file.open(newline="", encoding="utf-8-sig") as text:
         (row,) = csv.DictReader(text)
     assert row["event_id"] == events
     assert row["changed_field"] == "role\npassword"
@@ -33,6 +33,7 @@ def test_the_csv_holds_what_is_filtered(open_page, log, events, tmp_path, script
 
 def test_the_other_formats(page, log, events, tmp_path):
     page.goto(f"{log}?user=bob@page.example")
+    assert not download(page, "CSV for programs", tmp_path).read_bytes().startswith(b"\xef")
     (line,) = download(page, "JSON Lines", tmp_path).read_text().splitlines()
     assert json.loads(line)["event_id"] == events
     assert pq.read_table(download(page, "Parquet", tmp_path)).num_rows == 1
@@ -45,7 +46,7 @@ def test_a_refusal_is_said(open_page, log):
         lambda route: route.fulfill(status=503, json={"detail": "Kafka does not take the record."}),
     )
     page.locator(".menu > summary").click()
-    page.get_by_role("link", name="CSV", exact=True).click()
+    page.get_by_role("link", name="CSV for spreadsheets", exact=True).click()
     expect(page.locator("#export-status")).to_have_text(
         "The export failed: Kafka does not take the record. Nothing was saved."
     )
@@ -69,8 +70,8 @@ def test_progress_cancel_and_a_transfer_that_breaks_off(open_page, log):
 
     def begin():
         page.locator(".menu > summary").click()
-        page.get_by_role("link", name="CSV", exact=True).click()
-        expect(status).to_contain_text("Exporting CSV … 293 kB")
+        page.get_by_role("link", name="CSV for spreadsheets", exact=True).click()
+        expect(status).to_contain_text("Exporting CSV for spreadsheets … 293 kB")
 
     begin()
     page.evaluate("feed.error(new TypeError('network error'))")

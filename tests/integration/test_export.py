@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -89,6 +90,52 @@ def test_it_takes_the_filters_of_the_list(running, exported):
     rows = list(csv.DictReader(io.StringIO(running.get(link, org="csv", user="bob@x").text)))
     assert [row["event_id"] for row in rows] == IDS[:1]
     assert running.get(link, org="csv", limit=3).status_code == 400
+
+
+def test_null_and_empty_are_told_apart(running):
+    with running.producer() as producer:
+        producer.emit(
+            "org.user.role.updated",
+            org_id="csv-null",
+            actor=Actor(id="u-1"),
+            changes=[
+                Change(field="role", old=None, new=""),
+                Change(field="name", old="", new=None),
+            ],
+        )
+    running.wait_for("csv-null", 1)
+    link = "/v1/orgs/csv-null/events/export.csv"
+    text = running.get(link, org="csv-null", event="org.user.role.updated").text
+    (row,) = csv.DictReader(io.StringIO(text, newline=""))
+    assert json.loads(row["changes"]) == [
+        {"field": "role", "old": None, "new": ""},
+        {"field": "name", "old": "", "new": None},
+    ]
+
+
+@pytest.mark.parametrize("letter", ["x", "😀"])
+def test_a_cell_that_no_spreadsheet_holds_is_marked(running, letter):
+    org = f"csv-long-{len(letter.encode())}"
+    targets = [Target(type="user", id=f"u-{n}", name=letter * 1000) for n in range(40)]
+    details = {f"k{n}": letter * 1000 for n in range(40)}
+    with running.producer() as producer:
+        producer.emit(
+            "org.user.role.updated", org_id=org, actor=Actor(id="u-1"), targets=targets,
+            metadata=details,
+        )  # fmt: skip
+    running.wait_for(org, 1)
+    answer = running.get(
+        f"/v1/orgs/{org}/events/export.csv", org=org, event="org.user.role.updated"
+    )
+    (row,) = csv.DictReader(io.StringIO(answer.text, newline=""))
+    assert all(len(cell.encode("utf-16-le")) // 2 <= 32_767 for cell in row.values())
+    assert row["target_name"].startswith(letter * 1000 + "\n")
+    assert row["target_name"].endswith("… (cut: 40039 characters; JSON Lines has all)")
+    assert "orgtrail.cut" in json.loads(row["metadata"])
+    line = running.get(
+        f"/v1/orgs/{org}/events/export.jsonl", org=org, event="org.user.role.updated"
+    ).text
+    assert len(json.loads(line)["targets"]) == 40
 
 
 def test_an_export_without_events_has_its_header(running):

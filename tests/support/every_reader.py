@@ -106,7 +106,10 @@ def _as_columns(event: dict[str, Any]) -> dict[str, Any]:
 def _csv_rows(running: Running, org: str) -> dict[str, dict[str, Any]]:
     text = _export(running, org, "csv").content.decode()
     rows = csv.DictReader(io.StringIO(text, newline=""))
-    return {row["event_id"]: row | {"metadata": json.loads(row["metadata"])} for row in rows}
+    return {
+        row["event_id"]: row | {name: json.loads(row[name]) for name in ("metadata", "changes")}
+        for row in rows
+    }
 
 
 def _as_csv(event: dict[str, Any]) -> dict[str, Any]:
@@ -127,7 +130,22 @@ def _as_csv(event: dict[str, Any]) -> dict[str, Any]:
     }
     names = ("country", "user_agent", "browser", "os", "service", "request_id", "session_id")
     row |= {name: _safe(context[name]) for name in (*names, "device", "trace_id")}
-    return row | {"metadata": event["metadata"]}
+    whole = {"metadata": event["metadata"], "changes": changes}
+    return row | {name: _json_cell(name, value) for name, value in whole.items()}
+
+
+_CELL = 32_700
+
+
+def _json_cell(name: str, value: Any) -> Any:
+    # ClickHouse escapes slashes.
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("/", "\\/")
+    if len(text.encode("utf-16-le")) // 2 <= _CELL:
+        return value
+    cut = "too long for a cell; JSON Lines has all"
+    if name == "metadata":
+        return {"orgtrail.cut": cut}
+    return [{"field": "orgtrail.cut", "old": None, "new": cut}]
 
 
 def _safe(text: str) -> str:
@@ -137,7 +155,10 @@ def _safe(text: str) -> str:
 
 def _cell(texts: list[str]) -> str:
     text = "\n".join(re.sub(r"[\r\n]+", " ", text) for text in texts)
-    return f"'{text}" if text.lstrip("\n")[:1] in tuple("=+-@\t") else text
+    text = f"'{text}" if text.lstrip("\n")[:1] in tuple("=+-@\t") else text
+    if len(text.encode("utf-16-le")) // 2 <= _CELL:
+        return text
+    return f"{text[:16_000]}… (cut: {len(text)} characters; JSON Lines has all)"
 
 
 def _people(event: dict[str, Any]) -> list[dict[str, Any]]:

@@ -88,9 +88,10 @@ class View:
         kept = {*NAMES, "order", "limit"}
         return self._address([(k, v) for k, v in self.given if k in kept])
 
-    def export(self, suffix: str) -> str:
-        """The address of an export of these events."""
-        return f"{self.api}/export.{suffix}?{urlencode(self.search.parameters())}"
+    def export(self, suffix: str, *, bom: bool = False) -> str:
+        """The address of an export of these events; ``bom`` begins it with a byte order mark."""
+        mark = [("bom", "true")] if bom else []
+        return f"{self.api}/export.{suffix}?{urlencode([*self.search.parameters(), *mark])}"
 
     def query(self, *, without: Iterable[str] = ()) -> str:
         """The query string of the search for the API, without the parameters of some names."""

@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
+import emoji
+import regex
+
 from orgtrail_query_service.reads.event import Actor, Event, Target
 
-# Characters that change the direction of text, or are invisible, are shown as code points.
-_INVISIBLE = {
-    code: f"\\u{code:04x}"
-    for code in (
-        *range(0x00, 0x20),
-        *range(0x7F, 0xA0),
-        *range(0x200B, 0x2010),
-        *range(0x2028, 0x202F),
-        *range(0x2066, 0x206A),
-        0xFEFF,
-    )
-}
+# By Unicode's properties: what is invisible or changes the direction of text, control characters,
+# line ends, and blanks other than a single space within a text. U+2800 and U+FFF9 to U+FFFB have
+# no such property, and are invisible in most fonts.
+_ODD = regex.compile(
+    r"[\p{Default_Ignorable_Code_Point}\p{Bidi_Control}\p{Cc}\p{Zl}\p{Zp}"
+    r"[\p{Zs}--\x20]\u2800\ufff9-\ufffb]|^\x20|\x20$|(?<=\x20)\x20",
+    regex.V1,
+)
 
 
 def plain(text: object) -> str:
-    """The text with control and direction characters made visible."""
-    return str(text).translate(_INVISIBLE)
+    """The text with each character visible: two texts that differ also look different.
+
+    Invisible characters are shown as code points, except those that make an emoji.
+    """
+    shown = str(text)
+    if not _ODD.search(shown):
+        return shown
+    kept = [
+        found.span()
+        for found in regex.finditer(r"\X", shown)
+        if len(found[0]) > 1 and emoji.is_emoji(found[0])
+    ]
+    return str(_ODD.sub(lambda odd: odd[0] if _within(odd.start(), kept) else _code(odd[0]), shown))
+
+
+def _within(position: int, spans: list[tuple[int, int]]) -> bool:
+    return any(begin <= position < end for begin, end in spans)
+
+
+def _code(character: str) -> str:
+    point = ord(character)
+    return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
 
 
 def who(person: Actor | Target) -> str:

@@ -5,7 +5,12 @@ WITH
     -- Several targets or changes stand on lines within their cell, aligned across the cells; the
     -- first lines may be empty.
     (xs -> arrayStringConcat(arrayMap(x -> replaceRegexpAll(x, '[\\r\\n]+', ' '), xs), '\n')) AS lines,
-    (xs -> if(match(lines(xs), '^\\n*[=+\\-@\\t]'), concat('\'', lines(xs)), lines(xs))) AS cell
+    -- A spreadsheet's cell holds 32,767 UTF-16 units: a longer one spills over rows, or breaks the file.
+    (x -> length(x) > 32700 AND lengthUTF8(x) + countMatches(x, '[\\x{10000}-\\x{10FFFF}]') > 32700) AS is_long,
+    (x -> if(is_long(x), concat(substringUTF8(x, 1, 16000), '… (cut: ', toString(lengthUTF8(x)), ' characters; JSON Lines has all)'), x)) AS fit,
+    (xs -> fit(if(match(lines(xs), '^\\n*[=+\\-@\\t]'), concat('\'', lines(xs)), lines(xs)))) AS cell,
+    -- No spreadsheet takes a JSON object or list for a formula.
+    ((json, cut) -> if(is_long(json), cut, json)) AS fit_json
 SELECT
     event_id,
     concat(formatDateTime(occurred_at, '%Y-%m-%dT%H:%i:%S', 'UTC'), '.', leftPad(toString(toUnixTimestamp64Milli(occurred_at) % 1000), 3, '0'), 'Z') AS occurred_at,
@@ -38,6 +43,7 @@ SELECT
     safe(session_id) AS session_id,
     safe(device) AS device,
     safe(trace_id) AS trace_id,
-    -- No spreadsheet takes a JSON object for a formula.
-    toJSONString(metadata) AS metadata
+    fit_json(toJSONString(metadata), '{"orgtrail.cut":"too long for a cell; JSON Lines has all"}') AS metadata,
+    -- The cells of original and changed values cannot tell null from an empty text; this one can.
+    fit_json(toJSONString(CAST(arrayZip(changes.field, changes.old, changes.new), 'Array(Tuple(field String, old Nullable(String), new Nullable(String)))')), '[{"field":"orgtrail.cut","old":null,"new":"too long for a cell; JSON Lines has all"}]') AS changes
 FROM audit.events

@@ -25,7 +25,8 @@ class Filter:
     ``title`` is its name on the page, ``sentence`` what it keeps, ``example`` a sensible value.
 
     ``sql`` holds one parameter of the filter's own name. A ``repeatable`` filter takes several
-    values, one of which must match, or none if it is ``negated``. ``prefix_sql``, with the
+    values, one of which must match, or none if it is ``negated``: as an array in ``sql``, else
+    ``sql`` is repeated for each, because only then every index helps. ``prefix_sql``, with the
     parameter ``<name>_prefixes``, takes those of its values that end in ``.*``. ``choices`` are the
     allowed values, if they are few.
 
@@ -89,8 +90,10 @@ def _person(name: str, *roles: str) -> str:
 
 
 _TEXT = """(arrayExists(t -> positionCaseInsensitiveUTF8(t, {q:String}) > 0, arrayConcat(
- [actor_email, actor_name, impersonator_email, impersonator_name, ip, toString(event)],
- targets.email, targets.name)))"""
+ [actor_email, actor_name, actor_id, impersonator_email, impersonator_name, impersonator_id, ip,
+  toString(event), request_id, session_id],
+ targets.email, targets.name, targets.id, arrayMap(t -> ifNull(t, ''), changes.old),
+ arrayMap(t -> ifNull(t, ''), changes.new), mapValues(metadata))))"""
 
 _WHAT = ("event", "country", "outcome")
 
@@ -132,20 +135,22 @@ FILTERS: tuple[Filter, ...] = (
         "user",
         "User",
         _person("user", "actor", "impersonator", "target"),
-        "the person acted, impersonated or was acted upon (email in any case, or ID)",
+        "the person acted, impersonated or was acted upon (email in any case, or ID); repeatable",
         "bob@x.org",
         control="person",
         hint="email or ID",
         main=True,
         pairs_with=_WHAT,
+        repeatable=True,
     ),
     Filter(
         "q",
         "Text",
         _TEXT,
-        "text in an email, a name, the IP address or the event type's key",
+        "text in an email, a name, an ID, the IP address, the event type's key, a changed value or"
+        " the metadata",
         "bob",
-        hint="in names, emails, IP, event",
+        hint="in names, IDs, values, IP",
         main=True,
     ),
     Filter(
@@ -161,52 +166,57 @@ FILTERS: tuple[Filter, ...] = (
         "actor",
         "Actor",
         _person("actor", "actor"),
-        "whose account acted (email in any case, or ID)",
+        "whose account acted (email in any case, or ID); repeatable",
         "bob@x.org",
         control="person",
         hint="email or ID",
         pairs_with=(*_WHAT, "target"),
+        repeatable=True,
     ),
     Filter(
         "impersonator",
         "Impersonator",
         _person("impersonator", "impersonator"),
-        "who acted as somebody else (email in any case, or ID)",
+        "who acted as somebody else (email in any case, or ID); repeatable",
         "sam@x.org",
         control="person",
         hint="email or ID",
         pairs_with=_WHAT,
+        repeatable=True,
     ),
     Filter(
         "target",
         "Target",
         _person("target", "target"),
-        "who or what was acted upon (email in any case, or ID)",
+        "who or what was acted upon (email in any case, or ID); repeatable",
         "bob@x.org",
         control="person",
         hint="email or ID",
         pairs_with=_WHAT,
+        repeatable=True,
     ),
     Filter(
         "ip",
         "IP address",
         "ip = {ip:String}",
-        "the IP address that the request came from, or a range such as 203.0.113.0/24",
+        "the IP address that the request came from, or a range such as 203.0.113.0/24; repeatable",
         "203.0.113.7",
         hint="203.0.113.7 or /24",
         pairs_with=_WHAT,
         normalize=_ip,
         # An empty address is in no range, and ClickHouse would refuse it.
         range_sql="(ip != '' AND isIPAddressInRange(if(ip = '', '::', ip), {ip:String}))",
+        repeatable=True,
     ),
     Filter(
         "country",
         "Country",
         "country = {country:String}",
-        "the country of the IP address, two letters",
+        "the country of the IP address, two letters; repeatable",
         "FR",
         hint="two letters",
         normalize=lambda value: value.strip(BLANKS).upper(),
+        repeatable=True,
     ),
     Filter(
         "request_id",

@@ -200,12 +200,16 @@ def _conditions(search: Search) -> tuple[list[str], dict[str, Any]]:
 
 
 def _condition(filter_: Filter, values: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
-    if not filter_.repeatable:
-        is_range = bool(filter_.range_sql) and "/" in values[0]
-        return filter_.range_sql if is_range else filter_.sql, {filter_.name: values[0]}
+    if not _takes_array(filter_):
+        names = _parameters_of(filter_, values)
+        clauses = []
+        for name, value in names.items():
+            sql = filter_.range_sql if _is_range(filter_, value) else filter_.sql
+            clauses.append(sql.replace(f"{{{filter_.name}:", f"{{{name}:"))
+        return clauses[0] if len(clauses) == 1 else "(" + " OR ".join(clauses) + ")", dict(names)
     begins = {v: v[:-1] for v in values if _is_prefix(filter_, v)}
     exact, prefixes = [v for v in values if v not in begins], list(begins.values())
-    clauses: list[str] = []
+    clauses = []
     parameters: dict[str, Any] = {}
     if exact:
         clauses.append(filter_.sql)
@@ -215,6 +219,19 @@ def _condition(filter_: Filter, values: tuple[str, ...]) -> tuple[str, dict[str,
         parameters[f"{filter_.name}_prefixes"] = prefixes
     either = "(" + " OR ".join(clauses) + ")"
     return (f"(NOT {either})" if filter_.negated else either), parameters
+
+
+def _takes_array(filter_: Filter) -> bool:
+    return f"{{{filter_.name}:Array(String)}}" in filter_.sql
+
+
+def _parameters_of(filter_: Filter, values: tuple[str, ...]) -> dict[str, str]:
+    """The values of a filter that takes them one by one, by the names of their parameters."""
+    return {f"{filter_.name}_{i}" if i else filter_.name: value for i, value in enumerate(values)}
+
+
+def _is_range(filter_: Filter, value: str) -> bool:
+    return bool(filter_.range_sql) and "/" in value
 
 
 def _is_prefix(filter_: Filter, value: str) -> bool:
@@ -230,7 +247,7 @@ def _pairs(search: Search) -> list[str]:
     given = {f.name: (f, values) for f, values in search.values}
     clauses = []
     for filter_, own in search.values:
-        if filter_.range_sql and "/" in own[0]:
+        if any(_is_range(filter_, value) for value in own):
             continue
         for name in filter_.pairs_with:
             if name not in given:
@@ -238,18 +255,20 @@ def _pairs(search: Search) -> list[str]:
             other, values = given[name]
             if any(_is_prefix(other, value) for value in values):
                 continue
-            hashes = f"arrayMap(w -> cityHash64(who, w), {_spellings(other)})"
-            spelled = f"arrayFlatten(arrayMap(who -> {hashes}, {_spellings(filter_)}))"
+            hashes = f"arrayMap(w -> cityHash64(who, w), {_spellings(other, values)})"
+            spelled = f"arrayFlatten(arrayMap(who -> {hashes}, {_spellings(filter_, own)}))"
             clauses.append(f"hasAny(pairs, {spelled})")
     return clauses
 
 
-def _spellings(filter_: Filter) -> str:
+def _spellings(filter_: Filter, values: tuple[str, ...]) -> str:
     """The values of a filter as the index over pairs holds them: emails are in lower case."""
-    if filter_.repeatable:
+    if _takes_array(filter_):
         return f"{{{filter_.name}:Array(String)}}"
-    value = f"{{{filter_.name}:String}}"
-    return f"[{value}, lowerUTF8({value})]" if filter_.control == "person" else f"[{value}]"
+    spelled = [f"{{{name}:String}}" for name in _parameters_of(filter_, values)]
+    if filter_.control == "person":
+        spelled += [f"lowerUTF8({value})" for value in spelled]
+    return f"[{', '.join(spelled)}]"
 
 
 def _order(search: Search) -> str:

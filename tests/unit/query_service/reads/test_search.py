@@ -81,7 +81,7 @@ def test_what_cannot_be_used_is_a_400_that_names_the_parameter(name, value):
 
 def test_a_parameter_that_is_not_repeatable_is_given_once():
     with pytest.raises(Problem, match="once"):
-        parse_search([("user", "a"), ("user", "b")], NOW)
+        parse_search([("q", "a"), ("q", "b")], NOW)
 
 
 def test_an_export_has_no_pages():

@@ -185,3 +185,29 @@ def test_a_country_is_found_in_any_case_and_a_blank_value_is_refused():
     assert [values for _, values in search.values] == [("FR",)]
     with pytest.raises(Problem, match="blank"):
         parse_search([("user", " \u200b")], NOW)
+
+
+def test_of_several_people_one_must_match():
+    values = [("user", "bob"), ("user", "ann"), ("user", "bob")]
+    page = every_read(parse_search(values, NOW))["page"]
+    assert {k: v for k, v in page.parameters.items() if k.startswith("user")} == {
+        "user": "bob",
+        "user_1": "ann",
+    }
+    assert "((actor_id = {user:String} OR" in page.sql
+    assert ") OR (actor_id = {user_1:String} OR" in page.sql
+
+
+def test_an_address_and_a_range_may_be_given_together():
+    values = [("ip", "203.0.113.7"), ("ip", "198.51.100.0/24")]
+    page = every_read(parse_search(values, NOW))["page"]
+    assert "(ip = {ip:String} OR (ip != '' AND isIPAddressInRange(" in page.sql
+    assert "{ip_1:String}" in page.sql
+    assert pairs(*values, ("event", "user.login")) == []
+
+
+def test_several_people_and_countries_are_looked_for_as_pairs():
+    (clause,) = pairs(("actor", "bob"), ("actor", "ann"), ("country", "FR"), ("country", "DE"))
+    assert "[{country:String}, {country_1:String}]" in clause
+    for spelled in ("{actor:String}", "{actor_1:String}", "lowerUTF8({actor_1:String})"):
+        assert spelled in clause
