@@ -21,7 +21,9 @@ def stored(running):
                 actor=Actor(id=f"id-of-{name}", email=f"{name}@x.example"),
                 targets=[Target(type="user", id=f"target-of-{name}")],
                 changes=[Change(field="role", old=f"Old{number}", new=f"New{number}")],
-                context=Context(ip=ip, request_id=f"request-of-{name}", session_id=f"ses-of-{name}"),
+                context=Context(
+                    ip=ip, request_id=f"request-of-{name}", session_id=f"ses-of-{name}"
+                ),
                 metadata={"ticket": f"Ticket {number}", "key": "same"},
             )
     running.wait_for(ORG, 3)

@@ -23,6 +23,7 @@ from litestar.openapi.spec.enums import OpenAPIFormat
 
 from orgtrail_query_service.problems import ProblemBody
 from orgtrail_query_service.reads.export_formats import FORMATS
+from orgtrail_query_service.reads.feed import ORDER, RECEIVED_SINCE
 from orgtrail_query_service.reads.filters import FILTERS, Filter
 from orgtrail_query_service.reads.people import MAX_PREFIX
 from orgtrail_query_service.reads.search import MAX_LENGTH, MAX_LIMIT, MAX_VALUES
@@ -107,12 +108,15 @@ SEARCH = [
     _instant("until", "before this time (RFC 3339 with offset)", "2026-11-23T09:00:00Z"),
 ]  # fmt: skip
 PAGING = [
-    _query("order", "newest (the default) or oldest first",
-           Schema(type=_TEXT, enum=["newest", "oldest"]), "newest"),
+    _query("order", "newest (the default) or oldest first; received: a feed in the order of"
+           " receipt, with received_since in place of since and until",
+           Schema(type=_TEXT, enum=["newest", "oldest", ORDER]), "newest"),
     _query("limit", "the number of events per page",
            Schema(type=OpenAPIType.INTEGER, minimum=1, maximum=MAX_LIMIT, default=50), 50),
     _query("cursor", "next_cursor of the previous page; send all other parameters unchanged",
            Schema(type=_TEXT, max_length=MAX_LENGTH)),
+    _instant(RECEIVED_SINCE, "for order=received: what was received from this time on (RFC 3339"
+             " with offset); everything that is kept if it is not given", "2026-11-22T09:00:00Z"),
 ]  # fmt: skip
 BOM = _query(
     "bom", "whether a CSV starts with a byte order mark, which Excel needs",

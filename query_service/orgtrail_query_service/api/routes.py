@@ -25,6 +25,7 @@ from orgtrail_query_service.auth.organization_log import OrganizationLog
 from orgtrail_query_service.parts import AnyRequest, Parts
 from orgtrail_query_service.problems import bad_parameter, not_found
 from orgtrail_query_service.reads.event import Event
+from orgtrail_query_service.reads.feed import ORDER, Position, parse_feed, read_feed
 from orgtrail_query_service.reads.pages import read_event, read_page, read_settled
 from orgtrail_query_service.reads.people import Person, read_people
 from orgtrail_query_service.reads.search import parse_instant, parse_search
@@ -78,8 +79,15 @@ class Api(Controller):
 
     @get("/orgs/{org:str}/events", operation_class=ListOperation, responses=PROBLEMS)
     async def events(self, request: AnyRequest, parts: Parts, org: Org) -> Response[EventList]:
-        """A page of an organization's events."""
+        """A page of an organization's events.
+
+        With order=received it is a feed: events in the order of their receipt, each once, also
+        those that arrive late. Its next_cursor never ends; keep it, and ask again for what came
+        since.
+        """
         log = authorize(request, org)
+        if request.query_params.getall("order", []) == [ORDER]:
+            return await self._feed(request, parts, log)
         asked = parse_search(request.query_params.multi_items(), parts.now())
         search, after = parts.cursors.read(org, asked)
         settled = await read_settled(log, search)
@@ -91,6 +99,26 @@ class Api(Controller):
             since=search.since,
             until=search.until,
             clamped=search.clamped,
+            settled_through=settled.settled_through,
+            set_aside=settled.set_aside,
+        )
+        return Response(answer, headers=_next_link(request, parts.settings.path_prefix, cursor))
+
+    async def _feed(
+        self, request: AnyRequest, parts: Parts, log: OrganizationLog
+    ) -> Response[EventList]:
+        search, begins = parse_feed(request.query_params.multi_items(), parts.now())
+        kept = parts.cursors.read_feed(log.org, search)
+        after = begins if kept is None else Position(*kept)
+        settled = await read_settled(log, search)
+        events, position = await read_feed(log, search, after, settled.settled_through)
+        cursor = parts.cursors.make_feed(log.org, search, position)
+        answer = EventList(
+            events=events,
+            next_cursor=cursor,
+            since=search.since,
+            until=search.until,
+            clamped=False,
             settled_through=settled.settled_through,
             set_aside=settled.set_aside,
         )

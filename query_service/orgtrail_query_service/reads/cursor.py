@@ -13,6 +13,8 @@ from itsdangerous import BadData, URLSafeSerializer
 from orgtrail_query_service.problems import bad_parameter
 from orgtrail_query_service.reads.search import Place, Search
 
+_FEED = "received"
+
 
 class Cursors:
     """Creates and reads cursors with one secret, which all workers share."""
@@ -56,6 +58,30 @@ class Cursors:
             replace(search, since=_time(since), until=_time(until)),
             Place(_time(instant), UUID(event_id)),
         )
+
+    def make_feed(self, org: str, search: Search, position: tuple[datetime, int, int]) -> str:
+        """The cursor that continues a feed after a position."""
+        moment, partition, offset = position
+        at = [int(moment.timestamp() * 1000), partition, offset]
+        return str(self._serializer.dumps([_FEED, _digest(org, search), *at]))
+
+    def read_feed(self, org: str, search: Search) -> tuple[datetime, int, int] | None:
+        """The position that the search's cursor holds; ``None`` without a cursor.
+
+        Raises:
+            Problem: the cursor was modified, or belongs to another feed or organization.
+        """
+        if search.cursor is None:
+            return None
+        try:
+            kind, digest, at, partition, offset = self._serializer.loads(search.cursor)
+        except (BadData, ValueError):
+            raise bad_parameter("cursor", "was not issued by this service") from None
+        if kind != _FEED or digest != _digest(org, search):
+            raise bad_parameter(
+                "cursor", "belongs to another search: send the same filters as for its first page"
+            )
+        return _time(at), partition, offset
 
 
 def _digest(org: str, search: Search) -> str:

@@ -58,6 +58,41 @@ def candidates(
     )
 
 
+def received(
+    org: str, search: Search, window: Window, after: tuple[datetime, int, int], limit: int
+) -> Statement:
+    """The keys of the records that were received in a window, in order of receipt.
+
+    They come after a position: time of receipt, partition and offset. Some may be later copies.
+    """
+    where, parameters = _scope(org)
+    conditions, of_filters = _conditions(search)
+    moment, partition, offset = after
+    clauses = [
+        where,
+        "received_at >= {since:DateTime64(3, 'UTC')}",
+        "received_at < {until:DateTime64(3, 'UTC')}",
+        "(received_at > {after:DateTime64(3, 'UTC')} OR received_at = {after:DateTime64(3, 'UTC')}"
+        " AND (kafka_partition > {after_partition:Int64} OR"
+        " kafka_partition = {after_partition:Int64} AND kafka_offset > {after_offset:UInt64}))",
+        *conditions,
+        *_pairs(search),
+    ]
+    parameters |= of_filters | {
+        "since": _instant(window.since),
+        "until": _instant(window.until),
+        "after": _instant(moment),
+        "after_partition": partition,
+        "after_offset": offset,
+    }
+    return Statement(
+        "SELECT occurred_at, event_id, received_at, kafka_partition, kafka_offset"
+        f" FROM audit.event_keys WHERE {' AND '.join(clauses)}"
+        f" ORDER BY received_at, kafka_partition, kafka_offset LIMIT {limit:d}",
+        parameters,
+    )
+
+
 def events_of(org: str, search: Search, keys: Sequence[Place]) -> Statement:
     """Step two: of the candidates, the events whose first copy matches the filters."""
     where, parameters = _scope(org)

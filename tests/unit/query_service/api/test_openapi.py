@@ -6,6 +6,7 @@ from orgtrail_query_service.api.openapi import PAGING, SEARCH
 from orgtrail_query_service.app import make_app
 from orgtrail_query_service.problems import Problem
 from orgtrail_query_service.reads.export_formats import FORMATS
+from orgtrail_query_service.reads.feed import parse_feed
 from orgtrail_query_service.reads.filters import FILTERS
 from orgtrail_query_service.reads.search import parse_search
 
@@ -32,7 +33,9 @@ async def test_only_the_api_is_described(described):
 
 async def test_every_read_lists_the_parameters_that_it_takes(described):
     search = [*(f.name for f in FILTERS), "since", "until"]
-    assert names(described, f"{ORG}/events") == [*search, "order", "limit", "cursor"]
+    assert names(described, f"{ORG}/events") == [
+        *search, "order", "limit", "cursor", "received_since",
+    ]  # fmt: skip
     assert names(described, f"{ORG}/summary") == search
     assert names(described, f"{ORG}/people") == ["prefix"]
     for path in EXPORTS:
@@ -46,7 +49,10 @@ async def test_every_read_lists_the_parameters_that_it_takes(described):
 def test_examples_choices_and_bounds_are_what_the_parser_takes(parameter):
     def parse(*values):
         since = [] if parameter.name == "since" else [("since", "2026-11-22T00:00:00Z")]
-        return parse_search([(parameter.name, str(v)) for v in values] + since, NOW)
+        given = [(parameter.name, str(v)) for v in values]
+        if parameter.name == "received_since" or given == [("order", "received")]:
+            return parse_feed(given, NOW)
+        return parse_search(given + since, NOW)
 
     schema = parameter.schema
     examples = parameter.example if isinstance(parameter.example, list) else [parameter.example]

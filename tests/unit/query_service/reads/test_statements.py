@@ -22,6 +22,7 @@ def every_read(search, org="acme"):
     return {
         "page": statements.page(org, search, WINDOW, PLACE, 10),
         "candidates": statements.candidates(org, search, WINDOW, PLACE, 10),
+        "received": statements.received(org, search, WINDOW, (NOW, 0, 7), 10),
         "events_of": statements.events_of(org, search, [PLACE]),
         "keys_of_event": statements.keys_of_event(org, PLACE.event_id, WINDOW),
         "export": statements.export(org, search, DEFAULT),
@@ -47,7 +48,9 @@ def test_every_read_is_of_one_organization(name):
     assert statement.parameters["org"] == "acme"
 
 
-@pytest.mark.parametrize("name", ["page", "candidates", "events_of", "export", "summary"])
+@pytest.mark.parametrize(
+    "name", ["page", "candidates", "received", "events_of", "export", "summary"]
+)
 def test_no_value_is_ever_part_of_the_text(name):
     # An address has a form, so it cannot be hostile.
     texts = [f for f in FILTERS if not f.choices and f.name != "ip"]
@@ -116,6 +119,8 @@ def pairs(*values):
     candidates = made.pop("candidates").sql.removesuffix(
         " ORDER BY occurred_at DESC, event_id DESC LIMIT 10"
     )
+    received = made.pop("received").sql
+    assert all(clause in received for clause in candidates.split(" AND ") if "pairs" in clause)
     assert not any("pairs" in statement.sql for statement in made.values())
     return [clause for clause in candidates.split(" AND ") if "pairs" in clause]
 

@@ -1,0 +1,106 @@
+"""The feed: events in the order in which they were received, for pullers that miss nothing.
+
+A page by ``occurred_at`` misses what arrives late: an event of yesterday belongs before a position
+that a puller has passed. The feed is ordered by receipt, and never passes ``settled_through``:
+everything received before that time is stored, so nothing can appear before a position any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from orgtrail_query_service.problems import bad_parameter
+from orgtrail_query_service.reads import statements
+from orgtrail_query_service.reads.event import Event, event_from_row, utc
+from orgtrail_query_service.reads.pages import Log
+from orgtrail_query_service.reads.search import Place, Search, parse_instant, parse_search
+from orgtrail_query_service.reads.statements import Window
+from orgtrail_schemas.limits import CLOCK_SKEW, RETENTION
+
+ORDER = "received"
+RECEIVED_SINCE = "received_since"
+
+# From a second on: a spool that drains brings a hundred thousand events in a minute.
+_WIDTHS = tuple(timedelta(seconds=s) for s in (1, 10, 120, 1200, 4 * 3600, 2 * 86400, 20 * 86400))
+
+
+class Position(NamedTuple):
+    """Where the feed continues: after the record received at this time, partition and offset."""
+
+    received_at: datetime
+    partition: int
+    offset: int
+
+
+def begin(moment: datetime) -> Position:
+    """The position before the first record that was received at a time or later."""
+    return Position(moment, -1, 0)
+
+
+def parse_feed(parameters: Iterable[tuple[str, str]], now: datetime) -> tuple[Search, Position]:
+    """The filters of a feed, and where it begins if there is no cursor.
+
+    Without ``received_since`` that is with everything that is kept.
+
+    Raises:
+        Problem: a parameter is unknown, given twice, or has a value that cannot be used.
+    """
+    starts, rest = [], []
+    for name, value in parameters:
+        if name == RECEIVED_SINCE:
+            starts += [value] if value else []
+        elif name in ("since", "until") and value:
+            raise bad_parameter(name, f"cannot be used with order={ORDER}; use {RECEIVED_SINCE}")
+        elif name != "order":
+            rest.append((name, value))
+    if len(starts) > 1:
+        raise bad_parameter(RECEIVED_SINCE, "may be given once")
+    search = parse_search(rest, now)
+    # What occurred within the retention was received no earlier than the clock skew before it.
+    earliest = now - RETENTION - CLOCK_SKEW
+    asked = parse_instant(starts[0] if starts else None, RECEIVED_SINCE)
+    return replace(search, order="oldest"), begin(max(asked or earliest, earliest))
+
+
+async def read_feed(
+    log: Log, search: Search, after: Position, settled_through: datetime | None
+) -> tuple[list[Event], Position]:
+    """The next events after a position, at most ``search.limit``, and the position after them."""
+    found: list[Event] = []
+    if settled_through is None or settled_through <= after.received_at:
+        return found, after
+    since, position = after.received_at, after
+    for width in (*_WIDTHS, None):
+        if since >= settled_through:
+            break
+        edge = settled_through if width is None else min(settled_through, since + width)
+        window, exhausted = Window(since, edge), False
+        while not exhausted:
+            missing = search.limit - len(found)
+            if not missing:
+                return found, position
+            rows = await log.rows(statements.received(log.org, search, window, position, missing))
+            exhausted = len(rows) < missing
+            if rows:
+                keys = {
+                    Position(utc(row[2]), row[3], row[4]): Place(utc(row[0]), row[1])
+                    for row in rows
+                }
+                found += await _surviving(log, search, keys)
+                position = max(keys)
+        since = edge
+    return found, begin(settled_through)
+
+
+async def _surviving(log: Log, search: Search, keys: dict[Position, Place]) -> list[Event]:
+    """Of the records at these positions, those that readers see: of copies, the first."""
+    rows = await log.rows(statements.events_of(log.org, search, sorted(set(keys.values()))))
+    events = {_position(event): event for event in map(event_from_row, rows)}
+    return [events[position] for position in sorted(keys) if position in events]
+
+
+def _position(event: Event) -> Position:
+    return Position(event.received_at, event.source.partition, event.source.offset)
