@@ -102,7 +102,7 @@ def filters() -> str:
     lines += [f"| `{f.name}` | {f.sentence} |" for f in FILTERS]
     lines += [
         "| `since`, `until` | events at or after `since`, before `until` (RFC 3339 with offset) |",
-        "| `order` | `newest` first (the default) or `oldest` first; `received`: [a feed](feed.md) |",
+        "| `order` | `newest` first (the default), `oldest` first, or [`received`](feed.md) |",
         "| `received_since` | with `order=received`: where the feed begins |",
         "| `limit` | the number of events per page, 1 to 1000 (default 50) |",
         "| `cursor` | continues after the page that returned this cursor |",

@@ -13,7 +13,8 @@ from orgtrail import Actor, AuditProducer, Context, Target
 from orgtrail.errors import AuditError
 from orgtrail_query_service.auth.administrator import Administrator
 from orgtrail_query_service.problems import not_recorded
-from orgtrail_query_service.reads.search import Search
+from orgtrail_query_service.reads.display import FIRST_VIEWED_AT, VIEWED
+from orgtrail_query_service.reads.search import Search, rfc3339
 
 log = structlog.get_logger("orgtrail.query")
 
@@ -34,7 +35,7 @@ class SelfAudit:
         """Record a caller's first view of an organization in an hour.
 
         The ID and the time are derived from caller, organization and hour, so that several workers
-        record the same event.
+        record the same event: the one that is received first stays, with the time of its view.
         """
         hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         event_id = view_id(org, who.subject, hour)
@@ -44,11 +45,11 @@ class SelfAudit:
             self._seen.clear()
         try:
             self._producer.emit(
-                "org.audit-log.viewed",
+                VIEWED,
                 org_id=org,
                 actor=_actor(who),
                 targets=[Target(type="organization", id=org)],
-                metadata={"view": "events"},
+                metadata={"view": "events", FIRST_VIEWED_AT: rfc3339(now.astimezone(UTC))},
                 context=context,
                 event_id=event_id,
                 occurred_at=hour,

@@ -53,7 +53,7 @@ def parameters():
 
 
 def test_every_route_is_tried(attacker):
-    assert len(routes(attacker)) == 8
+    assert len(routes(attacker)) == 9
 
 
 @pytest.mark.parametrize("org", [VICTIM, JOINED, "missing"])

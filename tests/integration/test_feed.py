@@ -124,7 +124,9 @@ def test_a_page_of_the_feed_is_followed_by_its_link(running):
     events = eventually(lambda: len(found := whole()) == 5 and found)
     assert [e["received_at"] for e in events] == sorted(e["received_at"] for e in events)
     later = {"received_since": events[-1]["received_at"]}
-    newest = running.get("/v1/orgs/feed-link/events", org="feed-link", **asked | {"limit": 100}, **later).json()
+    newest = running.get(
+        "/v1/orgs/feed-link/events", org="feed-link", **asked | {"limit": 100}, **later
+    ).json()
     assert events[-1]["event_id"] in {e["event_id"] for e in newest["events"]}
     refused = running.get(
         "/v1/orgs/feed-link/events", org="feed-link", since="2026-11-01T00:00:00Z", **asked

@@ -157,6 +157,14 @@ class SummaryOperation(_Described):
 
 
 @dataclass
+class SetAsideOperation(_Described):
+    """Records that could not be stored."""
+
+    def __post_init__(self) -> None:
+        self._add([p for p in SEARCH if p.name == "since"])
+
+
+@dataclass
 class PeopleOperation(_Described):
     """People by prefix."""
 

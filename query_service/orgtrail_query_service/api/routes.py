@@ -18,6 +18,7 @@ from orgtrail_query_service.api.openapi import (
     EventOperation,
     ListOperation,
     PeopleOperation,
+    SetAsideOperation,
     SummaryOperation,
 )
 from orgtrail_query_service.auth.authorize import authorize, caller
@@ -28,7 +29,8 @@ from orgtrail_query_service.reads.event import Event
 from orgtrail_query_service.reads.feed import ORDER, Position, parse_feed, read_feed
 from orgtrail_query_service.reads.pages import read_event, read_page, read_settled
 from orgtrail_query_service.reads.people import Person, read_people
-from orgtrail_query_service.reads.search import parse_instant, parse_search
+from orgtrail_query_service.reads.search import parse_instant, parse_search, parse_since
+from orgtrail_query_service.reads.set_aside import SetAside, read_set_aside
 from orgtrail_query_service.reads.summary import Summary, read_summary
 from orgtrail_schemas.catalogue import Level, catalogue
 
@@ -131,6 +133,13 @@ class Api(Controller):
         search = parse_search(request.query_params.multi_items(), parts.now(), paged=False)
         settled = await read_settled(log, search)
         return await read_summary(log, search, settled)
+
+    @get("/orgs/{org:str}/set-aside", operation_class=SetAsideOperation, responses=PROBLEMS)
+    async def set_aside(self, request: AnyRequest, parts: Parts, org: Org) -> SetAside:
+        """Records that could not be stored: the reasons, when, and where an operator finds them."""
+        log = authorize(request, org)
+        since = parse_since(request.query_params.multi_items(), parts.now())
+        return await read_set_aside(log, since)
 
     @get("/orgs/{org:str}/people", operation_class=PeopleOperation, responses=PROBLEMS)
     async def people(self, request: AnyRequest, parts: Parts, org: Org) -> list[Person]:

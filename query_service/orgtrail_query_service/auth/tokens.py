@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +20,9 @@ from orgtrail_query_service.auth.roles import (
 )
 from orgtrail_query_service.problems import unauthenticated
 from orgtrail_query_service.settings import QuerySettings
+
+# The name that most issuers give Ed25519 is deprecated (RFC 9864), which is not for our log.
+warnings.filterwarnings("ignore", message="EdDSA is deprecated")
 
 log = structlog.get_logger("orgtrail.query")
 

@@ -72,6 +72,10 @@ class View:
         """The address of the counts over time."""
         return f"{self.path}/summary{self._query(self.given)}"
 
+    def set_aside(self) -> str:
+        """The address of the records that could not be stored."""
+        return f"{self.path}/set-aside{self._query(self.given)}"
+
     def permanent(self) -> str:
         """An address that shows the same days and filters tomorrow and in another time zone."""
         kept = [(k, v) for k, v in self.given if k not in NAMES]

@@ -21,6 +21,7 @@ from orgtrail_query_service.reads.calendar import bucket_edges
 from orgtrail_query_service.reads.export_formats import FORMATS
 from orgtrail_query_service.reads.filters import FILTERS
 from orgtrail_query_service.reads.pages import read_page, read_settled
+from orgtrail_query_service.reads.set_aside import read_set_aside
 from orgtrail_query_service.reads.summary import read_summary
 from orgtrail_schemas.catalogue import LEVELS, catalogue
 from orgtrail_schemas.limits import RETENTION_DAYS
@@ -90,6 +91,13 @@ class AuditLogPage(Controller):
                 "levels": LEVELS,
             },
         )
+
+    @get("/orgs/{org:str}/audit-logs/set-aside")
+    async def set_aside(self, request: AnyRequest, parts: Parts, org: str) -> Template:
+        """The records that could not be stored, and what to do about them."""
+        log, view = _open(request, parts, org)
+        aside = await read_set_aside(log, view.search.since)
+        return Template("set_aside.html", context={**_common(view, parts), "aside": aside})
 
     @get("/orgs/{org:str}/audit-logs/{event_id:str}")
     async def event(self, request: AnyRequest, parts: Parts, org: str, event_id: str) -> Template:

@@ -11,8 +11,17 @@ from jinja2 import Environment
 
 from orgtrail_query_service.page.address import log_path
 from orgtrail_query_service.page.assets import address_of
-from orgtrail_query_service.reads.display import from_where, plain, who, whom
-from orgtrail_query_service.reads.search import rfc3339
+from orgtrail_query_service.problems import Problem
+from orgtrail_query_service.reads.display import (
+    FIRST_VIEWED_AT,
+    VIEWED,
+    from_where,
+    plain,
+    who,
+    whom,
+)
+from orgtrail_query_service.reads.event import Event
+from orgtrail_query_service.reads.search import parse_instant, rfc3339
 
 _STEPS = ((60, "s"), (60, "min"), (24, "h"))
 
@@ -27,6 +36,8 @@ def add_filters(environment: Environment, prefix: str) -> None:
         "exact": exact,
         "ago": ago,
         "iso": rfc3339,
+        "is_of_an_hour": lambda event: event.event == VIEWED,
+        "first_view": first_view,
         "local_date": lambda moment, zone: moment.astimezone(zone).date(),
         "who": who,
         "whom": whom,
@@ -38,6 +49,14 @@ def add_filters(environment: Environment, prefix: str) -> None:
         "base": prefix,
         "padding": lambda: token_hex(randbelow(64)),
     }
+
+
+def first_view(event: Event) -> datetime | None:
+    """When the first view of an hour happened; ``None`` if the event does not say."""
+    try:
+        return parse_instant(event.metadata.get(FIRST_VIEWED_AT), FIRST_VIEWED_AT)
+    except Problem:
+        return None
 
 
 def exact(moment: datetime, zone: ZoneInfo) -> str:

@@ -7,6 +7,12 @@ import regex
 
 from orgtrail_query_service.reads.event import Actor, Event, Target
 
+VIEWED = "org.audit-log.viewed"
+"""The event type whose time is the start of an hour: it stands for all views in that hour."""
+
+FIRST_VIEWED_AT = "first_viewed_at"
+"""Its metadata key with the time of the first view."""
+
 # By Unicode's properties: what is invisible or changes the direction of text, control characters,
 # line ends, and blanks other than a single space within a text. U+2800 and U+FFF9 to U+FFFB have
 # no such property, and are invisible in most fonts.

@@ -89,6 +89,19 @@ def parse_search(
     )
 
 
+def parse_since(parameters: Iterable[tuple[str, str]], now: datetime) -> datetime:
+    """The only parameter of a request that has no other; the start of the retention without it.
+
+    Raises:
+        Problem: another parameter is given, or the value cannot be used.
+    """
+    given = list(parameters)
+    for name, _ in given:
+        if name != "since":
+            raise bad_parameter(name[:64], "is unknown; use since")
+    return parse_search(given, now, paged=False).since
+
+
 def rfc3339(moment: datetime) -> str:
     """A time in UTC, to the millisecond."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -173,13 +173,37 @@ def set_aside(org: str, since: datetime) -> Statement:
     The time of such a record may be unreadable. But it was received no earlier than the clock skew
     before it occurred, and possibly much later (from a spool).
     """
-    where, parameters = _scope(org)
-    parameters |= {"since": _instant(since - CLOCK_SKEW)}
+    where, parameters = _set_aside(org, since)
+    return Statement(f"SELECT count() FROM audit.dead_letters FINAL WHERE {where}", parameters)
+
+
+def set_aside_reasons(org: str, since: datetime) -> Statement:
+    """The same records by reason: how many, received first and last."""
+    where, parameters = _set_aside(org, since)
     return Statement(
-        f"SELECT count() FROM audit.dead_letters FINAL WHERE {where}"
-        " AND received_at >= {since:DateTime64(3, 'UTC')}",
+        "SELECT reason, count() AS records, min(received_at), max(received_at)"
+        f" FROM audit.dead_letters FINAL WHERE {where}"
+        " GROUP BY reason ORDER BY records DESC, reason",
         parameters,
     )
+
+
+def set_aside_records(org: str, since: datetime, most: int) -> Statement:
+    """The newest of these records: reason, time of receipt and position in Kafka."""
+    where, parameters = _set_aside(org, since)
+    return Statement(
+        "SELECT reason, received_at, kafka_topic, kafka_partition, kafka_offset"
+        f" FROM audit.dead_letters FINAL WHERE {where}"
+        " ORDER BY received_at DESC, kafka_partition DESC, kafka_offset DESC"
+        f" LIMIT {most:d}",
+        parameters,
+    )
+
+
+def _set_aside(org: str, since: datetime) -> tuple[str, dict[str, Any]]:
+    where, parameters = _scope(org)
+    parameters |= {"since": _instant(since - CLOCK_SKEW)}
+    return f"{where} AND received_at >= {{since:DateTime64(3, 'UTC')}}", parameters
 
 
 def settled_through() -> Statement:

@@ -45,6 +45,8 @@ def test_a_view_says_who_saw_what(audit):
     assert (first.actor.type, first.actor.id, first.actor.email) == ("user", "alice", "alice@x.org")
     assert (first.targets[0].type, first.targets[0].id) == ("organization", "acme")
     assert first.context.ip == "203.0.113.7"
+    # A reader can tell when it was, although the event stands for the hour.
+    assert first.metadata["first_viewed_at"] == "2026-11-23T12:34:56.000Z"
     assert second.actor.type == "service_account"
 
 

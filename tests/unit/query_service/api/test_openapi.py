@@ -26,7 +26,7 @@ def names(described, path):
 
 async def test_only_the_api_is_described(described):
     assert set(described["paths"]) == {
-        "/v1/event-types", f"{ORG}/events", f"{ORG}/events/{{event_id}}", f"{ORG}/summary", f"{ORG}/people", *EXPORTS,
+        "/v1/event-types", f"{ORG}/events", f"{ORG}/events/{{event_id}}", f"{ORG}/summary", f"{ORG}/people", f"{ORG}/set-aside", *EXPORTS,
     }  # fmt: skip
     assert {method for item in described["paths"].values() for method in item} == {"get"}
 
@@ -38,6 +38,7 @@ async def test_every_read_lists_the_parameters_that_it_takes(described):
     ]  # fmt: skip
     assert names(described, f"{ORG}/summary") == search
     assert names(described, f"{ORG}/people") == ["prefix"]
+    assert names(described, f"{ORG}/set-aside") == ["since"]
     for path in EXPORTS:
         marks = ["bom"] if path.endswith(("export", "csv")) else []
         assert names(described, path) == [*search, *marks], path

@@ -34,25 +34,25 @@ async def test_several_organizations_are_listed_in_order(get):
     assert page.index("/orgs/acme/audit-logs") < page.index("/orgs/globex/audit-logs")
 
 
-@pytest.mark.parametrize("path", ["/", LOG, f"{LOG}/summary", f"{LOG}/{ID}"])
+@pytest.mark.parametrize("path", ["/", LOG, f"{LOG}/summary", f"{LOG}/set-aside", f"{LOG}/{ID}"])
 async def test_nobody_sees_nothing(get, database, audit, path):
     assert (await get(path, None)).status_code == 401
     assert (database.asked, audit.events) == ([], [])
 
 
-@pytest.mark.parametrize("path", [LOG, f"{LOG}/summary", f"{LOG}/{ID}"])
+@pytest.mark.parametrize("path", [LOG, f"{LOG}/summary", f"{LOG}/set-aside", f"{LOG}/{ID}"])
 async def test_another_organization_is_not_found_and_not_read(get, database, audit, path):
     assert (await get(path, "globex")).status_code == 404
     assert (database.asked, audit.events) == ([], [])
 
 
-@pytest.mark.parametrize("path", [LOG, f"{LOG}/summary", f"{LOG}/{ID}"])
+@pytest.mark.parametrize("path", [LOG, f"{LOG}/summary", f"{LOG}/set-aside", f"{LOG}/{ID}"])
 async def test_a_view_is_recorded(get, audit, path):
     await get(path)
     assert [event.event for event in audit.events] == ["org.audit-log.viewed"]
 
 
-@pytest.mark.parametrize("path", ["", "/summary", f"/{ID}"])
+@pytest.mark.parametrize("path", ["", "/summary", "/set-aside", f"/{ID}"])
 async def test_an_unknown_parameter_is_refused(get, path):
     assert (await get(f"{LOG}{path}?nothing=1")).status_code == 400
 

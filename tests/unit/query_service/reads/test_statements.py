@@ -28,6 +28,8 @@ def every_read(search, org="acme"):
         "export": statements.export(org, search, DEFAULT),
         "summary": statements.summary(org, search, [search.since], 100),
         "people": statements.people(org, HOSTILE, 20),
+        "set_aside_reasons": statements.set_aside_reasons(org, NOW),
+        "set_aside_records": statements.set_aside_records(org, NOW, 100),
         "set_aside": statements.set_aside(org, NOW),
     }
 
