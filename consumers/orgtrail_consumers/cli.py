@@ -30,7 +30,7 @@ def _run(settings: ConsumerSettings, idle_margin_ms: int) -> int:
 
     prepare_process()
     app = make_app(settings, idle_margin_ms)
-    worker = Worker(app, loglevel="warning", redirect_stdouts=False, quiet=True)
+    worker = Worker(app)
     try:
         worker.execute_from_commandline()
     except SystemExit as ended:

@@ -13,6 +13,9 @@ import faust
 import pyarrow as pa
 import stamina.instrumentation
 import structlog
+from structlog.typing import EventDict, Processor
+
+from orgtrail_consumers.errors import describe
 
 log = structlog.get_logger("orgtrail.consumer")
 
@@ -32,6 +35,13 @@ def prepare_process() -> None:
 
 class Worker(faust.Worker):
     """Faust's worker with a bounded shutdown. Faust waits forever for an unreachable Kafka."""
+
+    def __init__(self, app: faust.App) -> None:
+        """Without Faust's own logs, and without its spinner, which writes escape codes."""
+        super().__init__(
+            app, loglevel="warning", redirect_stdouts=False, quiet=True, override_logging=False
+        )
+        self.spinner = None
 
     async def stop(self) -> None:
         """Stop. After ``STOP_WITHIN_S`` seconds the process exits with status 1 in any case.
@@ -82,17 +92,45 @@ class _Repeated(logging.Filter):
 
 
 def _configure_logs() -> None:
-    """Configure structured logs: one JSON object per line on standard error."""
+    """Configure structured logs: one JSON object per line on standard error, and nothing else.
+
+    Lines of other libraries, warnings and errors that nobody caught have the same form.
+    """
+    begin: list[Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
+        processors=[*begin, structlog.processors.JSONRenderer()],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     # Stamina's own log line repeats the error message, which may hold event data (errors.py).
     stamina.instrumentation.set_on_retry_hooks([])
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(_Repeated())
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_Repeated())
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *begin],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _tell_error,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
+    sys.excepthook = lambda _kind, error, _trace: _tell_uncaught(error)
+    threading.excepthook = lambda given: _tell_uncaught(given.exc_value)
+
+
+def _tell_error(_logger: object, _name: str, entry: EventDict) -> EventDict:
+    info = entry.pop("exc_info", None)
+    if isinstance(info, tuple) and info[1] is not None:
+        entry["error"] = describe(info[1])
+    return entry
+
+
+def _tell_uncaught(error: BaseException | None) -> None:
+    if error is not None and not isinstance(error, KeyboardInterrupt):
+        log.error("uncaught", error=describe(error))

@@ -78,7 +78,22 @@ def _use_the_running_stack() -> None:
 
 
 def main() -> None:
-    """Run the tool. An error that the user can fix is printed as one line."""
+    """Run the tool. An error that the user can fix is printed as one line.
+
+    A reader that wants no more, such as ``head``, is no error.
+    """
+    try:
+        try:
+            _run()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # At its end, Python would flush what is left, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _run() -> None:
     chosen = next(iter(sys.argv[1:]), None)
     try:
         if chosen in _OF_THE_RUNNING_STACK:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections import Counter
 from datetime import datetime
 from typing import Any, NoReturn
@@ -16,6 +17,9 @@ from orgtrail.event import Actor, Change, Context, Target
 from orgtrail.producer import AuditProducer
 from orgtrail.settings import ProducerSettings
 from orgtrail.text import address
+
+_TROUBLE_AFTER_S = 1.5
+_SILENCE_AFTER_S = 4.0
 
 
 class _Line(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -101,7 +105,7 @@ def emit(
             )
             print(_emit(producer, line))
             refused = 0
-        producer.flush(settings.close_seconds)
+        _deliver(producer, settings.close_seconds)
         waiting, why = producer.spooled, producer.trouble
         producer.close(0)
     except AuditError as error:
@@ -120,6 +124,17 @@ def emit(
             file=sys.stderr,
         )
     return 1 if refused or tally["set_aside"] or tally["lost"] else 0
+
+
+def _deliver(producer: AuditProducer, seconds: float) -> None:
+    """Wait for Kafka, and less long where it seems to be away: the events are on disk."""
+    began = time.monotonic()
+    while producer.spooled and (left := began + seconds - time.monotonic()) > 0:
+        producer.flush(min(left, 0.25))
+        elapsed = time.monotonic() - began
+        nothing = producer.counters().acknowledged == 0
+        if nothing and elapsed > (_TROUBLE_AFTER_S if producer.trouble else _SILENCE_AFTER_S):
+            return
 
 
 def _fail(error: AuditError) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -125,6 +126,7 @@ class Arena:
     def stop_consumers(self) -> None:
         for child in self._consumers:
             child.kill()
+            every_line_is_json(child.log)
         self._consumers.clear()
 
     def stop(self) -> None:
@@ -135,6 +137,13 @@ class Arena:
         for proxy in self.kafka_proxies:
             proxy.close()
         self.clickhouse.stop()
+
+
+def every_line_is_json(log: Path) -> None:
+    """Whatever is written: our lines, Faust's, Kafka's client's. The last line may be cut."""
+    for line in log.read_text("utf-8", errors="replace").splitlines()[:-1]:
+        if not line.startswith("orgtrail consume: "):
+            assert isinstance(json.loads(line), dict), line
 
 
 class Worker:

@@ -87,7 +87,7 @@ def test_an_export_to_standard_output(env):
     [
         (("query", ORG), {"ORGTRAIL_TOKEN": ""}, "set ORGTRAIL_TOKEN"),
         (("query", ORG), {"ORGTRAIL_TOKEN": "x"}, "not valid"),
-        (("query", "else"), {}, "you do not administer its organization"),
+        (("query", "else"), {}, "you may not read its organization's log"),
         (("query", "../.."), {}, "Not found"),
         (("query", ORG, "--level", "admin"), {}, "level: must be one of"),
         (("query", ORG, "--limit", "-1"), {}, "--limit"),

@@ -1,7 +1,13 @@
 """``orgtrail emit``, and the SDK with its spool, against a real broker."""
 
 import json
+import os
+import socket
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from tests.support.up import orgtrail
@@ -101,3 +107,42 @@ def test_occurred_at_may_be_given(running):
         producer.emit("user.login", org_id="moment", actor=Actor(id="u"), occurred_at=moment)
     (event,) = running.wait_for("moment", 1)
     assert datetime.fromisoformat(event["occurred_at"]) == moment
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_a_broker_that_is_away_is_named_within_five_seconds(tmp_path, silent):
+    """One that refuses, and one that takes the connection and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}" if silent else NOWHERE
+        env = {"ORGTRAIL_KAFKA_BROKERS": address, "ORGTRAIL_SPOOL_DIR": str(tmp_path)}
+        began = time.monotonic()
+        done = orgtrail("emit", "user.login", "--org", "away", "--actor", "a@x", env=env)
+        took = time.monotonic() - began
+    assert address in done.stderr
+    assert took < 5
+
+
+def test_a_reader_that_wants_no_more_is_no_error(running):
+    env = running.stack.environment() | {
+        "ORGTRAIL_URL": running.stack.page, "ORGTRAIL_TOKEN": running.token("pipe"),
+    }  # fmt: skip
+    with running.producer() as producer:
+        for _ in range(300):
+            producer.emit("user.login", org_id="pipe", actor=Actor(id="u-1", name="x" * 500))
+    running.wait_for("pipe", 300)
+    for words in (
+        "query pipe --limit 0 --json",
+        "query pipe --limit 0",
+        "export pipe --format jsonl --output -",
+    ):
+        shell = f"{Path(sys.executable).with_name('orgtrail')} {words} | head -c 10"
+        done = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", shell],
+            env=os.environ | env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, (words, done.stderr)
+        for word in ("Broken pipe", "BrokenPipe", "Traceback"):
+            assert word not in done.stderr, words

@@ -128,6 +128,8 @@ def _with_letters(
     except KafkaException as error:
         print(f"orgtrail {command}: {error.args[0].str()}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        raise
     except (OSError, ValueError) as error:
         print(f"orgtrail {command}: {error}", file=sys.stderr)
         return 1

@@ -155,6 +155,8 @@ def _one_line_errors(command: str) -> Iterator[None]:
     """Print what the user can fix as one line; bugs are not caught."""
     try:
         yield
+    except BrokenPipeError:
+        raise
     except (ClientError, SettingsError, OSError) as error:
         print(f"orgtrail {command}: {error}", file=sys.stderr)
     except KeyboardInterrupt:

@@ -21,22 +21,46 @@ structlog.get_logger("orgtrail.consumer").warning("step_failed", step="write")
 for _ in range(3):
     logging.getLogger("aiokafka").error("no broker")
 logging.getLogger("aiokafka").info("unimportant")
+try:
+    raise ValueError("alice@x.org")
+except ValueError:
+    logging.getLogger("faust").exception("crashed")
+import warnings
+warnings.warn("old")
+import threading
+def fail():
+    raise ValueError("alice@x.org")
+thread = threading.Thread(target=fail)
+thread.start()
+thread.join()
 print(gc.get_freeze_count() > 0, gc.get_threshold()[0], pa.default_memory_pool().backend_name,
-      len(stamina.instrumentation.get_on_retry_hooks()))
+      len(stamina.instrumentation.get_on_retry_hooks()), flush=True)
+raise RuntimeError("bob@x.org")
 """
 
 
 def test_a_prepared_process_logs_json_lines_on_standard_error_only():
     done = subprocess.run(
-        [sys.executable, "-c", PREPARED], capture_output=True, text=True, check=True,
+        [sys.executable, "-c", PREPARED], capture_output=True, text=True, check=False,
         env={"PYTHONPATH": ":".join(filter(None, sys.path))},
     )  # fmt: skip
-    first, *others = done.stderr.splitlines()
-    line = json.loads(first)
+    line, *others = map(json.loads, done.stderr.splitlines())
     assert (line["event"], line["level"], line["step"]) == ("step_failed", "warning", "write")
     assert line["timestamp"].endswith("Z")
     # A client repeats its messages during an outage.
-    assert others == ["ERROR:aiokafka:no broker"]
+    broker, crashed, warned, thread, uncaught = others
+    assert (broker["event"], broker["level"], broker["logger"]) == (
+        "no broker",
+        "error",
+        "aiokafka",
+    )
+    assert (crashed["event"], crashed["error"].split()[0]) == ("crashed", "ValueError")
+    assert "UserWarning: old" in warned["event"]
+    assert [one["error"].split()[0] for one in (thread, uncaught)] == ["ValueError", "RuntimeError"]
+    assert all(" at <string>:" in one["error"] for one in (crashed, thread, uncaught))
+    # The text of an error may hold data of an event.
+    assert "@x.org" not in done.stderr
+    assert done.returncode == 1
     # Retry hooks would log error messages, which may hold event data.
     assert done.stdout == "True 200000 system 0\n"
 

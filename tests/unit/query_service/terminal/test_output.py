@@ -103,6 +103,36 @@ def test_a_terminal_obeys_nothing_in_an_event(capsys):
     assert "[red]\\u001b" in out
 
 
+def test_eighty_columns_are_enough(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    columns = {
+        "event_name": "Organization - User Role Updated",
+        "actor_email": "alice.moreau@acme.example",
+        "targets.type": ["user"], "targets.id": ["u2"], "targets.name": [""],
+        "targets.email": ["bob.okafor@acme.example"],
+        "ip": "203.0.113.7", "browser": "Firefox 140", "os": "Linux",
+    }  # fmt: skip
+    print_table(iter([page(event(1, **columns))]))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    # One event takes two lines at most: no email address is broken into pieces.
+    assert len(lines) <= 6
+    for text in (
+        "11-23 11:00:00",
+        "alice.moreau@acme.example",
+        "→ bob.okafor@acme.example",
+        "success",
+    ):
+        assert any(text in line for line in lines), text
+
+
+def test_a_view_of_the_log_is_shown_as_of_its_hour(capsys):
+    print_table(iter([page(event(1, event="org.audit-log.viewed"))]))
+    out = capsys.readouterr().out
+    assert "2026-11-23 11h" in out
+    assert "11:00:00" not in out
+
+
 def response(chunks):
     def stream():
         for chunk in chunks:
