@@ -57,7 +57,9 @@ class Attacker:
         for word in _TELLTALE:
             assert word not in answer.text, told
             assert word not in str(answer.headers), told
-        if answer.status_code >= 400 and "html" not in answer.headers.get("content-type", ""):
+        if answer.request.method == "HEAD":
+            assert answer.content == b"", told
+        elif answer.status_code >= 400 and "html" not in answer.headers.get("content-type", ""):
             assert answer.headers["content-type"].startswith("application/problem+json"), told
             assert answer.json()["status"] == answer.status_code
 

@@ -26,7 +26,7 @@ from orgtrail_query_service.reads.export_formats import FORMATS
 from orgtrail_query_service.reads.feed import ORDER, RECEIVED_SINCE
 from orgtrail_query_service.reads.filters import FILTERS, Filter
 from orgtrail_query_service.reads.people import MAX_PREFIX
-from orgtrail_query_service.reads.search import MAX_LENGTH, MAX_LIMIT, MAX_VALUES
+from orgtrail_query_service.reads.search import MAX_LENGTH, MAX_LIMIT
 from orgtrail_schemas.limits import RETENTION_DAYS
 
 _TEXT = OpenAPIType.STRING
@@ -92,7 +92,7 @@ def _of_filter(filter_: Filter) -> Parameter:
         # An empty value counts as not given.
         value = Schema(type=_TEXT, enum=["", *filter_.choices])
     if filter_.repeatable:
-        schema = Schema(type=OpenAPIType.ARRAY, items=value, max_items=MAX_VALUES)
+        schema = Schema(type=OpenAPIType.ARRAY, items=value, max_items=filter_.most)
         return _query(filter_.name, filter_.sentence, schema, [filter_.example])
     return _query(filter_.name, filter_.sentence, value, filter_.example)
 

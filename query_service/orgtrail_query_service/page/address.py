@@ -10,12 +10,15 @@ from urllib.parse import quote, urlencode
 
 from orgtrail_query_service.api.openapi import OCCURRED_AT
 from orgtrail_query_service.page.days import EVERYTHING, NAMES, Days, read_days
-from orgtrail_query_service.problems import bad_parameter
+from orgtrail_query_service.problems import bad_parameter, bad_request
 from orgtrail_query_service.reads.event import Event
 from orgtrail_query_service.reads.search import MAX_LENGTH, Search, parse_search, rfc3339
 from orgtrail_schemas.catalogue import catalogue
 
 Parameters = list[tuple[str, str]]
+
+_MOST = 8_192
+"""An address that is longer is refused: each link of the page repeats it."""
 
 _DAYS = ("last", "from", "to")
 
@@ -140,6 +143,8 @@ def read_view(prefix: str, org: str, parameters: Iterable[tuple[str, str]], now:
         Problem: a parameter is unknown or cannot be used.
     """
     given = [(name, value) for name, value in parameters if value]
+    if sum(len(name) + len(value) for name, value in given) > _MOST:
+        raise bad_request()
     named = [(name, value) for name, value in given if name in NAMES]
     for name in NAMES:
         if len([1 for other, _ in named if other == name]) > 1:

@@ -55,6 +55,18 @@ class Filter:
     range_sql: str = ""
     """The condition for a value that contains a slash, if the filter takes ranges."""
 
+    @property
+    def takes_array(self) -> bool:
+        """Whether ``sql`` takes all values at once."""
+        return f"{{{self.name}:Array(String)}}" in self.sql
+
+    @property
+    def most(self) -> int:
+        """How many values a request may give."""
+        if not self.repeatable:
+            return 1
+        return 100 if self.takes_array else 20
+
 
 def _ip(value: str) -> str:
     value = value.strip(BLANKS)

@@ -91,8 +91,11 @@ async def read_event(
     the one that was received first, searched around the time in its UUIDv7 first, then in the whole
     retention.
     """
-    tries = [Window(now - RETENTION - timedelta(days=1), now + timedelta(days=1))]
+    whole = Window(now - RETENTION - timedelta(days=1), now + timedelta(days=1))
+    tries = [whole]
     if occurred_at is not None:
+        if not whole.since <= occurred_at < whole.until:
+            return None
         tries = [Window(occurred_at, occurred_at + timedelta(milliseconds=1))]
     elif event_id.version == 7:
         milliseconds = event_id.int >> 80

@@ -16,7 +16,6 @@ from orgtrail_schemas.limits import READ_AHEAD, RETENTION, TEXT_LENGTH
 Order = Literal["newest", "oldest"]
 
 MAX_LIMIT = 1000
-MAX_VALUES = 100
 MAX_LENGTH = TEXT_LENGTH
 """Whatever is stored can be filtered by."""
 
@@ -110,8 +109,8 @@ def rfc3339(moment: datetime) -> str:
 def _values(filter_: Filter, values: list[str]) -> tuple[str, ...]:
     if not filter_.repeatable and len(values) > 1:
         raise bad_parameter(filter_.name, "may be given once")
-    if len(values) > MAX_VALUES:
-        raise bad_parameter(filter_.name, f"may be given {MAX_VALUES} times at most")
+    if len(values) > filter_.most:
+        raise bad_parameter(filter_.name, f"may be given {filter_.most} times at most")
     for value in values:
         if filter_.choices and value not in filter_.choices:
             raise bad_parameter(filter_.name, f"must be one of {', '.join(filter_.choices)}")

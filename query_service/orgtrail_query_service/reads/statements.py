@@ -259,7 +259,7 @@ def _conditions(search: Search) -> tuple[list[str], dict[str, Any]]:
 
 
 def _condition(filter_: Filter, values: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
-    if not _takes_array(filter_):
+    if not filter_.takes_array:
         names = _parameters_of(filter_, values)
         clauses = []
         for name, value in names.items():
@@ -278,10 +278,6 @@ def _condition(filter_: Filter, values: tuple[str, ...]) -> tuple[str, dict[str,
         parameters[f"{filter_.name}_prefixes"] = prefixes
     either = "(" + " OR ".join(clauses) + ")"
     return (f"(NOT {either})" if filter_.negated else either), parameters
-
-
-def _takes_array(filter_: Filter) -> bool:
-    return f"{{{filter_.name}:Array(String)}}" in filter_.sql
 
 
 def _parameters_of(filter_: Filter, values: tuple[str, ...]) -> dict[str, str]:
@@ -322,7 +318,7 @@ def _pairs(search: Search) -> list[str]:
 
 def _spellings(filter_: Filter, values: tuple[str, ...]) -> str:
     """The values of a filter as the index over pairs holds them: emails are in lower case."""
-    if _takes_array(filter_):
+    if filter_.takes_array:
         return f"{{{filter_.name}:Array(String)}}"
     spelled = [f"{{{name}:String}}" for name in _parameters_of(filter_, values)]
     if filter_.control == "person":

@@ -110,3 +110,10 @@ def test_what_is_unknown_or_twice_is_refused(name, given):
     with pytest.raises(Problem) as error:
         read_view("", "acme", given, NOW)
     assert error.value.detail.startswith(name)
+
+
+def test_an_address_that_every_link_would_repeat_is_bounded():
+    read_view("", "acme", [("event", f"user.{n:03d}" * 8) for n in range(100)], NOW)
+    with pytest.raises(Problem) as raised:
+        read_view("", "acme", [("event", f"user.{n:03d}" * 12) for n in range(100)], NOW)
+    assert raised.value.kind == "bad-request"
