@@ -138,3 +138,27 @@ def test_it_says_what_it_covers(running, events):
     disposition = headers["content-disposition"]
     assert f"audit-log-{ORG}-2" in disposition
     assert f"-{datetime.now(UTC):%Y%m%d}.csv" in disposition
+
+
+def test_the_api_and_the_exports_write_times_alike(running):
+    org = "times-alike"
+    moments = [datetime.now(UTC).replace(microsecond=ms * 1000) for ms in (0, 7, 120, 999)]
+    with running.producer() as producer:
+        for moment in moments:
+            producer.emit("user.login", org_id=org, actor=Actor(id="u"), occurred_at=moment)
+    running.wait_for(org, 4)
+    events = running.events(org)
+    found = {
+        e["event_id"]: [e[n] for n in ("occurred_at", "received_at", "ingested_at")] for e in events
+    }
+    lines = running.get(f"/v1/orgs/{org}/events/export.jsonl", org=org, event="user.login").text
+    exported = {
+        e["event_id"]: [e[n] for n in ("occurred_at", "received_at", "ingested_at")]
+        for e in map(json.loads, lines.splitlines())
+    }
+    assert found == exported
+    text = running.get(f"/v1/orgs/{org}/events/export.csv", org=org, event="user.login").text
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    assert {r["event_id"]: r["occurred_at"] for r in rows} == {i: t[0] for i, t in found.items()}
+    one = running.get(f"/v1/orgs/{org}/events/{events[0]['event_id']}", org=org).json()
+    assert one["occurred_at"] == found[one["event_id"]][0]

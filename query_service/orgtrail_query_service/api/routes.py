@@ -12,6 +12,7 @@ import msgspec
 from litestar import Controller, Response, get
 from litestar.params import Parameter
 
+from orgtrail_query_service.api.answers import answer
 from orgtrail_query_service.api.openapi import (
     OCCURRED_AT,
     PROBLEMS,
@@ -95,7 +96,7 @@ class Api(Controller):
         settled = await read_settled(log, search)
         page = await read_page(log, search, after)
         cursor = None if page.last is None else parts.cursors.make(org, search, page.last)
-        answer = EventList(
+        listed = EventList(
             events=page.events,
             next_cursor=cursor,
             since=search.since,
@@ -104,7 +105,7 @@ class Api(Controller):
             settled_through=settled.settled_through,
             set_aside=settled.set_aside,
         )
-        return Response(answer, headers=_next_link(request, parts.settings.path_prefix, cursor))
+        return answer(listed, _next_link(request, parts.settings.path_prefix, cursor))
 
     async def _feed(
         self, request: AnyRequest, parts: Parts, log: OrganizationLog
@@ -115,7 +116,7 @@ class Api(Controller):
         settled = await read_settled(log, search)
         events, position = await read_feed(log, search, after, settled.settled_through)
         cursor = parts.cursors.make_feed(log.org, search, position)
-        answer = EventList(
+        listed = EventList(
             events=events,
             next_cursor=cursor,
             since=search.since,
@@ -124,37 +125,39 @@ class Api(Controller):
             settled_through=settled.settled_through,
             set_aside=settled.set_aside,
         )
-        return Response(answer, headers=_next_link(request, parts.settings.path_prefix, cursor))
+        return answer(listed, _next_link(request, parts.settings.path_prefix, cursor))
 
     @get("/orgs/{org:str}/summary", operation_class=SummaryOperation, responses=PROBLEMS)
-    async def summary(self, request: AnyRequest, parts: Parts, org: Org) -> Summary:
+    async def summary(self, request: AnyRequest, parts: Parts, org: Org) -> Response[Summary]:
         """Counts of a search: over time by level, by event, and the most active actors."""
         log = authorize(request, org)
         search = parse_search(request.query_params.multi_items(), parts.now(), paged=False)
         settled = await read_settled(log, search)
-        return await read_summary(log, search, settled)
+        return answer(await read_summary(log, search, settled))
 
     @get("/orgs/{org:str}/set-aside", operation_class=SetAsideOperation, responses=PROBLEMS)
-    async def set_aside(self, request: AnyRequest, parts: Parts, org: Org) -> SetAside:
+    async def set_aside(self, request: AnyRequest, parts: Parts, org: Org) -> Response[SetAside]:
         """Records that could not be stored: the reasons, when, and where an operator finds them."""
         log = authorize(request, org)
         since = parse_since(request.query_params.multi_items(), parts.now())
-        return await read_set_aside(log, since)
+        return answer(await read_set_aside(log, since))
 
     @get("/orgs/{org:str}/people", operation_class=PeopleOperation, responses=PROBLEMS)
-    async def people(self, request: AnyRequest, parts: Parts, org: Org) -> list[Person]:
+    async def people(self, request: AnyRequest, parts: Parts, org: Org) -> Response[list[Person]]:
         """People who acted or were acted upon, for the user filter; last seen first."""
         log = authorize(request, org)
-        return await read_people(log, request.query_params.multi_items(), parts.now())
+        return answer(await read_people(log, request.query_params.multi_items(), parts.now()))
 
     @get(
         "/orgs/{org:str}/events/{event_id:str}", operation_class=EventOperation, responses=PROBLEMS
     )
-    async def event(self, request: AnyRequest, parts: Parts, org: Org, event_id: str) -> Event:
+    async def event(
+        self, request: AnyRequest, parts: Parts, org: Org, event_id: str
+    ) -> Response[Event]:
         """One event with all its fields."""
         log = authorize(request, org)
         at = request.query_params.getall(OCCURRED_AT.name, [])
-        return await find_event(log, event_id, at, parts.now())
+        return answer(await find_event(log, event_id, at, parts.now()))
 
 
 async def find_event(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from orgtrail_query_service.reads.display import VIEWED, from_where, plain, who, whom
+from orgtrail_query_service.reads.times import with_times
 from orgtrail_query_service.terminal.api_client import Page
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def print_json(pages: Iterator[Page]) -> None:
     """Print each event as a line of JSON."""
     for page in pages:
         for event in page.events:
-            sys.stdout.buffer.write(msgspec.json.encode(event) + b"\n")
+            sys.stdout.buffer.write(msgspec.json.encode(with_times(event)) + b"\n")
     sys.stdout.buffer.flush()
 
 
