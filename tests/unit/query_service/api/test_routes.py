@@ -70,7 +70,7 @@ async def test_a_range_before_the_retention_is_marked(client, database):
     database.answers["audit.dead_letters"] = [(3,)]
     page = (await client.get(f"{LIST}?since=2020-01-01T00:00:00Z", headers=ACME)).json()
     assert (page["clamped"], page["since"]) == (True, "2026-08-25T12:00:00.000Z")
-    assert (page["settled_through"], page["set_aside"]) == ("2026-11-23T12:00:00Z", 3)
+    assert (page["settled_through"], page["set_aside"]) == ("2026-11-23T12:00:00.000Z", 3)
     assert not (await client.get(LIST, headers=ACME)).json()["clamped"]
 
 
