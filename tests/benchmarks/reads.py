@@ -35,6 +35,7 @@ from orgtrail_deploy.local.issuer import make_token
 from orgtrail_deploy.local.ports import LOOPBACK
 from orgtrail_query_service.reads import statements
 from orgtrail_query_service.reads.export_formats import DEFAULT
+from orgtrail_query_service.reads.feed import begin, parse_feed, read_feed
 from orgtrail_query_service.reads.pages import read_page, read_settled
 from orgtrail_query_service.reads.people import read_people
 from orgtrail_query_service.reads.search import Place, Search, parse_search
@@ -122,6 +123,37 @@ def rows_read(client: Client, search: Search, after: Place | None = None) -> Cou
     async def ask() -> None:
         await read_settled(db, search)
         await read_page(db, search, after)
+
+    asyncio.run(ask())
+    return db
+
+
+class FeedCase(NamedTuple):
+    """1,000 events of the feed, from so long ago on, with filters."""
+
+    name: str
+    ago: timedelta
+    parameters: dict[str, str]
+    target: int
+
+
+FEEDS = [
+    FeedCase("feed, the last minute", timedelta(minutes=1), {}, 40_000),
+    FeedCase("feed, from 30 days ago", timedelta(days=30), {}, 40_000),
+    FeedCase("feed, from its beginning", timedelta(days=90), {}, 40_000),
+    FeedCase("feed, of an event, from 30 days ago", timedelta(days=30),
+             {"event": "org.user.role.updated"}, 150_000),
+]  # fmt: skip
+
+
+def feed_read(client: Client, case: FeedCase, now: datetime) -> Counting:
+    """One page of the feed, as the list route asks for it."""
+    db = Counting(client)
+    search, _ = parse_feed([*case.parameters.items(), ("limit", "1000")], now)
+
+    async def ask() -> None:
+        await read_settled(db, search)
+        await read_feed(db, search, begin(now - case.ago), now)
 
     asyncio.run(ask())
     return db
@@ -295,6 +327,17 @@ def run(count: int, console: Console) -> dict[str, Any]:
                 }
             )
             console.print(f"{case.name}: {db.read:,} rows")
+        for feed in FEEDS:
+            db = feed_read(client, feed, now)
+            pages.append(
+                {
+                    "case": feed.name,
+                    "rows": db.read,
+                    "target": feed.target,
+                    "statements": len(db.statements),
+                }
+            )
+            console.print(f"{feed.name}: {db.read:,} rows")
         newest = searched({}, now)
         # Few rows, as in a trial of this file, have no page 1000.
         numbers = {"2": 2, "1000": min(1000, largest // 50)}
