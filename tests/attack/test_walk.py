@@ -131,15 +131,14 @@ def expensive():
 
 
 @pytest.mark.parametrize("path", READS)
-def test_the_service_is_alive_meanwhile(attacker, path):
+def test_the_service_is_alive_meanwhile(attacker, whole, path):
     """Of three tries one is without the machine's own pauses; a busy loop is late in each."""
     late = {}
-    for asked, more in expensive():
-        if asked != path:
-            continue
+    mine = [more for asked, more in expensive() if asked == path]
+    for more in mine if whole else mine[READS.index(path) % 3 :: 3]:
         took = []
         for _ in range(3):
-            took.append(slowest_meanwhile(attacker, asked, more))
+            took.append(slowest_meanwhile(attacker, path, more))
             if took[-1] <= WITHIN_S:
                 break
         if min(took) > WITHIN_S:

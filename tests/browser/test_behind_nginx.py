@@ -15,7 +15,7 @@ from orgtrail_deploy.local.ports import free_ports
 PREFIX = "/audit"
 
 
-@pytest.fixture(scope="module", params=["kept", "removed"])
+@pytest.fixture(scope="module", params=["kept", pytest.param("removed", marks=pytest.mark.long)])
 def site(request, running, iam_server, tmp_path_factory):
     """The address in browsers; the proxy keeps the path, or removes it."""
     folder = tmp_path_factory.mktemp("nginx")

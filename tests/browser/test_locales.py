@@ -26,7 +26,7 @@ def people(running):
 
 
 @pytest.mark.parametrize("locale", LOCALES)
-@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("width", [1280, pytest.param(400, marks=pytest.mark.long)])
 def test_no_time_wraps_or_leaves_its_cell(open_page, running, people, locale, width):
     page = open_page(
         ORG,
