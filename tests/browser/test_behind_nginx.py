@@ -9,6 +9,8 @@ import pytest
 from playwright.sync_api import expect
 from tests.browser.provider import ORG, forget_sign_ins, sign_in, signing_in
 from tests.support.nginx import nginx
+from tests.support.running import eventually
+from tests.support.service import own_service
 
 from orgtrail_deploy.local.ports import free_ports
 
@@ -102,8 +104,6 @@ def _absolute(page, link):
 @pytest.fixture(scope="module")
 def api(running, site, tmp_path_factory):
     """The same proxy's settings over the local issuer: programs come with tokens."""
-    from tests.support.service import own_service
-
     folder = tmp_path_factory.mktemp("nginx-api")
     (port,) = free_ports(1)
     address = f"https://127.0.0.1:{port}{PREFIX}"
@@ -136,10 +136,11 @@ def test_programs_follow_links_and_get_files(api):
 def test_the_proxys_client_is_the_one_who_is_recorded(api):
     _, client, address = api
     client.get(f"{address}/v1/orgs/{ORG}/events/export.csv")
-    found = client.get(
-        f"{address}/v1/orgs/{ORG}/events", params={"event": "org.audit-log.exported"}
+    asked = {"event": "org.audit-log.exported"}
+    (event, *_) = eventually(
+        lambda: client.get(f"{address}/v1/orgs/{ORG}/events", params=asked).json()["events"]
     )
-    assert found.json()["events"][0]["context"]["ip"] == "127.0.0.1"
+    assert event["context"]["ip"] == "127.0.0.1"
 
 
 def test_an_old_client_gets_no_chunks(api, running):
