@@ -82,15 +82,17 @@ def main() -> None:
 
     A reader that wants no more, such as ``head``, is no error.
     """
+    code: int | str | None = 0
     try:
         try:
             _run()
-        finally:
-            sys.stdout.flush()
+        except SystemExit as ended:
+            code = ended.code
+        sys.stdout.flush()
     except BrokenPipeError:
         # At its end, Python would flush what is left, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    sys.exit(code)
 
 
 def _run() -> None:

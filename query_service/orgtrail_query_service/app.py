@@ -103,6 +103,8 @@ def make_app(settings: QuerySettings, parts: Parts) -> Litestar:
             DefineMiddleware(Authentication, exclude=_PUBLIC),
             rate_limits(settings.rate_limit, _PUBLIC).middleware,
         ],
+        # The only form that is sent here is that of signing out.
+        request_max_body_size=16_384,
         # Exports have ClickHouse compress them.
         compression_config=CompressionConfig(
             backend="gzip", gzip_compress_level=5, exclude=["/events/export"]

@@ -19,6 +19,8 @@ from orgtrail_query_service.problems import Problem, not_found, too_many
 
 log = structlog.get_logger("orgtrail.query")
 
+_LONGEST = 1_024
+
 _KINDS = {
     400: ("bad-request", "Malformed request"),
     404: ("not-found", "Not found"),
@@ -75,7 +77,9 @@ def _answer(
     prefix = settings.path_prefix
     again = own_path(prefix + quote(path)) + (f"?{request.url.query}" if request.url.query else "")
     signs_in = settings.oidc_client_id is not None
-    sign_in = f"{prefix}/sign-in?{urlencode({'next': again})}"
+    # Not to an answer of the provider, which is good for once; and not to what no header holds.
+    back = again if not path.startswith("/sign-in") and len(again) < _LONGEST else f"{prefix}/"
+    sign_in = f"{prefix}/sign-in?{urlencode({'next': back})}"
     if problem.status == 401 and signs_in and not path.startswith("/sign-in"):
         # Not a redirect: after a form, the form-action policy would keep it on this host.
         headers["Refresh"] = f"0; url={sign_in}"

@@ -130,7 +130,7 @@ def too_many_exports(most: int) -> Problem:
         "too-many-exports",
         429,
         "Too many exports at once",
-        f"Your organization has {most} exports running already. Try again when one has ended.",
+        f"You or your organization have {most} exports running. Try again when one has ended.",
         (("Retry-After", "30"),),
     )
 

@@ -111,6 +111,8 @@ def tracing(provider: TracerProvider) -> OpenTelemetryPlugin:
         for name, value in dict(getattr(span, "attributes", None) or {}).items():
             if name in _WITH_QUERY:
                 span.set_attribute(name, str(value).partition("?")[0])
+            elif name == "url.query":
+                span.set_attribute(name, "")
 
     return OpenTelemetryPlugin(
         OpenTelemetryConfig(tracer_provider=provider, server_request_hook_handler=cut_query)

@@ -253,7 +253,14 @@ def test_other_authorizations(attacker, value):
 
 
 @pytest.mark.parametrize(
-    "cookie", ["orgtrail=x", "orgtrail=" + "A" * 3000, "orgtrail-0=a; orgtrail-1=b", "orgtrail=%00"]
+    "cookie",
+    [
+        "orgtrail=x",
+        "orgtrail=" + "A" * 3000,
+        "orgtrail-0=a; orgtrail-1=b",
+        "orgtrail=%00",
+        "orgtrail=" + base64.b64encode(b"n" * 12 + b"additional_authenticated_data={}").decode(),
+    ],
 )
 def test_forged_sessions(attacker, cookie):
     TALLY["attacks"] += 1
@@ -282,6 +289,30 @@ def test_headers_change_nothing(attacker, name, value):
     assert answer.status_code == 200
     assert "evil.example" not in answer.text + str(answer.headers)
     assert attacker.ask(f"/v1/orgs/{VICTIM}/events", headers={name: value}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"content": b"a=" + b"x" * 5_000_000, "headers": {"Content-Type": "application/x-www-form-urlencoded"}},
+        {"headers": {"X-CSRFToken": "é".encode("latin-1") * 70}},
+        {"files": {"_csrf_token": ("f", b"x" * 70)}},
+        {"files": {f"f{n}": ("f", b"x") for n in range(2000)}},
+    ],
+    ids=["large", "odd token", "token as a file", "many files"],
+)  # fmt: skip
+def test_forms_that_nobody_sends(attacker, running, more):
+    with httpx.Client(base_url=attacker.url, follow_redirects=True) as browser:
+        browser.get(running.sign_in_link(ATTACKER))
+        TALLY["attacks"] += 1
+        answer = browser.post("/sign-out", **more)
+        assert answer.status_code in (403, 413), answer.text
+        assert browser.get(f"/orgs/{ATTACKER}/audit-logs").status_code == 200
+
+
+def test_a_page_is_never_much_larger_than_its_events(attacker):
+    long = {"exclude_event": "😀" * 4000, "limit": "1000"}
+    assert attacker.ask(f"/orgs/{ATTACKER}/audit-logs", params=long).status_code == 400
 
 
 def test_a_form_from_elsewhere_signs_nobody_out(attacker, running):

@@ -13,7 +13,7 @@ from clickhouse_connect.driver.client import Client
 from tests.support.events import RawProducer
 
 from orgtrail import AuditProducer
-from orgtrail_deploy.local.issuer import make_sign_in_code, make_token
+from orgtrail_deploy.local.issuer import ADMINISTRATOR, make_sign_in_code, make_token
 from orgtrail_deploy.local.secrets import load_secrets
 from orgtrail_deploy.local.stack import Stack
 
@@ -45,8 +45,16 @@ class Running:
     def producer(self, **settings: Any) -> AuditProducer:
         return AuditProducer(self.stack.producer_settings(**settings))
 
-    def token(self, *orgs: str, lasts: timedelta = timedelta(hours=1), role: str = "admin") -> str:
-        return make_token(self.stack.root, orgs, datetime.now(UTC), lasts=lasts, role=role)
+    def token(
+        self,
+        *orgs: str,
+        lasts: timedelta = timedelta(hours=1),
+        role: str = "admin",
+        subject: str = ADMINISTRATOR,
+    ) -> str:
+        now = datetime.now(UTC)
+        root = self.stack.root
+        return make_token(root, orgs, now, lasts=lasts, role=role, subject=subject)
 
     def sign_in_link(self, *orgs: str) -> str:
         code = make_sign_in_code(self.stack.root, orgs, datetime.now(UTC))

@@ -13,12 +13,12 @@ from litestar.response import Stream
 from orgtrail_query_service.api.openapi import PROBLEMS, PROBLEMS_OF_EXPORT, ExportOperation
 from orgtrail_query_service.api.routes import Org
 from orgtrail_query_service.auth.authorize import authorize_export, caller, request_context
-from orgtrail_query_service.http.accept import accepts_gzip, weights
-from orgtrail_query_service.http.edge import HEAD
+from orgtrail_query_service.http.accept import accepts_gzip, preferred
+from orgtrail_query_service.http.edge import CLOSING, HEAD
 from orgtrail_query_service.parts import AnyRequest, Parts
 from orgtrail_query_service.problems import bad_parameter, not_acceptable
 from orgtrail_query_service.reads import statements
-from orgtrail_query_service.reads.export_formats import DEFAULT, FORMATS, Format
+from orgtrail_query_service.reads.export_formats import FORMATS, Format
 from orgtrail_query_service.reads.pages import read_settled
 from orgtrail_query_service.reads.search import Search, parse_search, rfc3339
 
@@ -35,20 +35,12 @@ def export_routes() -> list[HTTPRouteHandler]:
 async def by_accept(request: AnyRequest, parts: Parts, org: Org) -> Stream:
     """Every event of a search, in the format that the Accept header prefers."""
     media = [file.media_type for file in FORMATS.values()]
-    file = next((f for f in FORMATS.values() if f.media_type == _preferred(request, media)), None)
+    wanted = preferred(request.headers.get("accept", "*/*"), media)
+    file = next((f for f in FORMATS.values() if f.media_type == wanted), None)
     if file is None:
         authorize_export(request, org)
         raise not_acceptable(media)
     return await _export(request, parts, org, file)
-
-
-def _preferred(request: AnyRequest, media: list[str]) -> str | None:
-    """The media type that the Accept header prefers (RFC 9110, section 12.5.1)."""
-    header = request.headers.get("accept")
-    if header is None:
-        return DEFAULT.media_type
-    refused = {name for name, weight in weights(header).items() if weight == 0}
-    return request.accept.best_match([name for name in media if name not in refused])
 
 
 def _by_suffix(file: Format) -> HTTPRouteHandler:
@@ -85,6 +77,9 @@ async def _export(request: AnyRequest, parts: Parts, org: str, file: Format) -> 
     if request.scope.get(HEAD):
         return Stream(_nothing(), media_type=file.media_type, headers=headers)
     chunks = log.stream(statements.export(log.org, search, file), gzip=gzip)
+    if CLOSING in request.scope:
+        # Litestar leaves an iterator open when the client goes away or stalls.
+        request.scope[CLOSING].push_async_callback(chunks.aclose)  # type: ignore[literal-required]
     # Await the first bytes here: an error before them still gets an answer of its own.
     first = begin + await anext(chunks)
     try:

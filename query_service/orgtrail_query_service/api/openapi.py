@@ -44,7 +44,7 @@ def _problem(description: str) -> ResponseSpec:
 PROBLEMS = {
     400: _problem("A parameter is unknown, or its value cannot be used."),
     401: _problem("There is no token, or it is not valid."),
-    404: _problem("It does not exist, or you do not administer its organization."),
+    404: _problem("It does not exist, or you may not read its organization's log."),
     422: _problem("The query reached its limit of time or memory."),
     429: _problem("Too many requests; Retry-After says when to try again."),
     503: _problem("The database, Kafka or the identity provider does not answer; see Retry-After."),

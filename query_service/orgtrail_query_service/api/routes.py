@@ -35,6 +35,11 @@ from orgtrail_query_service.reads.set_aside import SetAside, read_set_aside
 from orgtrail_query_service.reads.summary import Summary, read_summary
 from orgtrail_schemas.catalogue import Level, catalogue
 
+_LONGEST_LINK = 4_096
+
+_FEED_RESERVE_S = 12
+"""A page of the feed ends when less time is left: a position that moved is better than none."""
+
 Org = Annotated[str, Parameter(description="The organization.", max_length=128)]
 
 
@@ -43,8 +48,9 @@ class EventList(msgspec.Struct, frozen=True):
 
     ``since`` and ``until`` are the range that was read (half-open, UTC); ``clamped`` says that an
     earlier ``since`` was moved to the start of the retention. Everything received before
-    ``settled_through`` is in the list or counted in ``set_aside``: the number of records that could
-    not be stored, received since the range began (or up to 5 minutes before).
+    ``settled_through`` is in the list or on its later pages, or counted in ``set_aside``: the
+    number of records that could not be stored, received since the range began (or up to 5 minutes
+    before).
     """
 
     events: list[Event]
@@ -114,7 +120,9 @@ class Api(Controller):
         kept = parts.cursors.read_feed(log.org, search)
         after = begins if kept is None else Position(*kept)
         settled = await read_settled(log, search)
-        events, position = await read_feed(log, search, after, settled.settled_through)
+        events, position = await read_feed(
+            log, search, after, settled.settled_through, lambda: log.is_late(_FEED_RESERVE_S)
+        )
         cursor = parts.cursors.make_feed(log.org, search, position)
         listed = EventList(
             events=events,
@@ -186,4 +194,7 @@ def _next_link(request: AnyRequest, prefix: str, cursor: str | None) -> dict[str
         return {}
     kept = [(k, v) for k, v in request.query_params.multi_items() if k != "cursor"]
     query = urlencode([*kept, ("cursor", cursor)])
+    if len(query) > _LONGEST_LINK:
+        # Proxies refuse longer headers; the answer has the cursor, too.
+        return {}
     return {"Link": f'<{prefix}{quote(request.url.path)}?{query}>; rel="next"'}

@@ -1,4 +1,4 @@
-"""Who is signed in, and which organizations they administer."""
+"""Who is signed in, and which organizations they may read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from orgtrail_query_service.problems import not_found
 
 
 class Administrator(msgspec.Struct, frozen=True):
-    """A signed-in person or script, and the organizations that they administer."""
+    """A signed-in person or script, and the organizations that they administer or audit."""
 
     subject: str
     organizations: tuple[str, ...]
@@ -19,7 +19,7 @@ class Administrator(msgspec.Struct, frozen=True):
     type: Literal["user", "service_account"] = "user"
 
     def require(self, org: str) -> None:
-        """Return if they administer the organization.
+        """Return if they may read the organization.
 
         Raises:
             Problem: they do not; the answer is the same as for an unknown organization.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -12,6 +13,10 @@ from itsdangerous import BadData, URLSafeSerializer
 from litestar.datastructures.cookie import Cookie
 
 from orgtrail_query_service.settings import QuerySettings
+
+_DIGEST = re.compile("[0-9a-f]{16}")
+_LONGEST_NEXT = 1_024
+"""A cookie holds 4,096 bytes."""
 
 _WITHIN = timedelta(minutes=15)
 _MOST = 5
@@ -40,8 +45,9 @@ class Attempts:
             signer_kwargs={"digest_method": hashlib.sha256},
         )
 
-    def new(self, next_path: str, now: datetime) -> Attempt:
-        """An attempt with random values."""
+    def new(self, next_path: str, home: str, now: datetime) -> Attempt:
+        """An attempt with random values, which ends at ``home`` if the path is too long."""
+        next_path = next_path if len(next_path) <= _LONGEST_NEXT else home
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         return Attempt(state, nonce, verifier, next_path, now + _WITHIN)
 
@@ -77,7 +83,7 @@ class Attempts:
         return self._prefix + hashlib.sha256(state.encode()).hexdigest()[:16]
 
     def _is(self, name: str) -> bool:
-        return name.startswith(self._prefix)
+        return _DIGEST.fullmatch(name.removeprefix(self._prefix)) is not None
 
     def _cookie(self, name: str, value: str, lasts: timedelta) -> Cookie:
         return Cookie(

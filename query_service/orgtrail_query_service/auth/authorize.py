@@ -25,7 +25,7 @@ def caller(request: AnyRequest) -> Administrator:
 
 
 def authorize(request: AnyRequest, org: str) -> OrganizationLog:
-    """The log of an organization that the caller administers.
+    """The log of an organization that the caller may read.
 
     The caller's first view in an hour is recorded.
 

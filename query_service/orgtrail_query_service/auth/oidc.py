@@ -73,17 +73,20 @@ class OidcProvider:
         except KeyError:
             log.error("issuer_metadata_incomplete", address=self._settings.jwt_issuer)
             raise issuer_unavailable() from None
+        finally:
+            await client.aclose()
 
         async def user_info() -> dict[str, Any]:
             try:
-                answer = await client.get(metadata["userinfo_endpoint"])
+                async with self._client(token) as asking:
+                    answer = await asking.get(metadata["userinfo_endpoint"])
                 return dict(answer.raise_for_status().json())
             except (*_HTTP_ERRORS, OAuthError, ValueError, KeyError, TypeError):
                 return {}
 
         return str(token.get("id_token", "")), user_info
 
-    def _client(self) -> AsyncOAuth2Client:
+    def _client(self, token: Any = None) -> AsyncOAuth2Client:
         s = self._settings
         secret = s.oidc_client_secret
         return AsyncOAuth2Client(
@@ -94,6 +97,7 @@ class OidcProvider:
             redirect_uri=s.public_url.rstrip("/") + _CALLBACK,
             code_challenge_method="S256",
             timeout=_TIMEOUT_S,
+            token=token,
         )
 
 

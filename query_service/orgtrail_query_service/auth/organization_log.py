@@ -9,7 +9,7 @@ from typing import Any
 
 from orgtrail_query_service.auth.administrator import Administrator
 from orgtrail_query_service.auth.bounds import Bounds
-from orgtrail_query_service.problems import too_expensive
+from orgtrail_query_service.problems import Problem, too_expensive, unavailable
 from orgtrail_query_service.reads.database import Database
 from orgtrail_query_service.reads.statements import Statement, settled_through
 
@@ -28,8 +28,11 @@ class OrganizationLog:
     Only ``Logs.open`` makes one (enforced by a test), so a read without a check cannot be written.
     """
 
-    def __init__(self, org: str, reader: Database, exporter: Database, bounds: Bounds) -> None:
+    def __init__(
+        self, org: str, subject: str, reader: Database, exporter: Database, bounds: Bounds
+    ) -> None:
         self.org = org
+        self._subject = subject
         self._reader = reader
         self._exporter = exporter
         self._bounds = bounds
@@ -42,12 +45,25 @@ class OrganizationLog:
             Problem: ClickHouse does not answer, or stopped the query at its limits; or the
                 organization has too many running.
         """
-        left = self._ends - time.monotonic()
-        if left <= 0:
+        async with self._bounds.read(self.org, self._subject, self._left()):
+            left = self._left()
+            try:
+                return await self._reader.rows(statement, self.org, min(left, _STATEMENT_S))
+            except Problem as problem:
+                if problem.kind == unavailable().kind and left < _STATEMENT_S and self.is_late():
+                    # It was the request's time that ended, not ClickHouse's.
+                    raise too_expensive() from None
+                raise
+
+    def is_late(self, within_s: float = 0.1) -> bool:
+        """Whether the time for all reads of the request ends so soon."""
+        return self._ends - time.monotonic() <= within_s
+
+    def _left(self) -> float:
+        if self.is_late(0):
             # Each statement before was answered: it is the request that takes too long.
             raise too_expensive()
-        async with self._bounds.read(self.org):
-            return await self._reader.rows(statement, self.org, min(left, _STATEMENT_S))
+        return self._ends - time.monotonic()
 
     async def stream(self, statement: Statement, *, gzip: bool) -> AsyncGenerator[bytes]:
         """The bytes of an export, as the user with an export's limits (``Database.stream``).
@@ -56,7 +72,7 @@ class OrganizationLog:
             Problem: as above, before the first byte.
             BrokenOffError: the query failed later.
         """
-        with self._bounds.export(self.org):
+        with self._bounds.export(self.org, self._subject):
             silence = self._bounds.silence_s
             chunks = self._exporter.stream(statement, self.org, silence, gzip=gzip)
             async with aclosing(chunks):
@@ -79,7 +95,7 @@ class Logs:
             Problem: they may not; the same answer as for an organization that does not exist.
         """
         who.require(org)
-        return OrganizationLog(org, self._reader, self._exporter, self._bounds)
+        return OrganizationLog(org, who.subject, self._reader, self._exporter, self._bounds)
 
     async def check(self) -> None:
         """Ask ClickHouse a small question.

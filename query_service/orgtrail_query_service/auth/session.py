@@ -47,7 +47,11 @@ class _Backend(ClientSideSessionBackend):
         return sorted(super().get_cookie_keys(connection), key=lambda key: (len(key), key))
 
     async def load_from_connection(self, connection: AnyConnection) -> dict[str, Any]:
-        found = await super().load_from_connection(connection)
+        try:
+            found = await super().load_from_connection(connection)
+        except Exception:
+            # Anybody can send a cookie of any form: it is no session.
+            found = {}
         connection.scope[_LOADED] = found or None  # type: ignore[literal-required]
         return found
 
@@ -81,9 +85,11 @@ def session_config(settings: QuerySettings) -> CookieBackendConfig:
 def csrf_config(settings: QuerySettings) -> CSRFConfig:
     """A token in every form that changes something. The API is read-only and needs none."""
     secret = settings.secret.reveal().encode()
+    host = "__Host-" if settings.secure_cookies else ""
     return CSRFConfig(
         secret=hashlib.sha256(b"csrf:" + secret).hexdigest(),
-        cookie_name="__Host-orgtrail-csrf" if settings.secure_cookies else "orgtrail-csrf",
+        # Litestar keeps a cookie that was signed with an earlier secret, and refuses every form.
+        cookie_name=f"{host}orgtrail-csrf-{hashlib.sha256(b'csrf name:' + secret).hexdigest()[:8]}",
         cookie_secure=settings.secure_cookies,
         cookie_httponly=True,
         cookie_samesite="lax",

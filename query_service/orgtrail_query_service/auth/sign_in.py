@@ -32,7 +32,7 @@ async def begin(request: AnyRequest, parts: Parts) -> Redirect:
     """Redirect to the provider; ``next`` is where the browser returns to afterwards."""
     home = f"{parts.settings.path_prefix}/"
     attempts = Attempts(parts.settings)
-    attempt = attempts.new(own_path(request.query_params.get("next", home)), parts.now())
+    attempt = attempts.new(own_path(request.query_params.get("next", home)), home, parts.now())
     address = await parts.provider.sign_in_address(
         state=attempt.state, nonce=attempt.nonce, verifier=attempt.verifier
     )

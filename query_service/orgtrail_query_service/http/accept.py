@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def weights(header: str) -> dict[str, float]:
     """The weight of each name in an Accept or Accept-Encoding header; 0 means: not this one."""
@@ -10,10 +12,27 @@ def weights(header: str) -> dict[str, float]:
         name, *parameters = (text.strip().lower() for text in part.split(";"))
         weight = next((p[2:] for p in parameters if p.startswith("q=")), "1")
         try:
-            found[name] = float(weight)
+            number = float(weight)
         except ValueError:
-            found[name] = 0
+            number = 0
+        # NaN and what is below 0 say nothing.
+        found[name] = min(number, 1) if number > 0 else 0
     return found
+
+
+def preferred(header: str, media_types: Sequence[str]) -> str | None:
+    """The media type that an Accept header prefers (RFC 9110, section 12.5.1); the first of equals.
+
+    ``None`` if it accepts none of them.
+    """
+    given = weights(header)
+
+    def weight(media_type: str) -> float:
+        kind = f"{media_type.partition('/')[0]}/*"
+        return next((given[name] for name in (media_type, kind, "*/*") if name in given), 0)
+
+    best = max(media_types, key=weight)
+    return best if weight(best) > 0 else None
 
 
 def accepts_gzip(header: str) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import msgspec
@@ -27,6 +28,12 @@ _MOST_BYTES = 65_536
 _VERSIONS = ("1.0", "1.1", "2")
 
 
+_PIECE = 256 * 1024
+
+CLOSING = "orgtrail_closing"
+"""The key of a request's scope for an exit stack: what a route opened and an answer may leave."""
+
+
 class BrokenOffError(Exception):
     """An answer cannot be completed: the transfer must not look as if it were."""
 
@@ -42,8 +49,8 @@ class Edge:
     def __init__(self, app: ASGIApp, prefix: str, stalled_after_s: float) -> None:
         """``prefix`` is empty or begins with a slash.
 
-        A client may take ``stalled_after_s`` seconds for each piece of an answer. Pieces are of
-        256 KB at most.
+        A client may take ``stalled_after_s`` seconds for each piece of an answer, of 256 KB at
+        most.
         """
         self._app = app
         self._prefix = prefix
@@ -62,7 +69,7 @@ class Edge:
             **request,
             "path": self._without_prefix(request["path"]),
             "raw_path": self._without_prefix(request["raw_path"].decode("ascii")).encode("ascii"),
-            "headers": _with_one_encoding(request["headers"]),
+            "headers": _harmless(_with_one_encoding(request["headers"])),
         }
         if request["method"] == "HEAD":
             inner |= {"method": "GET", HEAD: True}
@@ -72,13 +79,16 @@ class Edge:
             nonlocal started
             started = True
             try:
-                async with asyncio.timeout(self._stalled_after_s):
-                    await send(message)
+                for piece in _pieces(message):
+                    async with asyncio.timeout(self._stalled_after_s):
+                        await send(piece)
             except TimeoutError:
                 raise BrokenOffError("the client takes nothing") from None
 
         try:
-            await self._app(inner, receive, send_in_time)
+            async with AsyncExitStack() as stack:
+                inner[CLOSING] = stack
+                await self._app(inner, receive, send_in_time)
         except Exception as error:
             reason = _broken_off(error)
             if reason is None or not started:
@@ -93,6 +103,28 @@ class Edge:
         if rest == "":
             return "/"
         return rest if rest.startswith("/") else path
+
+
+def _pieces(message: Any) -> Iterator[Any]:
+    """The message, its body in pieces: the server waits for the client only between two."""
+    body = message.get("body", b"")
+    if len(body) <= _PIECE:
+        yield message
+        return
+    for start in range(0, len(body), _PIECE):
+        end = start + _PIECE
+        more = end < len(body) or message.get("more_body", False)
+        yield {**message, "body": body[start:end], "more_body": more}
+
+
+def _harmless(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Without what Litestar's check of forms stumbles over: ours are neither multipart nor odd."""
+    return [
+        (name, value)
+        for name, value in headers
+        if not (name == b"content-type" and value.lower().startswith(b"multipart/"))
+        and (name != b"x-csrftoken" or value.isascii())
+    ]
 
 
 def _size(request: Any) -> int:

@@ -11,6 +11,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from orgtrail_query_service.problems import bad_request
 
+_GRACE_S = 30
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -26,7 +27,10 @@ class Protocol(H11Protocol):
         super().connection_made(_Transport(transport, self))  # type: ignore[arg-type]
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
-        """Answer and close."""
+        """Answer and close. An answer that has begun is reset instead."""
+        if self.cycle is not None and (not self.cycle.response_complete or self.cycle.more_body):
+            self.transport.close()
+            return
         body = msgspec.json.encode(bad_request().body)
         head = (
             "HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\n"
@@ -34,6 +38,11 @@ class Protocol(H11Protocol):
         )
         self.transport.write(head.encode("ascii") + body)
         self.transport.close()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection, also to a client that never took the end of its answer."""
+        super().timeout_keep_alive_handler()
+        self.loop.call_later(_GRACE_S, self.transport.abort)
 
     @property
     def is_midway(self) -> bool:

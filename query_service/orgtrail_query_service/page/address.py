@@ -12,13 +12,14 @@ from orgtrail_query_service.api.openapi import OCCURRED_AT
 from orgtrail_query_service.page.days import EVERYTHING, NAMES, Days, read_days
 from orgtrail_query_service.problems import bad_parameter, bad_request
 from orgtrail_query_service.reads.event import Event
+from orgtrail_query_service.reads.filters import Filter
 from orgtrail_query_service.reads.search import MAX_LENGTH, Search, parse_search, rfc3339
 from orgtrail_schemas.catalogue import catalogue
 
 Parameters = list[tuple[str, str]]
 
-_MOST = 8_192
-"""An address that is longer is refused: each link of the page repeats it."""
+_MOST = 4_096
+"""A longer query is refused, as it is written in a link: each row of the page repeats it."""
 
 _DAYS = ("last", "from", "to")
 
@@ -108,13 +109,15 @@ class View:
     def chips(self) -> list[Chip]:
         """The active filters, one chip per value."""
         return [
-            Chip(filter_.title, _readable(filter_.name, value), self._less(filter_.name, value))
+            Chip(filter_.title, _readable(filter_.name, value), self._less(filter_, value))
             for filter_, values in self.search.values
             for value in values
         ]
 
-    def _less(self, name: str, value: str) -> str:
-        return self._address([pair for pair in self.given if pair != (name, value)])
+    def _less(self, filter_: Filter, value: str) -> str:
+        # The address has what was typed, the search what is stored.
+        kept = [(k, v) for k, v in self.given if k != filter_.name or filter_.normalize(v) != value]
+        return self._address(kept)
 
     def _zone(self) -> Parameters:
         return [pair for pair in self.given if pair[0] == "tz"]
@@ -143,7 +146,7 @@ def read_view(prefix: str, org: str, parameters: Iterable[tuple[str, str]], now:
         Problem: a parameter is unknown or cannot be used.
     """
     given = [(name, value) for name, value in parameters if value]
-    if sum(len(name) + len(value) for name, value in given) > _MOST:
+    if len(urlencode(given)) > _MOST:
         raise bad_request()
     named = [(name, value) for name, value in given if name in NAMES]
     for name in NAMES:

@@ -37,7 +37,7 @@ class AuditLogPage(Controller):
 
     @get("/")
     async def index(self, request: AnyRequest, parts: Parts) -> Template | Redirect:
-        """The organizations that the caller administers; a single one opens at once."""
+        """The organizations that the caller may read; a single one opens at once."""
         mine = sorted(caller(request).organizations)
         if len(mine) == 1:
             return Redirect(log_path(parts.settings.path_prefix, mine[0]), status_code=303)

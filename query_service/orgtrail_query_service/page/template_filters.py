@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from secrets import randbelow, token_hex
 from zoneinfo import ZoneInfo
@@ -54,9 +54,12 @@ def add_filters(environment: Environment, prefix: str) -> None:
 def first_view(event: Event) -> datetime | None:
     """When the first view of an hour happened; ``None`` if the event does not say."""
     try:
-        return parse_instant(event.metadata.get(FIRST_VIEWED_AT), FIRST_VIEWED_AT)
+        first = parse_instant(event.metadata.get(FIRST_VIEWED_AT), FIRST_VIEWED_AT)
     except Problem:
         return None
+    # Anybody may send such an event.
+    begins = event.occurred_at
+    return first if first and begins <= first < begins + timedelta(hours=1) else None
 
 
 def exact(moment: datetime, zone: ZoneInfo) -> str:

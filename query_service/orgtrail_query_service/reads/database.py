@@ -37,6 +37,7 @@ class Database:
         self._user = user
         self._password = password
         self._client: AsyncClient | None = None
+        self._connecting = asyncio.Lock()
 
     async def rows(
         self, statement: Statement, counted_for: str, seconds: float
@@ -106,15 +107,23 @@ class Database:
             await self._client.close()
 
     async def _connected(self) -> AsyncClient:
-        if self._client is None:
-            self._client = await create_async_client(
-                **self._settings.connection(self._user, self._password),
-                compress=False,
-                connect_timeout=5,
-                # An export may take as long as its settings profile allows (access.toml).
-                send_receive_timeout=3700,
-            )
-        return self._client
+        async with self._connecting:
+            if self._client is None:
+                self._client = await self._connect()
+            return self._client
+
+    async def _connect(self) -> AsyncClient:
+        return await create_async_client(
+            **self._settings.connection(self._user, self._password),
+            compress=False,
+            connect_timeout=5,
+            # The limits are those of organizations and people (auth/bounds.py): a pool that all
+            # share would let a few keep out the others.
+            connector_limit=0,
+            connector_limit_per_host=0,
+            # An export may take as long as its settings profile allows (access.toml).
+            send_receive_timeout=3700,
+        )
 
 
 async def _in_time(chunks: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:

@@ -18,7 +18,9 @@ FIRST_VIEWED_AT = "first_viewed_at"
 # no such property, and are invisible in most fonts.
 _ODD = regex.compile(
     r"[\p{Default_Ignorable_Code_Point}\p{Bidi_Control}\p{Cc}\p{Zl}\p{Zp}"
-    r"[\p{Zs}--\x20]\u2800\ufff9-\ufffb]|^\x20|\x20$|(?<=\x20)\x20",
+    r"[\p{Zs}--\x20]\u2800\ufff9-\ufffb]|^\x20|\x20$|(?<=\x20)\x20"
+    # What looks like one of the code points that we show, and is text.
+    r"|\\(?=u[0-9a-f]{4}|U[0-9a-f]{8})",
     regex.V1,
 )
 

@@ -7,12 +7,12 @@ everything received before that time is stored, so nothing can appear before a p
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from orgtrail_query_service.problems import bad_parameter
+from orgtrail_query_service.problems import Problem, bad_parameter
 from orgtrail_query_service.reads import statements
 from orgtrail_query_service.reads.event import Event, event_from_row, utc
 from orgtrail_query_service.reads.pages import Log
@@ -25,6 +25,10 @@ RECEIVED_SINCE = "received_since"
 
 # From a second on: a spool that drains brings a hundred thousand events in a minute.
 _WIDTHS = tuple(timedelta(seconds=s) for s in (1, 10, 120, 1200, 4 * 3600, 2 * 86400, 20 * 86400))
+
+
+_CANDIDATES = 200
+"""Records that are looked at together: copies that lost must not cost a statement each."""
 
 
 class Position(NamedTuple):
@@ -66,33 +70,58 @@ def parse_feed(parameters: Iterable[tuple[str, str]], now: datetime) -> tuple[Se
 
 
 async def read_feed(
-    log: Log, search: Search, after: Position, settled_through: datetime | None
+    log: Log,
+    search: Search,
+    after: Position,
+    settled_through: datetime | None,
+    is_late: Callable[[], bool] = lambda: False,
 ) -> tuple[list[Event], Position]:
-    """The next events after a position, at most ``search.limit``, and the position after them."""
+    """The next events after a position, at most ``search.limit``, and the position after them.
+
+    There may be fewer events, or none, although more come later: where a filter or lost copies
+    leave little, the answer ends when ``is_late`` says so, and the position has moved on.
+
+    Raises:
+        Problem: a statement failed before the position moved.
+    """
     found: list[Event] = []
-    if settled_through is None or settled_through <= after.received_at:
+    position = after
+    if settled_through is None:
         return found, after
-    since, position = after.received_at, after
     for width in (*_WIDTHS, None):
-        if since >= settled_through:
+        since = position.received_at
+        if since >= settled_through or (position != after and is_late()):
             break
         edge = settled_through if width is None else min(settled_through, since + width)
-        window, exhausted = Window(since, edge), False
-        while not exhausted:
+        while position.received_at < edge:
             missing = search.limit - len(found)
-            if not missing:
+            if not missing or (position != after and is_late()):
                 return found, position
-            rows = await log.rows(statements.received(log.org, search, window, position, missing))
-            exhausted = len(rows) < missing
-            if rows:
-                keys = {
-                    Position(utc(row[2]), row[3], row[4]): Place(utc(row[0]), row[1])
-                    for row in rows
-                }
-                found += await _surviving(log, search, keys)
-                position = max(keys)
-        since = edge
-    return found, begin(settled_through)
+            try:
+                events, position = await _step(log, search, position, edge, missing)
+            except Problem:
+                if position == after:
+                    raise
+                return found, position
+            found += events
+    return found, position
+
+
+async def _step(
+    log: Log, search: Search, position: Position, edge: datetime, most: int
+) -> tuple[list[Event], Position]:
+    """Events of the next records before an edge; ``begin(edge)`` when there are no more."""
+    asked = max(most, _CANDIDATES)
+    window = Window(position.received_at, edge)
+    rows = await log.rows(statements.received(log.org, search, window, position, asked))
+    keys = {
+        Position(utc(received), partition, offset): Place(utc(occurred), event_id)
+        for occurred, event_id, received, partition, offset in rows
+    }
+    events = await _surviving(log, search, keys) if keys else []
+    if len(events) > most:
+        return events[:most], _position(events[most - 1])
+    return events, max(keys) if len(rows) == asked else begin(edge)
 
 
 async def _surviving(log: Log, search: Search, keys: dict[Position, Place]) -> list[Event]:

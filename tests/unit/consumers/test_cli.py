@@ -40,7 +40,7 @@ def test_the_process_is_prepared_before_a_worker_of_the_topic_starts(log, monkey
     prepared, (application, options) = log
     assert prepared == "prepared"
     assert application == ("t", 7_000)
-    assert options["redirect_stdouts"] is False
+    assert options == {}
 
 
 @pytest.mark.parametrize(

@@ -134,3 +134,9 @@ async def test_an_orderly_shutdown_is_faust_s_own(exits, monkeypatch):
 
 def test_the_shutdown_is_shorter_than_docker_waits():
     assert process.STOP_WITHIN_S <= 10
+
+
+def test_a_worker_leaves_logs_to_the_process_and_writes_no_escape_codes():
+    made = process.Worker(faust.App("test", broker="kafka://127.0.0.1:1"))
+    assert (made.override_logging, made.redirect_stdouts, made.quiet) == (False, False, True)
+    assert made.spinner is None

@@ -1,4 +1,7 @@
 import importlib
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -26,3 +29,24 @@ def test_a_command_says_all_it_has(capsys):
     with pytest.raises(SystemExit):
         make_app("emit")(["emit", "--help"])
     assert "one event per JSON line on standard input" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("status", [0, 1, 3])
+def test_a_closed_pipe_hides_no_failure(status):
+    code = f"""
+import sys, orgtrail_deploy.cli as cli
+def run():
+    print("x" * 100)
+    sys.exit({status})
+cli._run = run
+cli.main()
+"""
+    done = subprocess.run(
+        ["bash", "-c", '"$0" -c "$1" | true; exit ${PIPESTATUS[0]}', sys.executable, code],
+        # Without a buffer the pipe would be found closed before there is a status.
+        env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (status, "")

@@ -137,3 +137,15 @@ async def test_headers_of_a_problem_reach_the_caller(client, database):
     for headers in (ACME, ACME | PAGE):
         answer = await client.get("/orgs/acme/audit-logs", headers=headers)
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+
+
+async def test_after_a_failed_sign_in_the_way_leads_home(sign_in_client):
+    page = (await sign_in_client.get("/sign-in/callback?code=c&state=s", headers=PAGE)).text
+    assert "/sign-in?next=%2F" in page
+    assert "callback" not in page
+
+
+async def test_no_header_is_longer_than_proxies_take(sign_in_client):
+    path = "/orgs/acme/audit-logs?q=" + "@" * 60_000
+    answer = await sign_in_client.get(path, headers=PAGE)
+    assert max(len(value) for value in answer.headers.values()) < 4096

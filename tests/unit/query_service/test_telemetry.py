@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import pytest
 from litestar import get
 from litestar.testing import create_test_client
 from opentelemetry.sdk.trace import TracerProvider
@@ -24,7 +25,9 @@ async def found() -> str:
     return "ok"
 
 
-def test_a_span_holds_no_query_string():
+@pytest.mark.parametrize("convention", ["", "http", "http/dup"])
+def test_a_span_holds_no_query_string(monkeypatch, convention):
+    monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", convention)
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     with create_test_client([found], plugins=[tracing(provider)]) as client:

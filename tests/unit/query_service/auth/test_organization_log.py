@@ -1,10 +1,14 @@
+import asyncio
+import time
+
 import pytest
 from tests.support.query_parts import FakeDatabase
 
+from orgtrail_query_service.auth import organization_log as module
 from orgtrail_query_service.auth.administrator import Administrator
 from orgtrail_query_service.auth.bounds import Bounds
 from orgtrail_query_service.auth.organization_log import Logs
-from orgtrail_query_service.problems import Problem
+from orgtrail_query_service.problems import Problem, unavailable
 from orgtrail_query_service.reads.statements import Statement
 
 ALICE = Administrator("alice", ("acme",))
@@ -67,3 +71,36 @@ async def test_a_check_reads_no_events_and_fails_when_the_reader_is_away(logs, r
 async def test_both_connections_are_closed(logs, reader, exporter):
     await logs.close()
     assert (reader.closed, exporter.closed) == (1, 1)
+
+
+async def test_waiting_counts_and_a_late_request_is_too_expensive(reader, exporter, monkeypatch):
+    monkeypatch.setattr(module, "ANSWER_WITHIN_S", 0.2)
+    log = Logs(reader, exporter, Bounds(reads_at_once=1)).open(ALICE, "acme")
+
+    async def slow(*_given):
+        await asyncio.sleep(0.15)
+        return []
+
+    monkeypatch.setattr(reader, "rows", slow)
+    began = time.monotonic()
+    answers = await asyncio.gather(*(log.rows(STATEMENT) for _ in range(3)), return_exceptions=True)
+    assert time.monotonic() - began < 0.5
+    assert answers[0] == []
+    assert {type(answer) for answer in answers[1:]} <= {list, Problem}
+    with pytest.raises(Problem) as raised:
+        await log.rows(STATEMENT)
+    assert raised.value.kind == "too-expensive"
+
+
+async def test_a_timeout_of_the_request_is_not_clickhouses_fault(reader, exporter, monkeypatch):
+    monkeypatch.setattr(module, "ANSWER_WITHIN_S", 0.05)
+    log = Logs(reader, exporter, Bounds()).open(ALICE, "acme")
+
+    async def timed_out(_statement, _org, seconds):
+        await asyncio.sleep(seconds)
+        raise unavailable()
+
+    monkeypatch.setattr(reader, "rows", timed_out)
+    with pytest.raises(Problem) as raised:
+        await log.rows(STATEMENT)
+    assert raised.value.kind == "too-expensive"

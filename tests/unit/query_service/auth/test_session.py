@@ -1,3 +1,5 @@
+import base64
+import re
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -61,7 +63,8 @@ def test_a_session_without_a_sign_in_is_nobody(stored):
 )
 def test_cookies_are_for_this_host_and_no_script(settings, name):
     session, csrf = session_config(settings), csrf_config(settings)
-    assert (session.key, csrf.cookie_name) == (name, f"{name}-csrf")
+    assert session.key == name
+    assert re.fullmatch(f"{name}-csrf-[0-9a-f]{{8}}", csrf.cookie_name)
     assert session.secure == csrf.cookie_secure == settings.secure_cookies
     assert session.httponly
     assert csrf.cookie_httponly
@@ -114,3 +117,20 @@ async def test_a_changed_cookie_is_nobody():
     changed = cookie[:middle] + ("A" if cookie[middle] != "A" else "B") + cookie[middle + 1 :]
     for bad in (changed, cookie[:middle], "AAAA", "x"):
         assert await ask(INSECURE, bad) == "nobody"
+
+
+def test_a_form_of_an_earlier_secret_does_not_stay():
+    """Litestar keeps a cookie that it cannot verify, and refuses each form."""
+    other = replace(SETTINGS, secret=Secret("t" * 32))
+    assert csrf_config(SETTINGS).cookie_name != csrf_config(other).cookie_name
+
+
+@pytest.mark.parametrize("data", [b"x", b"{}", b'{"expires_at":"x"}', b"[", b""])
+@pytest.mark.parametrize("nonce", [b"n" * 12, b""])
+async def test_a_cookie_of_any_form_is_no_session(data, nonce):
+    forged = base64.b64encode(nonce + b"additional_authenticated_data=" + data).decode()
+    middleware = [session_config(INSECURE).middleware]
+    async with AsyncTestClient(Litestar([who], middleware=middleware)) as client:
+        client.cookies.set("orgtrail", forged)
+        answer = await client.get("/who")
+        assert (answer.status_code, answer.text) == (200, "nobody")

@@ -90,6 +90,16 @@ async def test_a_browser_does_not_gather_attempts(browser):
     assert (await browser.back()).status_code == 303
 
 
+async def test_other_cookies_and_long_ways_back_do_not_stop_a_sign_in(browser):
+    for number in range(9):
+        browser.client.cookies.set(f"orgtrail-sign-in-({number}", "x")
+    begun = await browser.get("/sign-in", params={"next": "/orgs/acme/audit-logs?q=" + "x" * 5000})
+    assert begun.status_code == 303
+    assert all(len(cookie) < 4096 for cookie in begun.headers.get_list("set-cookie"))
+    ended = await browser.back()
+    assert (ended.status_code, ended.headers["location"]) == (303, "/")
+
+
 async def test_another_tab_that_was_slow_does_not_sign_in_again(browser):
     """No answer repeats the session's cookie: one that left before a sign-out would undo it."""
     await browser.get("/sign-in")
@@ -192,7 +202,8 @@ async def test_signing_out_needs_the_forms_token(browser, tmp_path):
     await browser.get(f"/sign-in/{make_sign_in_code(tmp_path, ['acme'], NOW)}")
     assert (await browser.client.post("/sign-out")).status_code == 403
     assert await browser.is_signed_in()
-    token = {"x-csrftoken": browser.client.cookies["orgtrail-csrf"]}
+    (form,) = [v for k, v in browser.client.cookies.items() if k.startswith("orgtrail-csrf-")]
+    token = {"x-csrftoken": form}
     assert (await browser.client.post("/sign-out", headers=token)).status_code == 200
     assert not await browser.is_signed_in()
 

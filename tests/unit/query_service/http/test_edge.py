@@ -1,10 +1,11 @@
 import asyncio
+import contextlib
 
 import pytest
 from litestar.exceptions import LitestarException
 from structlog.testing import capture_logs
 
-from orgtrail_query_service.http.edge import HEAD, BrokenOffError, Edge
+from orgtrail_query_service.http.edge import CLOSING, HEAD, BrokenOffError, Edge
 
 
 class Inner:
@@ -110,3 +111,42 @@ async def test_a_client_that_takes_nothing_does_not_keep_its_place():
     with capture_logs() as logs:
         await ask(Inner(b"1"), send=send)
     assert [entry["reason"] for entry in logs] == ["the client takes nothing"]
+
+
+async def test_a_large_body_goes_in_pieces_that_are_waited_for():
+    body = bytes(range(256)) * 3000
+
+    async def app(_scope, _receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    _, *pieces = await ask(app)
+    assert b"".join(piece["body"] for piece in pieces) == body
+    assert [piece["more_body"] for piece in pieces] == [True, True, False]
+    assert max(len(piece["body"]) for piece in pieces) <= 256 * 1024
+
+
+@pytest.mark.parametrize("ends", [None, RuntimeError(), asyncio.CancelledError()])
+async def test_what_a_route_opened_is_closed_however_the_answer_ends(ends):
+    closed = []
+
+    async def close():
+        closed.append(True)
+
+    async def app(scope, _receive, send):
+        scope[CLOSING].push_async_callback(close)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        if ends:
+            raise ends
+
+    with contextlib.suppress(RuntimeError, asyncio.CancelledError):
+        await ask(app)
+    assert closed == [True]
+
+
+async def test_what_the_check_of_forms_stumbles_over_is_left_out():
+    inner = Inner()
+    await ask(inner, content_type="multipart/form-data; boundary=x", x_csrftoken="é")
+    assert not {b"content-type", b"x-csrftoken"} & dict(inner.scope["headers"]).keys()
+    await ask(inner, content_type="application/x-www-form-urlencoded", x_csrftoken="abc")
+    assert {b"content-type", b"x-csrftoken"} <= dict(inner.scope["headers"]).keys()

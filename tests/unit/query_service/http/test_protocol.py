@@ -14,13 +14,16 @@ from orgtrail_query_service.problems import ProblemBody, bad_request
 class Transport(asyncio.Transport):
     def __init__(self):
         super().__init__()
-        self.written, self.closed = b"", False
+        self.written, self.closed, self.aborted = b"", False, False
 
     def write(self, data):
         self.written += data
 
     def close(self):
         self.closed = True
+
+    def abort(self):
+        self.aborted = True
 
     def is_closing(self):
         return self.closed
@@ -59,3 +62,24 @@ async def test_a_malformed_request_is_answered_with_a_problem_and_closed(data):
     assert (int(headers["content-length"]), headers["connection"]) == (len(body), "close")
     assert msgspec.json.decode(body, type=ProblemBody) == bad_request().body
     assert transport.closed
+
+
+async def test_no_second_answer_is_written_into_one_that_runs():
+    """A body with a malformed chunk, while its request is being answered."""
+    started = asyncio.Event()
+
+    async def app(_scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        started.set()
+        await asyncio.sleep(60)
+
+    config = Config(app, http=Protocol, lifespan="off")
+    config.load()
+    protocol, transport = Protocol(config, ServerState(), {}), Transport()
+    protocol.connection_made(transport)
+    protocol.data_received(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    await started.wait()
+    protocol.data_received(b"zz\r\n")
+    assert transport.written.count(b"HTTP/1.1 ") == 1
+    assert transport.aborted

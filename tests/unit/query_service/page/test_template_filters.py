@@ -1,10 +1,13 @@
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 from jinja2 import Environment
+from tests.support.api_rows import row
 
-from orgtrail_query_service.page.template_filters import add_filters, ago, exact
+from orgtrail_query_service.page.template_filters import add_filters, ago, exact, first_view
+from orgtrail_query_service.reads.event import event_from_row
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PARIS, KATHMANDU = ZoneInfo("Europe/Paris"), ZoneInfo("Asia/Kathmandu")
@@ -77,3 +80,21 @@ def test_text_that_turns_or_hides_is_shown_and_escaped(render):
 
 def test_files_are_named_by_their_digest(render):
     assert render("{{ asset('orgtrail.js') }}").startswith("/static/")
+
+
+@pytest.mark.parametrize(
+    ("text", "minute"),
+    [
+        ("2026-11-23T11:44:03.120Z", 44),
+        ("2026-11-23T12:00:00.000Z", None),
+        ("0001-01-01T00:00:00Z", None),
+        ("9999-12-31T23:59:59Z", None),
+        ("yesterday", None),
+        ("", None),
+    ],
+)
+def test_the_first_view_of_an_hour_lies_in_it(text, minute):
+    at = datetime(2026, 11, 23, 11, tzinfo=UTC)
+    event = event_from_row(row(at, UUID(int=1), metadata={"first_viewed_at": text}))
+    first = first_view(event)
+    assert (first and first.minute) == minute

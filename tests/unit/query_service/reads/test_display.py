@@ -22,6 +22,8 @@ from orgtrail_query_service.reads.display import plain
         ("selector\ufe0f", "selector\\ufe0f"),
         (" a  b ", "\\u0020a \\u0020b\\u0020"),
         ("a b", "a b"),
+        ("C:\\users", "C:\\users"),
+        ("bob\\u200b", "bob\\u005cu200b"),
         ("", ""),
         ("   ", "\\u0020\\u0020\\u0020"),
     ],

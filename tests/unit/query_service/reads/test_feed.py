@@ -4,7 +4,7 @@ from uuid import UUID
 import pytest
 from tests.support.api_rows import row
 
-from orgtrail_query_service.problems import Problem
+from orgtrail_query_service.problems import Problem, too_expensive
 from orgtrail_query_service.reads.cursor import Cursors
 from orgtrail_query_service.reads.feed import Position, begin, parse_feed, read_feed
 from orgtrail_schemas.limits import CLOCK_SKEW, RETENTION
@@ -105,6 +105,44 @@ async def test_a_copy_that_lost_is_no_event():
     log = Log(all_of_them, copies=all_of_them[5:40])
     found, _ = await read_all(log, 10, NOW)
     assert found == sorted(set(all_of_them) - log.copies)
+
+
+async def test_many_copies_that_lost_cost_few_statements():
+    all_of_them = positions(2000, timedelta(seconds=1))
+    log = Log(all_of_them, copies=all_of_them[:-1])
+    search, position = parse_feed([("limit", "1")], NOW)
+    events, _ = await read_feed(log, search, position, NOW)
+    assert len(events) == 1
+    assert log.asked < 60
+
+
+async def test_a_late_answer_has_less_and_the_position_moves_on():
+    all_of_them = positions(2000, timedelta(seconds=1))
+    log = Log(all_of_them, copies=all_of_them[:-1])
+    search, _ = parse_feed([("limit", "1")], NOW)
+    position, found, asked = begin(all_of_them[0].received_at), [], 0
+    while not found:
+        events, after = await read_feed(log, search, position, NOW, lambda: True)
+        assert after > position
+        found, position, asked = events, after, asked + 1
+    assert asked > 3
+
+
+async def test_a_statement_that_fails_later_does_not_undo_the_way_so_far():
+    class Failing(Log):
+        async def rows(self, statement):
+            if self.asked >= 6:
+                raise too_expensive()
+            return await super().rows(statement)
+
+    log = Failing(positions(2000, timedelta(minutes=1)))
+    search, _ = parse_feed([("limit", "1000")], NOW)
+    position = begin(min(log.keys).received_at)
+    events, after = await read_feed(log, search, position, NOW)
+    assert events
+    assert after > position
+    with pytest.raises(Problem):
+        await read_feed(log, search, after, NOW)
 
 
 async def test_nothing_new_is_cheap():
