@@ -93,4 +93,29 @@ class ClickHouse:
             "http_options_response": "",
         }.items():
             ElementTree.SubElement(root, key).text = value
+        _only_own_addresses(ElementTree.SubElement(root, "http_handlers"), self.node.http_port)
         return ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _only_own_addresses(handlers: ElementTree.Element, port: int) -> None:
+    """Answer HTTP requests to an address of this machine, of no web page elsewhere.
+
+    A page whose host's name was made to lead to this machine (DNS rebinding) sends that name as
+    ``Host``, and a page's script its own address as ``Origin``.
+    """
+    here = rf"(127\.0\.0\.1|localhost|\[::1\]):{port}"
+    for kind, address in (("ping", "/ping"), ("dynamic_query_handler", None)):
+        rule = ElementTree.SubElement(handlers, "rule")
+        if address:
+            ElementTree.SubElement(rule, "url").text = address
+        headers = ElementTree.SubElement(rule, "headers")
+        ElementTree.SubElement(headers, "Host").text = f"regex:{here}"
+        ElementTree.SubElement(headers, "Origin").text = f"regex:(http://{here})?"
+        handler = ElementTree.SubElement(rule, "handler")
+        ElementTree.SubElement(handler, "type").text = kind
+        if kind == "dynamic_query_handler":
+            ElementTree.SubElement(handler, "query_param_name").text = "query"
+    refusal = ElementTree.SubElement(ElementTree.SubElement(handlers, "rule"), "handler")
+    ElementTree.SubElement(refusal, "type").text = "static"
+    ElementTree.SubElement(refusal, "status").text = "403"
+    ElementTree.SubElement(refusal, "response_content").text = "not an address of this machine\n"
