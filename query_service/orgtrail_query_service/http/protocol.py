@@ -18,8 +18,8 @@ _RESET = struct.pack("ii", 1, 0)
 class Protocol(H11Protocol):
     """uvicorn's HTTP/1.1 and 1.0, with RFC 9457 as the answer to a malformed or too long request.
 
-    Not its faster protocol, which sends chunks to HTTP/1.0 clients: most installed versions of nginx
-    are such clients by default.
+    Not its faster protocol, which sends chunks to HTTP/1.0 clients: most installed versions of
+    nginx are such clients by default.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
