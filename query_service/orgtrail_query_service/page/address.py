@@ -18,8 +18,11 @@ from orgtrail_schemas.catalogue import catalogue
 
 Parameters = list[tuple[str, str]]
 
-_MOST = 4_096
-"""A longer query is refused, as it is written in a link: each row of the page repeats it."""
+_MOST = 16_384
+"""A longer query is refused, as it is written in a link: each bar and each filter repeats it."""
+
+_MOST_IN_ROWS = 2_048
+"""A longer query is not repeated in each row: an event then opens without it."""
 
 _DAYS = ("last", "from", "to")
 
@@ -65,7 +68,9 @@ class View:
         return self.link(*days, without=_DAYS)
 
     def event(self, event: Event) -> str:
-        """The address of one event."""
+        """The address of one event, which leads back to this view."""
+        if len(urlencode(self.given)) > _MOST_IN_ROWS:
+            return self.own(event)
         return f"{self.path}/{event.event_id}{self._query([*_when(event), *self.given])}"
 
     def own(self, event: Event, *, api: bool = False) -> str:
@@ -89,7 +94,8 @@ class View:
         """The address of all events with one filter; ``None`` if the value cannot be a filter."""
         if not value or len(value) > MAX_LENGTH or "\x00" in value:
             return None
-        return self._address([(name, value), ("last", EVERYTHING), *self._zone()])
+        parameters = [(name, value), ("last", EVERYTHING), *self._zone()]
+        return self._address(parameters) if len(urlencode(parameters)) <= _MOST else None
 
     def unfiltered(self) -> str:
         """The address of the same days without filters."""
