@@ -103,14 +103,14 @@ def _only_own_addresses(handlers: ElementTree.Element, port: int) -> None:
     A page whose host's name was made to lead to this machine (DNS rebinding) sends that name as
     ``Host``, and a page's script its own address as ``Origin``.
     """
-    here = rf"(127\.0\.0\.1|localhost|\[::1\]):{port}"
+    here = r"(127\.0\.0\.1|localhost|\[::1\])"
     for kind, address in (("ping", "/ping"), ("dynamic_query_handler", None)):
         rule = ElementTree.SubElement(handlers, "rule")
         if address:
             ElementTree.SubElement(rule, "url").text = address
         headers = ElementTree.SubElement(rule, "headers")
-        ElementTree.SubElement(headers, "Host").text = f"regex:{here}"
-        ElementTree.SubElement(headers, "Origin").text = f"regex:(http://{here})?"
+        ElementTree.SubElement(headers, "Host").text = rf"regex:{here}(:\d+)?"
+        ElementTree.SubElement(headers, "Origin").text = f"regex:(http://{here}:{port})?"
         handler = ElementTree.SubElement(rule, "handler")
         ElementTree.SubElement(handler, "type").text = kind
         if kind == "dynamic_query_handler":
