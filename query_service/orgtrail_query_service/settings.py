@@ -106,11 +106,13 @@ class QuerySettings(Settings, frozen=True, kw_only=True):
     ] = 600
     reads_at_once: Annotated[
         int,
-        about("Queries of one organization that run at once in a process; more wait.", ge=1),
+        about("Queries at once of one organization or person, per process; more wait.", ge=1),
     ] = 8
     exports_at_once: Annotated[
         int,
-        about("Exports of one organization at once in a process; more are refused.", ge=1),
+        about(
+            "Exports at once of one organization or person, per process; more are refused.", ge=1
+        ),
     ] = 4
     export_silence_seconds: Annotated[
         int,

@@ -37,11 +37,7 @@ class _Backend(ClientSideSessionBackend):
 
     @staticmethod
     def deserialize_data(data: Any) -> dict[str, Any]:
-        try:
-            found = ClientSideSessionBackend.deserialize_data(zlib.decompress(data))
-        except zlib.error:
-            return {}
-        return found
+        return ClientSideSessionBackend.deserialize_data(zlib.decompress(data))
 
     def get_cookie_keys(self, connection: AnyConnection) -> list[str]:
         return sorted(super().get_cookie_keys(connection), key=lambda key: (len(key), key))

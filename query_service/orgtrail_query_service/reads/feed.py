@@ -90,7 +90,7 @@ async def read_feed(
         return found, after
     for width in (*_WIDTHS, None):
         since = position.received_at
-        if since >= settled_through or (position != after and is_late()):
+        if since >= settled_through:
             break
         edge = settled_through if width is None else min(settled_through, since + width)
         while position.received_at < edge:

@@ -47,7 +47,8 @@ class SetAside(msgspec.Struct, frozen=True):
 async def read_set_aside(log: Log, since: datetime) -> SetAside:
     """The records of the organization, by their Kafka key; the most frequent reason first."""
     reasons = [
-        ReasonCount(reason, _meaning(reason), count, utc(first), utc(last))
+        # A later version of the consumer may know more reasons.
+        ReasonCount(reason, EXPLAINED.get(reason, ""), count, utc(first), utc(last))
         for reason, count, first, last in await log.rows(
             statements.set_aside_reasons(log.org, since)
         )
@@ -59,7 +60,3 @@ async def read_set_aside(log: Log, since: datetime) -> SetAside:
         )
     ]
     return SetAside(since, sum(r.records for r in reasons), reasons, records)
-
-
-def _meaning(reason: str) -> str:
-    return next((text for known, text in EXPLAINED.items() if known == reason), "")
