@@ -57,7 +57,7 @@ def test_many_dead_lanes_cost_few_descriptors_and_keep_their_order(broker, make)
 def test_counters_may_be_read_in_a_signal_handler(tmp_path):
     process = child(
         """
-        a = P(spool="memory")
+        a = P(spool="memory", buffer_events=10_000_000, buffer_kilobytes=2_000_000)
         E(a)
         def handle(*_):
             a.flush(0), a.counters()
@@ -73,8 +73,8 @@ def test_counters_may_be_read_in_a_signal_handler(tmp_path):
         NOWHERE,
         tmp_path,
     )
-    process.communicate(timeout=20)
-    assert process.returncode == 0
+    _out, said = process.communicate(timeout=20)
+    assert process.returncode == 0, said
 
 
 @pytest.mark.parametrize("name", ["abc.frames", "00000001 (copy).frames", "00000009.frames/"])
