@@ -24,7 +24,7 @@ from orgtrail_consumers.errors import StaleBatchError, describe
 from orgtrail_consumers.health import Health
 from orgtrail_consumers.kafka.batch import BatchLimits
 from orgtrail_consumers.kafka.credentials import credentials
-from orgtrail_consumers.kafka.patches import patch_header_decoding
+from orgtrail_consumers.kafka.patches import patch_reading
 from orgtrail_consumers.kafka.refetch import Refetch, refetch
 from orgtrail_consumers.kafka.transport import BatchConsumer, BatchTransport, delivery_of
 from orgtrail_consumers.pipeline import Pipeline, wall_clock_ms
@@ -161,7 +161,7 @@ def _wire_web(app: faust.App, health: Health) -> None:
 
 def _new_app(settings: ConsumerSettings) -> faust.App:
     brokers = [URL(f"kafka://{address}") for address in settings.kafka_brokers.split(",")]
-    patch_header_decoding()
+    patch_reading()
     app = faust.App(
         settings.consumer_group,
         broker=brokers,

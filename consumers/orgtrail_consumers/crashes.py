@@ -35,7 +35,7 @@ class _Mark(msgspec.Struct):
 
     def overlaps(self, batch: Batch) -> bool:
         return batch.partition == self.partition and any(
-            self.first <= record.offset <= self.last for record in batch.records
+            self.first <= offset <= self.last for offset in batch.records.offsets.to_pylist()
         )
 
 

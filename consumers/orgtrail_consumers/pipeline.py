@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
@@ -30,7 +30,8 @@ from orgtrail_consumers.errors import (
 )
 from orgtrail_consumers.health import Health
 from orgtrail_consumers.kafka.batch import Batch, Delivery, Rejected
-from orgtrail_consumers.kafka.refetch import Fetched, Refetch
+from orgtrail_consumers.kafka.records import Record, Records
+from orgtrail_consumers.kafka.refetch import Refetch
 from orgtrail_consumers.steps.decode import Decoded, FindSchema, decode
 from orgtrail_consumers.steps.enrich import Resolvers, enrich
 from orgtrail_consumers.steps.keys import mismatches, reject
@@ -42,6 +43,10 @@ from orgtrail_consumers.traces import EndTrace, TraceBatch
 from orgtrail_schemas.catalogue import catalogue
 
 T = TypeVar("T")
+
+_PREPARED_AT_ONCE = 16_384
+"""Records of a batch that are converted together. What a step holds besides its result, three
+times the records, is in memory for these only."""
 
 log = structlog.get_logger("orgtrail.consumer")
 
@@ -92,29 +97,42 @@ class Pipeline:
         A record on which a step fails does not hold up the others: it is found by bisection and
         rejected. One that ends the process is found over several processes (``crashes.py``).
         """
-        skipped = [
-            Rejected(position, "skipped", "by ORGTRAIL_SKIP_OFFSETS")
-            for position, record in enumerate(batch.records)
-            if (batch.partition, record.offset) in self.skipped
-        ]
+        skipped = self._skipped_in(batch)
         if not skipped:
             return self._prepare_carefully(batch)
         positions = {item.position for item in skipped}
-        self.crashes.forget(batch._replace(records=[batch.records[p] for p in sorted(positions)]))
+        self.crashes.forget(batch._replace(records=batch.records.take(sorted(positions))))
         kept = [position for position in range(len(batch.records)) if position not in positions]
         if not kept:
             return Prepared(_no_rows(), skipped)
-        rest = batch._replace(records=[batch.records[position] for position in kept])
+        rest = batch._replace(records=batch.records.take(kept))
         prepared = self._prepare_carefully(rest)
         moved = [item._replace(position=kept[item.position]) for item in prepared.rejected]
         return Prepared(prepared.rows, [*skipped, *moved])
 
+    def _skipped_in(self, batch: Batch) -> list[Rejected]:
+        if not self.skipped:
+            return []
+        return [
+            Rejected(position, "skipped", "by ORGTRAIL_SKIP_OFFSETS")
+            for position, offset in enumerate(batch.records.offsets.to_pylist())
+            if (batch.partition, offset) in self.skipped
+        ]
+
     def _prepare_carefully(self, batch: Batch) -> Prepared:
+        return _joined(
+            [
+                (start, self._prepare_slice(batch._replace(records=records)))
+                for start, records in _slices(batch.records, _PREPARED_AT_ONCE)
+            ]
+        )
+
+    def _prepare_slice(self, batch: Batch) -> Prepared:
         ends = self.crashes.ends_at(batch)
         size = 1 if ends >= ONE_BY_ONE_AFTER else len(batch.records)
         parts = []
-        for start in range(0, len(batch.records), size):
-            part = batch._replace(records=batch.records[start : start + size])
+        for start, records in _slices(batch.records, size):
+            part = batch._replace(records=records)
             with self.crashes.processing(part, ends):
                 parts.append((start, self._prepare_or_bisect(part)))
         return _joined(parts)
@@ -141,7 +159,7 @@ class Pipeline:
 
     def _prepare(self, batch: Batch) -> Prepared:
         with metrics.STEP_SECONDS.labels("decode").time():
-            decoded = decode([record.value for record in batch.records], self.find_schema)
+            decoded = decode(batch.records.values, self.find_schema)
             decoded = normalize(decoded, catalogue())
             decoded = self._check_keys(decoded, batch)
         with metrics.STEP_SECONDS.labels("enrich").time():
@@ -195,7 +213,7 @@ class Pipeline:
             batch.partition,
             prepared.rows,
             len(batch.records),
-            min(record.timestamp for record in batch.records),
+            pc.min(batch.records.timestamps).as_py(),
             self.trace(batch, prepared.rejected, began),
         )
 
@@ -238,13 +256,17 @@ class Pipeline:
             if record is None:
                 metrics.LOST.labels(str(work.partition)).inc()
                 log.error("rejected_record_is_gone", partition=work.partition, offset=offset)
-                record = Fetched(org.encode(), None, [], offset, received)
+                record = Record(org.encode(), None, [], offset, received)
             records.append(record)
-        return Batch(work.topic, work.partition, records)
+        return Batch(work.topic, work.partition, Records.of(records))
 
     def _write_people(self, rows: pa.Table) -> None:
         with metrics.STEP_SECONDS.labels("people").time():
-            new = self.person_cache.new(people(rows))
+            # In slices: what it holds besides its result is as large as the rows.
+            new = pa.concat_tables(
+                self.person_cache.new(people(rows.slice(start, _PREPARED_AT_ONCE)))
+                for start in range(0, max(1, rows.num_rows), _PREPARED_AT_ONCE)
+            )
             if new.num_rows:
                 self._insert_what_it_accepts("people", new)
                 self.person_cache.remember(new)
@@ -294,6 +316,12 @@ class Pipeline:
                 self.health.succeeded(step)
                 return result
         raise AssertionError("unreachable: the number of retries is unlimited")
+
+
+def _slices(records: Records, size: int) -> Iterator[tuple[int, Records]]:
+    """Slices of at most ``size`` records, each with the position of its first."""
+    for start in range(0, len(records), size):
+        yield start, records[start : start + size]
 
 
 def _no_rows() -> pa.Table:

@@ -75,11 +75,11 @@ class ConsumerSettings(KafkaSettings, frozen=True, kw_only=True):
             " for a record that ends the worker."
         ),
     ] = field(default_factory=list)
-    batch_records: Annotated[int, about("Maximum number of records in a batch.", ge=1)] = 20_000
+    batch_records: Annotated[int, about("Maximum number of records in a batch.", ge=1)] = 65_536
     batch_kilobytes: Annotated[int, about("Maximum size of a batch in kilobytes.", ge=1)] = 16_384
     fetch_kilobytes: Annotated[
         int, about("Maximum kilobytes to fetch from a partition at once.", ge=64)
-    ] = 2_048
+    ] = 4_096
     session_timeout_s: Annotated[
         float,
         about(

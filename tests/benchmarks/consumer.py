@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,12 @@ from tests.benchmarks.chart import bars
 from tests.benchmarks.freshness import measure
 from tests.benchmarks.lab import Lab, Progress, Used, lab, wait_stored
 from tests.benchmarks.workload import messages
-from tests.support.batches import FakeRecord, find_current
+from tests.support.batches import FakeRecord, decode, find_current
 from tests.support.registry import registry
 from tests.support.service import service_environment
 
 from orgtrail_consumers.kafka.batch import Batch
-from orgtrail_consumers.steps.decode import decode
+from orgtrail_consumers.kafka.records import Records
 from orgtrail_consumers.steps.enrich import Resolvers, enrich
 from orgtrail_consumers.steps.lookups.country import countries
 from orgtrail_consumers.steps.lookups.user_agent import client as user_agent
@@ -135,7 +135,7 @@ def naive(on: Lab, total: int) -> Result:
 def floor(on: Lab, total: int) -> Result:
     block = on.root / "block.arrow"
     values = [m.value for m in messages(20_000, datetime.now(UTC))]
-    batch = Batch(TOPIC, 0, [FakeRecord(v, offset=n) for n, v in enumerate(values)])
+    batch = Batch(TOPIC, 0, Records.of(FakeRecord(v, offset=n) for n, v in enumerate(values)))
     rows = enrich(
         decode(values, find_current), batch, Resolvers(countries(None), user_agent), batch.records[0].timestamp
     ).rows  # fmt: skip
@@ -178,15 +178,17 @@ def table_engine(on: Lab, total: int, consumers: int, address: str) -> Result:
     return Result.of(progress, used[0])
 
 
-def run(total: int, rounds: int, only: set[str], console: Console) -> dict[str, Any]:
+def run(
+    total: int, rounds: int, only: set[str], spread: timedelta | None, console: Console
+) -> dict[str, Any]:
     results: dict[str, list[Result]] = {}
     slow = min(total, 100_000)
     now = datetime.now(UTC)
     with lab() as on, registry() as address:
         console.print(f"Filling the topics with {total:,} events …")
-        on.fill(TOPIC, messages(total, now))
-        on.fill(CONFLUENT_TOPIC, engine.confluent(messages(total, now)))
-        on.fill(SLOW_TOPIC, messages(slow, now))
+        on.fill(TOPIC, messages(total, now, spread))
+        on.fill(CONFLUENT_TOPIC, engine.confluent(messages(total, now, spread)))
+        on.fill(SLOW_TOPIC, messages(slow, now, spread))
         size = len(next(messages(1, now)).value)
         for number in range(rounds):
             for name, made in {
@@ -248,10 +250,15 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--only", default=",".join(ALL))
+    parser.add_argument(
+        "--days", type=float, help="spread the events over so many days (default: ten minutes)"
+    )
     parser.add_argument("--chart", type=Path)
     arguments = parser.parse_args()
     console = Console(soft_wrap=True)
-    found = run(arguments.events, arguments.rounds, set(arguments.only.split(",")), console)
+    spread = timedelta(days=arguments.days) if arguments.days else None
+    only = set(arguments.only.split(","))
+    found = run(arguments.events, arguments.rounds, only, spread, console)
     show(console, found)
     if arguments.chart:
         speeds = {name: r["events_per_second"] for name, r in found["results"].items()}

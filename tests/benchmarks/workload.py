@@ -19,6 +19,7 @@ from orgtrail_schemas.event_schema import current_schema
 ORGANIZATIONS = 200
 USERS = 5_000
 BASE = 20_000
+_LIVE = timedelta(minutes=10)
 
 _AGENTS = tuple(
     f"Mozilla/5.0 ({system}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{v}.0.0.0 Safari/537.36"
@@ -41,12 +42,15 @@ class Message(NamedTuple):
     value: bytes
 
 
-def messages(count: int, now: datetime) -> Iterator[Message]:
+def messages(count: int, now: datetime, spread: timedelta | None = None) -> Iterator[Message]:
     """So many events with ids of their own, the same mix for the same count.
+
+    They occurred in the last minutes, as the events of a running system do, so that all fall into
+    one week's partition; with ``spread`` over so much time.
 
     The call makes the first ``BASE`` at 40 µs each; what is then taken costs 1 µs.
     """
-    return _with_ids(_base(min(count, BASE), now), count)
+    return _with_ids(_base(min(count, BASE), now, spread or _LIVE), count)
 
 
 def _with_ids(base: list[Message], count: int) -> Iterator[Message]:
@@ -57,16 +61,19 @@ def _with_ids(base: list[Message], count: int) -> Iterator[Message]:
         yield Message(key, bytes(changed))
 
 
-def _base(count: int, now: datetime) -> list[Message]:
+def _base(count: int, now: datetime, spread: timedelta) -> list[Message]:
     chance = random.Random(42)
     keys = [event.key for event in catalogue().events.values() if not event.own]
     weights = [10 if key in ("user.login", "user.logout") else 1 for key in keys]
     return [
-        _message(chance.choices(keys, weights)[0], now, chance, number) for number in range(count)
+        _message(chance.choices(keys, weights)[0], now, spread, chance, number)
+        for number in range(count)
     ]
 
 
-def _message(key: str, now: datetime, chance: random.Random, number: int) -> Message:
+def _message(
+    key: str, now: datetime, spread: timedelta, chance: random.Random, number: int
+) -> Message:
     example = examples()[key]
     org = f"org-{min(int(chance.paretovariate(0.6)), ORGANIZATIONS)}"
     user = chance.randrange(USERS)
@@ -85,7 +92,7 @@ def _message(key: str, now: datetime, chance: random.Random, number: int) -> Mes
             service="accounts",
         ),
         event_id=str(uuid7()),
-        occurred_at=now - timedelta(seconds=chance.uniform(1, 6 * 86_400)),
+        occurred_at=now - spread * chance.random(),
         now=now,
     )[0]
     return Message(org.encode(), encode(current_schema(), record))

@@ -8,10 +8,9 @@ from uuid import UUID
 
 import msgspec
 from tests.support.api_rows import row
-from tests.support.batches import NOW_MS, RESOLVERS, batch, find_current
+from tests.support.batches import NOW_MS, RESOLVERS, batch, decode, find_current
 from tests.support.events import datum
 
-from orgtrail_consumers.steps.decode import decode
 from orgtrail_consumers.steps.enrich import enrich
 from orgtrail_query_service.reads.event import Event, event_from_row
 from orgtrail_schemas.event_schema import current_schema

@@ -6,10 +6,10 @@ import json
 
 import fastavro
 import pytest
+from tests.support.batches import decode
 from tests.support.evolution import REGION, compatible, later_schema, with_field
 from tests.support.vectors import named_events
 
-from orgtrail_consumers.steps.decode import decode
 from orgtrail_schemas.codec import decode_datum
 from orgtrail_schemas.event_schema import EventSchema, current_schema, schemas_by_fingerprint
 

@@ -9,9 +9,9 @@ import fastavro
 import pytest
 from confluent_kafka import Producer
 from fastavro.schema import to_parsing_canonical_form
+from tests.support.batches import decode
 from tests.support.vectors import FOLDER, build, headers, named_events, text
 
-from orgtrail_consumers.steps.decode import decode
 from orgtrail_schemas.codec import SINGLE_OBJECT_HEADER, decode_datum, read_frame
 from orgtrail_schemas.event_schema import current_schema, event_schemas, schemas_by_fingerprint
 from orgtrail_schemas.wire import ALIASES

@@ -2,41 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from operator import attrgetter
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
+import pyarrow.compute as pc
+
+from orgtrail_consumers.kafka.records import Records
 from orgtrail_schemas.reasons import Reason
-
-
-class Record(Protocol):
-    """The attributes of a fetched record that the consumer uses; aiokafka's records have more."""
-
-    @property
-    def key(self) -> bytes | None:
-        """The organization's ID, if the producer set it."""
-        ...
-
-    @property
-    def value(self) -> bytes | None:
-        """The framed event."""
-        ...
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]:
-        """Names and values, in order; a name may occur more than once."""
-        ...
-
-    @property
-    def offset(self) -> int:
-        """The record's offset in its partition."""
-        ...
-
-    @property
-    def timestamp(self) -> int:
-        """When the broker appended the record: milliseconds since 1970, UTC."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -52,7 +25,7 @@ class Batch(NamedTuple):
 
     topic: str
     partition: int
-    records: Sequence[Record]
+    records: Records
 
 
 class Delivery:
@@ -94,19 +67,14 @@ class Rejected(NamedTuple):
     detail: str
 
 
-def size(records: Sequence[Record]) -> int:
-    """The total size of the records' values in bytes."""
-    return sum(map(len, filter(None, map(attrgetter("value"), records))))
-
-
-def cut(records: list[Record], limits: BatchLimits) -> Iterator[list[Record]]:
+def cut(records: Records, limits: BatchLimits) -> Iterator[Records]:
     """Cut the records into slices within the limits. A larger record is a slice of its own."""
-    if 0 < len(records) <= limits.records and size(records) <= limits.bytes:
+    if 0 < len(records) <= limits.records and records.bytes <= limits.bytes:
         yield records
         return
     start = slice_bytes = 0
-    for index, record in enumerate(records):
-        length = len(record.value or b"")
+    lengths = pc.fill_null(pc.binary_length(records.values), 0).to_pylist()
+    for index, length in enumerate(lengths):
         too_large = index - start >= limits.records or slice_bytes + length > limits.bytes
         if index > start and too_large:
             yield records[start:index]

@@ -12,8 +12,9 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from orgtrail_consumers.kafka.batch import BatchLimits, size
+from orgtrail_consumers.kafka.batch import BatchLimits
 from orgtrail_consumers.kafka.positions import Partitions, Position
+from orgtrail_consumers.kafka.records import Records
 
 log = structlog.get_logger("orgtrail.consumer")
 
@@ -23,7 +24,18 @@ FEW_RECORDS = 1_000
 Inserting a single record costs as much as inserting this many.
 """
 
+_FILL_UP_S = 0.2
+"""How long a batch under way may wait for records that Kafka is known to have.
+
+Large batches cost ClickHouse less, and large fetches cost memory for each partition: so a batch is
+filled from several fetches.
+"""
+
+_POLL_S = 0.002
 _END_OFFSETS_EVERY_S = 5
+_AT_ONCE = 4_096
+"""How many records to take as objects until they become columns."""
+
 _FIRST_FETCH = 64
 """How many records to take before their average size is known."""
 
@@ -117,13 +129,14 @@ class FetchThread(driver.AIOKafkaConsumerThread):
         with self._ensure_consumer()._subscription.fetch_context():
             pass
 
-    async def _fetch_records(
+    # Faust hands the answer on unread.
+    async def _fetch_records(  # type: ignore[override]
         self,
         consumer: Any,
         active_partitions: set[TP],
         timeout: float | None = None,  # noqa: ASYNC109
         max_records: int | None = None,  # noqa: ARG002
-    ) -> dict[TP, list[Any]]:
+    ) -> dict[TP, Records]:
         """Return at most one batch, by records and by bytes. The rest stays compressed.
 
         Faust itself takes everything that the client has fetched. A few small responses may hold
@@ -133,16 +146,21 @@ class FetchThread(driver.AIOKafkaConsumerThread):
         - ``last_polled`` covers every returned record. The offset tracker relies on this: it shows
           that records are waiting although no delivery holds them yet.
         - All records are from one assignment, because a rebalance ends the loop as soon as some
-          records are taken.
+          records are taken, even one that began and ended while this method slept.
         - No record that was taken is dropped. An error after the first records only ends the loop;
           the client raises it again at the next call.
         """
-        taken: dict[TP, list[Any]] = {}
+        taken: dict[TP, list[Records]] = {}
         # Only the first fetch waits. Afterwards, take what the client already has.
         count, taken_bytes, want, wait_s = 0, 0, _FIRST_FETCH, timeout
         partitions = active_partitions
+        subscriptions = consumer._fetcher._subscriptions
+        assignment, until = None, 0.0
         while want > 0:
-            if count and consumer._fetcher._subscriptions.reassignment_in_progress:
+            if count and (
+                subscriptions.reassignment_in_progress
+                or _assignment(subscriptions) is not assignment
+            ):
                 break
             try:
                 more = await super()._fetch_records(consumer, partitions, wait_s, want)
@@ -154,17 +172,44 @@ class FetchThread(driver.AIOKafkaConsumerThread):
                 # The first partition is exhausted after few records: fill up from the others.
                 partitions = active_partitions
                 continue
+            if not more and time.monotonic() < until and self._fills_up(consumer, set(taken)):
+                await asyncio.sleep(_POLL_S)
+                continue
             if not more:
                 break
+            if not count:
+                assignment = _assignment(subscriptions)
+                until = time.monotonic() + _FILL_UP_S
             for tp, records in more.items():
-                taken.setdefault(tp, []).extend(records)
+                taken.setdefault(tp, []).append(Records.of(records))
                 self.last_polled[tp] = records[-1].offset
                 count += len(records)
-                taken_bytes += size(records)
+                taken_bytes += taken[tp][-1].bytes
             # A batch belongs to one partition, so continue with the same one. If it has many
             # records, those of the other partitions come with a later batch.
             partitions = set(taken)
-            # How many more records fit, if they are as large as the average so far.
-            room = (self.limits.bytes - taken_bytes) * count // max(taken_bytes, 1)
-            want, wait_s = min(self.limits.records - count, room), 0
-        return taken
+            want, wait_s = min(self.limits.records - count, self._room(count, taken_bytes)), 0
+        return {tp: Records.joined(parts) for tp, parts in taken.items()}
+
+    def _room(self, count: int, taken_bytes: int) -> int:
+        """How many more records to take, if they are as large as the average so far.
+
+        At most half of what fits, because the average of few says little; and a little less than
+        fits, because records beyond the limit would become a small batch of their own.
+        """
+        limit = self.limits.bytes - self.limits.bytes // 64
+        fit = (limit - taken_bytes) * count // max(taken_bytes, 1)
+        return min(max(fit // 2, min(fit, _FIRST_FETCH)), _AT_ONCE)
+
+    def _fills_up(self, consumer: Any, of: set[TP]) -> bool:
+        """Whether Kafka has as many more records of the partition as a batch may have."""
+        if len(of) != 1:
+            return False
+        (tp,) = of
+        end = consumer.last_stable_offset(tp)
+        return end is not None and end - self.last_polled[tp] > self.limits.records
+
+
+def _assignment(subscriptions: Any) -> object:
+    """The present assignment; another one is another object."""
+    return getattr(subscriptions.subscription, "assignment", None)

@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from orgtrail_consumers.errors import RefetchError
+from orgtrail_consumers.kafka.records import Headers, Record
 from orgtrail_consumers.settings import ConsumerSettings
 
-Refetch = Callable[[str, int, Sequence[int]], "Mapping[int, Fetched]"]
+Refetch = Callable[[str, int, Sequence[int]], Mapping[int, Record]]
 """Topic, partition and offsets to the records by offset, as ``refetch`` gives them."""
 
 _TIMEOUT_S = 30
 _GONE = {KafkaError._AUTO_OFFSET_RESET, KafkaError._PARTITION_EOF}
 
 
-class Fetched(NamedTuple):
-    """One record; the fields are those of ``batch.Record``."""
-
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
-    offset: int
-    timestamp: int
-
-
 def refetch(
     settings: ConsumerSettings, topic: str, partition: int, offsets: Sequence[int]
-) -> dict[int, Fetched]:
+) -> dict[int, Record]:
     """The records at these offsets. Those that the topic has deleted meanwhile are missing.
 
     Raises:
@@ -45,7 +36,7 @@ def refetch(
             "log_level": 0,
         }
     )
-    found: dict[int, Fetched] = {}
+    found: dict[int, Record] = {}
     try:
         for offset in offsets:
             consumer.assign([TopicPartition(topic, partition, offset)])
@@ -62,12 +53,12 @@ def refetch(
     return found
 
 
-def _record(message: Message, offset: int) -> Fetched:
+def _record(message: Message, offset: int) -> Record:
     value, key, received = message.value(), message.key(), message.timestamp()[1]
-    return Fetched(key, value, _headers(message), offset, received)
+    return Record(key, value, _headers(message), offset, received)
 
 
-def _headers(message: Message) -> list[tuple[str, bytes]]:
+def _headers(message: Message) -> Headers:
     try:
         pairs = cast("Sequence[tuple[str, str | bytes | None]]", message.headers() or [])
     except (SystemError, UnicodeDecodeError):

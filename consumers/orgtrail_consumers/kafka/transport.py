@@ -30,6 +30,7 @@ from orgtrail_consumers.kafka.fetch import FEW_RECORDS, FetchThread
 from orgtrail_consumers.kafka.lost_ranges import lost_range
 from orgtrail_consumers.kafka.offsets import OffsetTracker
 from orgtrail_consumers.kafka.positions import Partitions, Position
+from orgtrail_consumers.kafka.records import Records
 
 log = structlog.get_logger("orgtrail.consumer")
 
@@ -156,7 +157,7 @@ class BatchConsumer(driver.Consumer):
                         log.warning("seek_failed", error=type(error).__name__)
                     continue
                 few = 0 < sum(map(len, records.values())) < FEW_RECORDS
-                held = dict(records)
+                held = cast("dict[TP, Records]", dict(records))
                 del records
                 for tp in list(held):
                     # Pop the records, because this loop must not keep them alive.
@@ -172,7 +173,7 @@ class BatchConsumer(driver.Consumer):
             if not self.transport.app.should_stop:
                 raise
 
-    def _to_deliveries(self, tp: TP, fetched: list[Any]) -> list[Delivery]:
+    def _to_deliveries(self, tp: TP, fetched: Records) -> list[Delivery]:
         return [
             Delivery(Batch(tp.topic, tp.partition, records))
             for records in cut(fetched, self._limits)

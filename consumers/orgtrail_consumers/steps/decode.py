@@ -44,7 +44,7 @@ class Decoded(NamedTuple):
     rejected: list[Rejected]
 
 
-def decode(values: Sequence[bytes | None], find_schema: FindSchema) -> Decoded:
+def decode(values: pa.BinaryArray, find_schema: FindSchema) -> Decoded:
     """Decode the values of a batch, grouped by schema.
 
     Raises:
@@ -59,7 +59,8 @@ def decode(values: Sequence[bytes | None], find_schema: FindSchema) -> Decoded:
             name = frame.fingerprint or f"registry id {frame.registry_id}"
             rejected += [Rejected(p, "unknown_schema", f"schema {name}") for p in positions]
             continue
-        data = [(values[p] or b"")[frame.size :] for p in positions]
+        framed = values if len(positions) == len(values) else values.take(pa.array(positions))
+        data = pc.binary_slice(framed, frame.size, _ANY_LENGTH).to_pylist()
         columns, good = _decode_schema(positions, data, schema, rejected)
         if good:
             parts.append((columns, good, schema.fingerprint))
@@ -136,16 +137,23 @@ def _joined(arrays: list[pa.Array], kind: pa.DataType) -> pa.Array:
     return pa.concat_arrays([pa.array([], kind), *arrays])
 
 
-def _by_frame(values: Sequence[bytes | None], rejected: list[Rejected]) -> dict[Frame, list[int]]:
-    # Group by the raw header first, so that each distinct header is parsed only once.
-    by_header: defaultdict[bytes, list[int]] = defaultdict(list)
-    for position, value in enumerate(values):
-        if not value:
-            rejected.append(Rejected(position, "empty_value", "the record has no value"))
-        else:
-            by_header[value[:10] if value[0] == 0xC3 else value[:5]].append(position)
+def _by_frame(values: pa.BinaryArray, rejected: list[Rejected]) -> dict[Frame, list[int]]:
+    lengths = pc.fill_null(pc.binary_length(values), 0)
+    for position in pc.indices_nonzero(pc.equal(lengths, 0)).to_pylist():
+        rejected.append(Rejected(position, "empty_value", "the record has no value"))
+    # The two framings have headers of different lengths. Each distinct header is parsed once.
+    single_object = pc.starts_with(values, b"\xc3")
+    headers = pc.if_else(
+        single_object, pc.binary_slice(values, 0, 10), pc.binary_slice(values, 0, 5)
+    ).dictionary_encode()
+    by_code: defaultdict[int, list[int]] = defaultdict(list)
+    for position, code in enumerate(headers.indices.to_pylist()):
+        by_code[code].append(position)
     by_frame: dict[Frame, list[int]] = {}
-    for header, positions in by_header.items():
+    for code, header in enumerate(headers.dictionary.to_pylist()):
+        if not header:
+            continue
+        positions = by_code[code]
         try:
             by_frame[read_frame(header)] = positions
         except UnknownFramingError as error:
@@ -244,6 +252,9 @@ def _decode_alone(datum: bytes, schema: EventSchema) -> pa.RecordBatch:
             record[field.name] = list(record[field.name].items())
     return pa.RecordBatch.from_pylist([record], schema=empty.schema)
 
+
+_ANY_LENGTH = 1 << 30
+"""Longer than any record. Without an end, Arrow (26.0) fails on short values."""
 
 _SLICE = 32
 """One call of the Arrow decoder costs about as much as fastavro does for this many records."""

@@ -58,8 +58,8 @@ def enrich(decoded: Decoded, batch: Batch, resolvers: Resolvers, now_ms: int) ->
     """
     columns = decoded.columns.append_column("position", decoded.positions)
     columns = columns.append_column("schema_fingerprint", decoded.fingerprints)
-    received = pa.array([record.timestamp for record in batch.records], pa.int64())
-    columns = columns.append_column("received", received.take(decoded.positions))
+    received = batch.records.timestamps.take(decoded.positions)
+    columns = columns.append_column("received", received)
     columns, rejected = _reject(columns)
     return Enriched(_rows(columns, batch, resolvers, now_ms), rejected)
 
@@ -100,7 +100,6 @@ def _rows(columns: pa.RecordBatch, batch: Batch, resolvers: Resolvers, now_ms: i
     events = columns["event"]
     origin = {name: pc.struct_field(columns["context"], name) for name in _CONTEXT}
     clients = lookup(origin["user_agent"], lambda texts: [resolvers.client(t) for t in texts])
-    offsets = pa.array([record.offset for record in batch.records], pa.uint64())
     instant = pa.timestamp("ms", "UTC")
     return pa.table(
         {
@@ -131,7 +130,7 @@ def _rows(columns: pa.RecordBatch, batch: Batch, resolvers: Resolvers, now_ms: i
             "ingested_at": fill(now_ms, count, pa.int64()).cast(instant),
             "kafka_topic": fill(batch.topic, count, pa.string()),
             "kafka_partition": fill(batch.partition, count, pa.uint32()),
-            "kafka_offset": offsets.take(columns["position"]),
+            "kafka_offset": batch.records.offsets.take(columns["position"]),
             "schema_fingerprint": columns["schema_fingerprint"],
         }
     )

@@ -15,7 +15,7 @@ from orgtrail_consumers.steps.decode import Decoded
 
 def mismatches(decoded: Decoded, batch: Batch) -> pa.BooleanArray:
     """Which rows have another key than their organization's ID, or none."""
-    keys = pa.array([record.key for record in batch.records], pa.binary())
+    keys = batch.records.keys
     differ = pc.not_equal(keys.take(decoded.positions), decoded.columns["org_id"].cast(pa.binary()))
     return pc.fill_null(differ, True)
 

@@ -38,6 +38,9 @@ _Event = dict[str, Any]
 _WAS_LENGTH = 64
 _NAMES = ("request_id", "session_id", "service", "trace_id")
 _CONTEXT = ("user_agent", *_NAMES)
+_BYTE = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = rf"\A{_BYTE}(\.{_BYTE}){{3}}\z"
+"""The canonical form of an IPv4 address: four numbers up to 255 without leading zeros."""
 
 
 class InvalidFieldError(Exception):
@@ -124,17 +127,14 @@ def _suspicious(columns: pa.RecordBatch, known: Catalogue) -> pa.BooleanArray:
         _distinct(columns["outcome"], lambda text: text not in OUTCOMES),
         _distinct(columns["event"], lambda key: not _is_key(key)),
         _distinct(columns["org_id"], lambda org: not ORG_ID.fullmatch(org)),
-        _distinct(pc.struct_field(columns["context"], "ip"), _is_odd_address),
+        _odd_address(pc.struct_field(columns["context"], "ip")),
         *(_bad_actor(columns[name]) for name in ("actor", "impersonator")),
         _any_of(columns["targets"], LIST_LENGTH, _bad_person(columns["targets"].flatten())),
         _any_of(columns["changes"], LIST_LENGTH, _bad_change(columns["changes"].flatten())),
         _any_of(columns["metadata"], METADATA_KEYS, _bad_pair(columns["metadata"])),
         _long(pc.struct_field(columns["context"], "user_agent")),
         *(_blank_or_long(pc.struct_field(columns["context"], name)) for name in _NAMES),
-        *(
-            pc.match_substring_regex(pc.struct_field(columns["context"], name), SECRET_PATTERN)
-            for name in _CONTEXT
-        ),
+        *(_secret(pc.struct_field(columns["context"], name)) for name in _CONTEXT),
     ]
     about_actor = {key for key, entry in known.events.items() if entry.about_actor}
     nobody = pc.equal(pc.list_value_length(columns["targets"]), 0)
@@ -155,8 +155,19 @@ def _is_key(key: str) -> bool:
     return len(key) <= EVENT_LENGTH and EVENT_KEY.fullmatch(key) is not None
 
 
-def _is_odd_address(ip: str) -> bool:
-    return ip != "" and address(ip) != ip
+def _odd_address(addresses: pa.Array) -> pa.BooleanArray:
+    """Rows whose address is neither empty nor in canonical form. Usual ones need no Python."""
+    usual = pc.or_(pc.equal(addresses, ""), pc.match_substring_regex(addresses, _IPV4))
+    if pc.all(usual).as_py():
+        return pc.invert(usual)
+    return _distinct(addresses, lambda ip: ip != "" and address(ip) != ip)
+
+
+def _secret(texts: pa.Array) -> pa.BooleanArray:
+    """Rows with a credential. Most columns of a batch repeat few texts: search each text once."""
+    encoded = texts.dictionary_encode()
+    found = pc.match_substring_regex(encoded.dictionary, SECRET_PATTERN)
+    return found.take(encoded.indices)
 
 
 def _long(texts: pa.Array, length: int = TEXT_LENGTH) -> pa.BooleanArray:

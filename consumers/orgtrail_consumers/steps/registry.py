@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
-from confluent_kafka.schema_registry import SchemaRegistryClient
-from confluent_kafka.schema_registry.error import SchemaRegistryError
 from fastavro.schema import SchemaParseException, UnknownType
 
 from orgtrail_consumers.errors import RegistryUnavailableError
@@ -23,15 +22,25 @@ def schema_finder(settings: ConsumerSettings) -> FindSchema:
     """
     known = schemas_by_fingerprint(settings.schema_dir)
     url = settings.schema_registry_url
-    registry = None if url is None else SchemaRegistryClient({"url": url})
-    answered: dict[int, EventSchema | None] = {}
+    ask = (lambda _number: None) if url is None else _registry(url)
 
     def find(frame: Frame) -> EventSchema | None:
         if frame.fingerprint is not None:
             return known.get(frame.fingerprint)
-        number = frame.registry_id
-        if number is None or registry is None:
-            return None
+        return None if frame.registry_id is None else ask(frame.registry_id)
+
+    return find
+
+
+def _registry(url: str) -> Callable[[int], EventSchema | None]:
+    # A third of a second and 12 MB, which only those pay who use a registry.
+    from confluent_kafka.schema_registry import SchemaRegistryClient
+    from confluent_kafka.schema_registry.error import SchemaRegistryError
+
+    registry = SchemaRegistryClient({"url": url})
+    answered: dict[int, EventSchema | None] = {}
+
+    def ask(number: int) -> EventSchema | None:
         if number not in answered:
             try:
                 text = registry.get_schema(number).schema_str
@@ -45,7 +54,7 @@ def schema_finder(settings: ConsumerSettings) -> FindSchema:
             answered[number] = _parsed(text)
         return answered[number]
 
-    return find
+    return ask
 
 
 def _parsed(text: str | None) -> EventSchema | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import threading
+from collections.abc import Generator
 from typing import Protocol
 
 import clickhouse_connect
@@ -14,6 +16,12 @@ from orgtrail_consumers.settings import ConsumerSettings
 
 WriteError = (ClickHouseError, OSError)
 """Errors of ``insert`` that a retry may resolve: unreachable, or the insert failed for now."""
+
+
+_AT_ONCE = 8_192
+"""Larger inserts are sent in pieces: as one body, a large one would take as much memory again as
+its rows. A piece is not sent again on a connection that the server has closed, so a small insert,
+which an idle worker may send after a while, is one body."""
 
 
 class Inserter(Protocol):
@@ -40,7 +48,12 @@ class Writer:
             WriteError: ClickHouse did not acknowledge the rows.
         """
         # async_insert and optimize_on_insert are set in the writer's profile (access.toml).
-        self._client().insert_arrow(table, rows, database="audit")
+        if rows.num_rows > _AT_ONCE:
+            self._client().raw_insert(
+                f"audit.{table}", rows.column_names, _stream(rows), fmt="ArrowStream"
+            )
+        else:
+            self._client().insert_arrow(table, rows, database="audit")
 
     def _client(self) -> Client:
         client: Client | None = getattr(self._local, "client", None)
@@ -54,3 +67,14 @@ class Writer:
             )
             self._local.client = client
         return client
+
+
+def _stream(rows: pa.Table) -> Generator[bytes, None, None]:
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        for batch in rows.to_batches(max_chunksize=_AT_ONCE):
+            writer.write_batch(batch)
+            yield sink.getvalue()
+            sink.seek(0)
+            sink.truncate()
+    yield sink.getvalue()

@@ -6,6 +6,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from tests.support.batches import FakeRecord
 
 from orgtrail_consumers.kafka.batch import Batch, Rejected
+from orgtrail_consumers.kafka.records import Records
 from orgtrail_consumers.traces import trace_batches, tracer
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -16,7 +17,9 @@ def spans(*records, rejected=()):
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    trace_batches(provider.get_tracer("test"))(Batch("t", 3, records), rejected, 1_000)(2_000)
+    trace_batches(provider.get_tracer("test"))(Batch("t", 3, Records.of(records)), rejected, 1_000)(
+        2_000
+    )
     return exporter.get_finished_spans()
 
 

@@ -28,8 +28,8 @@ def refused():
 
 
 def test_only_the_rejected_records_arrive_unchanged_with_the_reason_last(broker, settings):
-    given = batch(b"good", b"\x00bad", None, first_offset=7)
-    given.records[1].headers = [("h", b"\xff"), ("h", b"2"), ("orgtrail-reason", b"forged")]
+    forged = [("h", b"\xff"), ("h", b"2"), ("orgtrail-reason", b"forged")]
+    given = batch(b"good", b"\x00bad", None, first_offset=7, headers={1: forged})
     rejected = [Rejected(1, "malformed", "EOFError"), Rejected(2, "empty_value", "")]
     DeadLetterProducer(settings).send(given, rejected, 5)
     bad, empty = broker.records(2, topic=DLQ)

@@ -28,9 +28,8 @@ LOCAL = KeptLetter(
 
 
 def test_a_letter_comes_back_as_the_record_that_was_sent(settings):
-    given = batch(b"\x00bad", None, first_offset=7)
-    given.records[0].headers = [("h", b"\xff"), ("orgtrail-reason", b"forged")]
-    given.records[1].key = None
+    forged = [("h", b"\xff"), ("orgtrail-reason", b"forged")]
+    given = batch(b"\x00bad", None, first_offset=7, headers={0: forged}, keys={1: None})
     rejected = [Rejected(0, "malformed", "EOFError"), Rejected(1, "empty_value", "")]
     DeadLetterProducer(settings).send(given, rejected, 5)
     letters = {letter.value: letter for letter in read_dead_letters(settings)}

@@ -8,10 +8,11 @@ from tests.support.batches import FakeRecord
 
 from orgtrail_consumers.dead_letters.rows import dead_letter_rows
 from orgtrail_consumers.kafka.batch import Batch, Rejected
+from orgtrail_consumers.kafka.records import Records
 
 
 def rows(records, rejected):
-    return dead_letter_rows(Batch("t", 3, records), rejected, 1_700_000_000_123)
+    return dead_letter_rows(Batch("t", 3, Records.of(records)), rejected, 1_700_000_000_123)
 
 
 def test_a_row_names_the_record_that_its_position_says():

@@ -18,7 +18,7 @@ def test_slices_are_bounded_in_records_and_bytes(sizes, max_records, max_bytes, 
     records = batch(*(b"x" * size for size in sizes)).records
     slices = list(cut(records, BatchLimits(max_records, max_bytes)))
     assert [len(s) for s in slices] == expected
-    assert [r for s in slices for r in s] == records
+    assert [r for s in slices for r in s] == list(records)
 
 
 def test_the_records_of_a_delivery_are_taken_once():

@@ -1,6 +1,7 @@
 """What the transport takes from Kafka's client at once: bounded in records and in bytes."""
 
 import asyncio
+import time
 from collections import deque
 from types import SimpleNamespace
 
@@ -22,9 +23,14 @@ class Client:
     def __init__(self, **held):
         self.held = {TP("t", int(name[1:])): deque(records) for name, records in held.items()}
         self.asked = []
-        self._fetcher = SimpleNamespace(
-            _subscriptions=SimpleNamespace(reassignment_in_progress=False)
+        self.end = 0
+        self.subscriptions = SimpleNamespace(
+            reassignment_in_progress=False, subscription=SimpleNamespace(assignment=object())
         )
+        self._fetcher = SimpleNamespace(_subscriptions=self.subscriptions)
+
+    def last_stable_offset(self, _tp):
+        return self.end
 
     def take(self, partitions, want):
         self.asked.append(want)
@@ -86,7 +92,68 @@ def test_no_more_records_than_a_batch_may_have(monkeypatch):
 def test_records_that_were_small_when_compressed_are_bounded_by_their_bytes(monkeypatch):
     client = Client(p0=records(1000, size=100_000))
     found, _ = taken(client, monkeypatch, max_bytes=10_000_000)
-    assert len(found[P0]) == 100
+    # A little less than the limit: what is beyond it would become a batch of its own.
+    assert 96 <= len(found[P0]) <= 98
+
+
+def test_records_of_various_sizes_do_not_leave_small_batches(monkeypatch):
+    """The first few say little about the rest: twice as many as expected may fit, or half."""
+    for first, rest in ((200, 100), (100, 200)):
+        sizes = [first] * 64 + [rest] * 20_000
+        client = Client(p0=[FakeRecord(b"x" * size, offset=n) for n, size in enumerate(sizes)])
+        found, _ = taken(client, monkeypatch, 100_000, 1_000_000)
+        total = found[P0].bytes
+        assert 0.95 * 1_000_000 < total <= 1_000_000
+
+
+def test_a_batch_is_filled_from_several_answers_when_kafka_has_more(monkeypatch):
+    client = Client(p0=records(1_700), p1=records(2_000))
+    client.end = 5_000
+    answers = deque([[], [], [FakeRecord(b"y", offset=1_700 + n) for n in range(500)]])
+    take = client.take
+
+    def late(partitions, want):
+        if not client.held[P0] and answers:
+            client.held[P0].extend(answers.popleft())
+        return take(partitions, want)
+
+    client.take = late
+    found, _ = taken(client, monkeypatch, max_records=2_000)
+    assert [record.offset for record in found[P0]] == list(range(2_000))
+    assert list(found) == [P0]
+
+
+def test_what_kafka_does_not_have_is_not_waited_for(monkeypatch):
+    client = Client(p0=records(700))
+    client.end = 900
+    slept = []
+    monkeypatch.setattr(asyncio, "sleep", slept.append)
+    found, _ = taken(client, monkeypatch)
+    assert (len(found[P0]), slept) == (700, [])
+
+
+def test_what_does_not_come_is_not_waited_for_long(monkeypatch):
+    client = Client(p0=records(700))
+    client.end = 2_000
+    began = time.monotonic()
+    found, _ = taken(client, monkeypatch)
+    assert len(found[P0]) == 700
+    assert 0.2 <= time.monotonic() - began < 2
+
+
+def test_nothing_is_added_after_a_rebalance_that_the_wait_did_not_see(monkeypatch):
+    client = Client(p0=records(700))
+    client.end = 2_000
+    sleep = asyncio.sleep
+
+    async def rebalance(seconds):
+        client.subscriptions.subscription = SimpleNamespace(assignment=object())
+        client.held[P0].extend(records(10))
+        await sleep(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", rebalance)
+    found, last_polled = taken(client, monkeypatch)
+    assert (len(found[P0]), last_polled) == (700, {P0: 699})
 
 
 def test_an_error_behind_records_loses_none_of_them(monkeypatch):
@@ -100,6 +167,6 @@ def test_an_error_behind_records_loses_none_of_them(monkeypatch):
 
 def test_nothing_is_added_to_a_batch_during_a_rebalance(monkeypatch):
     client = Client(p0=records(500))
-    client._fetcher._subscriptions.reassignment_in_progress = True
+    client.subscriptions.reassignment_in_progress = True
     found, _ = taken(client, monkeypatch)
     assert len(found[P0]) == 64

@@ -4,14 +4,14 @@ import pytest
 from aiokafka.record.memory_records import MemoryRecords
 from tests.support.raw_batch import BAD, raw_batch
 
-from orgtrail_consumers.kafka.patches import Records
+from orgtrail_consumers.kafka.patches import RecordBatches
 
 
 def batch(names, **more):
     return raw_batch([b"value %d" % n for n in range(len(names))], names, **more)
 
 
-def read(data, kind=Records):
+def read(data, kind=RecordBatches):
     records, found = kind(data), []
     while records.has_next():
         made = records.next_batch()

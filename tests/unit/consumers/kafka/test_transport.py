@@ -11,6 +11,7 @@ from tests.support.batches import FakeRecord, delivery
 from orgtrail_consumers.kafka import transport
 from orgtrail_consumers.kafka.batch import BatchLimits
 from orgtrail_consumers.kafka.positions import Position
+from orgtrail_consumers.kafka.records import Records
 from orgtrail_consumers.kafka.transport import delivery_of
 
 P0, P1 = TP("audit.events.v1", 0), TP("audit.events.v1", 1)
@@ -154,7 +155,7 @@ async def drained(consumer, monkeypatch, *fetched):
 
 
 def records(count, first=0):
-    return [FakeRecord(b"x", offset=first + n) for n in range(count)]
+    return Records.of(FakeRecord(b"x", offset=first + n) for n in range(count))
 
 
 async def test_fetched_records_become_batches_of_active_partitions(make_consumer, monkeypatch):

@@ -4,10 +4,9 @@ import fastavro
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.batches import find_current
+from tests.support.batches import decode, find_current
 from tests.support.events import datum, record
 
-from orgtrail_consumers.steps.decode import decode
 from orgtrail_schemas.codec import decode_datum
 from orgtrail_schemas.event_schema import EventSchema, current_schema
 

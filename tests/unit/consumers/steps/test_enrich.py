@@ -2,10 +2,9 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
-from tests.support.batches import NOW_MS, RESOLVERS, batch, find_current
+from tests.support.batches import NOW_MS, RESOLVERS, batch, decode, find_current
 from tests.support.events import datum
 
-from orgtrail_consumers.steps.decode import decode
 from orgtrail_consumers.steps.enrich import enrich
 from orgtrail_schemas.catalogue import REDACTED
 from orgtrail_schemas.tables import event_columns

@@ -1,15 +1,15 @@
 import pytest
-from tests.support.batches import FakeRecord, find_current
+from tests.support.batches import FakeRecord, decode, find_current
 from tests.support.events import datum
 
 from orgtrail_consumers.kafka.batch import Batch
-from orgtrail_consumers.steps.decode import decode
+from orgtrail_consumers.kafka.records import Records
 from orgtrail_consumers.steps.keys import mismatches, reject
 
 
 def decoded(*keys):
     records = [FakeRecord(datum(), key=key, offset=n) for n, key in enumerate(keys)]
-    given = Batch("audit.events.v1", 0, records)
+    given = Batch("audit.events.v1", 0, Records.of(records))
     return decode([record.value for record in records], find_current), given
 
 

@@ -6,10 +6,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.batches import find_current
+from tests.support.batches import decode, find_current
 from tests.support.events import datum
 
-from orgtrail_consumers.steps.decode import decode
 from orgtrail_consumers.steps.normalize import InvalidFieldError, _suspicious, normalize, repair
 from orgtrail_schemas.catalogue import catalogue
 from orgtrail_schemas.limits import ADDRESS_KEY, LIST_LENGTH, REPAIRED_KEY, TEXT_LENGTH

@@ -2,11 +2,11 @@ import json
 
 import httpx
 import pytest
+from confluent_kafka import schema_registry
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from orgtrail_consumers.settings import ConsumerSettings
-from orgtrail_consumers.steps import registry
 from orgtrail_consumers.steps.registry import RegistryUnavailableError, schema_finder
 from orgtrail_schemas.codec import Frame
 from orgtrail_schemas.event_schema import EventSchema, current_schema
@@ -18,7 +18,7 @@ URL = "mock://test"
 def client(monkeypatch):
     """The library's own registry in memory, which every client of its address shares."""
     made = SchemaRegistryClient.new_client({"url": URL})
-    monkeypatch.setattr(registry, "SchemaRegistryClient", lambda _conf: made)
+    monkeypatch.setattr(schema_registry, "SchemaRegistryClient", lambda _conf: made)
     return made
 
 

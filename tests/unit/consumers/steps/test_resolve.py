@@ -7,10 +7,9 @@ import fastavro
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.batches import find_current
+from tests.support.batches import decode, find_current
 from tests.support.events import record
 
-from orgtrail_consumers.steps.decode import decode
 from orgtrail_schemas.event_schema import EventSchema, current_schema
 
 CURRENT = current_schema()
