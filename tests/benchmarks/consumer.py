@@ -184,7 +184,7 @@ def run(
     results: dict[str, list[Result]] = {}
     slow = min(total, 100_000)
     now = datetime.now(UTC)
-    with lab() as on, registry() as address:
+    with registry() as address, lab(connects=(int(address.rpartition(":")[2]),)) as on:
         console.print(f"Filling the topics with {total:,} events …")
         on.fill(TOPIC, messages(total, now, spread))
         on.fill(CONFLUENT_TOPIC, engine.confluent(messages(total, now, spread)))

@@ -43,13 +43,19 @@ class Used(NamedTuple):
 class Lab:
     """A broker and a ClickHouse of its own, with a user who may do anything."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, connects: tuple[int, ...] = ()) -> None:
         kafka, controller, http, tcp = free_ports(4)
         self.root = root
         self.passwords = load_secrets(root).passwords
         self.http_port = http
         self.clickhouse = ClickHouse(
-            ClickHouseNode(folder=root / "clickhouse", http_port=http, tcp_port=tcp),
+            # One of the consumer's peers is ClickHouse itself: it reads from Kafka.
+            ClickHouseNode(
+                folder=root / "clickhouse",
+                http_port=http,
+                tcp_port=tcp,
+                connects=(kafka, *connects),
+            ),
             with_admin(users_xml(self.passwords, ANALYSTS)),
         )
         node = BrokerNode(number=1, folder=root / "kafka", port=kafka, controller_port=controller)
@@ -145,10 +151,10 @@ class Lab:
 
 
 @contextmanager
-def lab() -> Iterator[Lab]:
-    """Servers in a folder that goes away."""
+def lab(connects: tuple[int, ...] = ()) -> Iterator[Lab]:
+    """Servers in a folder that goes away. ClickHouse may connect to Kafka and to those ports."""
     with TemporaryDirectory(prefix="orgtrail-bench-") as folder:
-        made = Lab(Path(folder))
+        made = Lab(Path(folder), connects)
         try:
             yield made
         finally:

@@ -15,11 +15,12 @@ from orgtrail_deploy.local.process import Child
 
 @dataclass(frozen=True, kw_only=True)
 class ClickHouseNode:
-    """One server: its folder and its ports."""
+    """One server: its folder and its ports. ``connects`` are ports that it may connect to."""
 
     folder: Path
     http_port: int
     tcp_port: int
+    connects: tuple[int, ...] = ()
 
 
 class ClickHouse:
@@ -43,8 +44,8 @@ class ClickHouse:
                 sys.executable,
                 script,
                 self.node.folder,
-                str(self.node.http_port),
-                str(self.node.tcp_port),
+                *map(str, (self.node.http_port, self.node.tcp_port)),
+                *map(str, self.node.connects),
             ],
             log=self.node.folder / "clickhouse.log",
             # Keep memory pages that one insert frees for the next one. In a virtual machine a

@@ -27,7 +27,7 @@ SETTINGS max_block_size = 1, function_sleep_max_microseconds_per_block = 0
 """
 
 
-def main(folder: Path, ports: list[int]) -> int:
+def main(folder: Path, ports: list[int], connects: list[int]) -> int:
     """Serve until killed. On failure print the reason as the last line."""
     # A part has about 80 files, and many systems allow only 1,024 open files by default.
     _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -50,11 +50,12 @@ def main(folder: Path, ports: list[int]) -> int:
     os.chdir(folder)
     if has_fence():
         # Now: the threads of the server inherit it, and the module is loaded already.
-        fence(folder, library.parent, ports)
+        fence(folder, library.parent, ports, connects)
     result = module.query(_SERVE, "TabSeparated", path=str(folder / "data"))
     print((result.error_message() or "ended").split("Stack trace")[0].replace("\n", " "))
     return 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), [int(port) for port in sys.argv[2:]]))
+    given = [int(port) for port in sys.argv[2:]]
+    sys.exit(main(Path(sys.argv[1]), given[:2], given[2:]))

@@ -36,10 +36,10 @@ def has_fence() -> bool:
         return False
 
 
-def fence(data: Path, programs: Path, ports: list[int]) -> None:
+def fence(data: Path, programs: Path, ports: list[int], connects: list[int]) -> None:
     """From now on this thread, and those that it starts, touch only ``data``.
 
-    They may read ``programs``, and listen on ``ports``, but connect to nothing.
+    They may read ``programs``, listen on ``ports``, and connect to the ports ``connects``.
 
     Raises:
         LandlockError: this system cannot fence a process.
@@ -52,4 +52,5 @@ def fence(data: Path, programs: Path, ports: list[int]) -> None:
             landlock.allow_read(path)
         elif path.exists():
             landlock.add_path_rule(path, access=AccessFs.READ_FILE)
-    landlock.allow_network(*ports, connect=False).apply()
+    landlock.allow_network(*ports, connect=False)
+    landlock.allow_network(*connects, bind=False).apply()

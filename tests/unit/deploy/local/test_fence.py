@@ -13,7 +13,7 @@ import socket, sys
 from pathlib import Path
 from orgtrail_deploy.local.fence import fence
 data, programs, outside = map(Path, sys.argv[1:4])
-fence(data, programs, [int(sys.argv[4])])
+fence(data, programs, [int(sys.argv[4])], [])
 (data / "a").mkdir(); (data / "a" / "file").write_text("x"); (data / "a" / "file").rename(data / "b")
 assert (programs / "lib").read_text() == "y"
 socket.create_server(("127.0.0.1", int(sys.argv[4]))).close()
