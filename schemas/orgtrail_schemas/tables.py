@@ -15,14 +15,14 @@ from orgtrail_schemas.sql import array, identifier, string
 
 DATABASE = "audit"
 
-VIEWS = ("events", "event_keys")
+VIEWS = ("events",)
 
 
 class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One column of ``audit.events``. ``type`` is a ClickHouse type.
 
     ``computed`` is the expression of a column that the view computes when it is read; all others
-    are stored. ``candidate`` columns are in ``audit.event_keys`` too: filters need them.
+    are stored.
     """
 
     name: str
@@ -30,7 +30,6 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sensitivity: Sensitivity
     comment: str
     computed: str = ""
-    candidate: bool = False
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,6 +41,11 @@ def event_columns() -> tuple[Column, ...]:
     """The columns of ``audit.events``, in order. They are the contract with data teams."""
     text = files(__package__).joinpath("columns.toml").read_bytes()
     return tuple(msgspec.toml.decode(text, type=_File).column)
+
+
+def stored_columns() -> tuple[str, ...]:
+    """The names of those that are columns of the storage table too, in order."""
+    return tuple(column.name for column in event_columns() if not column.computed)
 
 
 def migrations_folder() -> Path:
@@ -71,7 +75,6 @@ def view_statements(cluster: str | None, definer: str) -> list[str]:
             f"    {identifier(c.name)} {c.type} COMMENT {string(c.comment)}"
             for c in event_columns()
         ),
-        "CANDIDATES": ", ".join(c.name for c in event_columns() if c.candidate),
     }
     values["SELECT"] = ",\n    ".join(
         f"{Template(c.computed).substitute(values)} AS {c.name}" if c.computed else c.name

@@ -36,7 +36,7 @@ from orgtrail_deploy.local.ports import LOOPBACK
 from orgtrail_query_service.reads import statements
 from orgtrail_query_service.reads.export_formats import DEFAULT
 from orgtrail_query_service.reads.feed import begin, parse_feed, read_feed
-from orgtrail_query_service.reads.pages import read_page, read_settled
+from orgtrail_query_service.reads.pages import Watermark, read_page, read_settled
 from orgtrail_query_service.reads.people import read_people
 from orgtrail_query_service.reads.search import Place, Search, parse_search
 from orgtrail_query_service.reads.statements import Statement, Window
@@ -110,6 +110,10 @@ class Counting:
         self.statements.append(statement)
         found: Sequence[Sequence[Any]] = result.result_rows
         return found
+
+    async def settled_through(self) -> datetime | None:
+        """Asked each time. The service asks once a second."""
+        return await Watermark().read(self.rows)
 
 
 def searched(parameters: dict[str, str], now: datetime) -> Search:

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from orgtrail_query_service.reads.statements import PAIRS
 from orgtrail_schemas.limits import RETENTION_DAYS
 from orgtrail_schemas.tables import (
     event_columns,
@@ -97,8 +98,15 @@ def test_the_tables_keep_events_for_the_retention():
 
 
 def test_views_are_of_one_server_or_of_a_cluster():
-    single, _ = view_statements(None, "audit_migrator")
-    clustered, _ = view_statements("main", "audit_migrator")
+    (single,) = view_statements(None, "audit_migrator")
+    (clustered,) = view_statements("main", "audit_migrator")
     assert "ON CLUSTER" not in single
     assert "ON CLUSTER `main`" in clustered
     assert "SQL SECURITY DEFINER" in single
+
+
+def test_the_filters_ask_for_what_the_index_over_pairs_holds():
+    """ClickHouse uses the index only for the same expression."""
+    (migration,) = migrations_folder().glob("0008_*")
+    index = migration.read_text().split("pairs_idx\n")[-1].split("TYPE bloom_filter")[0]
+    assert "".join(index.split()) == "".join(PAIRS.split())

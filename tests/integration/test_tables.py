@@ -41,7 +41,7 @@ def test_an_analyst_without_a_grant_sees_nothing(running, orgs):
     "query",
     [
         "SELECT count() FROM audit.events_store",
-        "SELECT count() FROM audit.event_keys",
+        "SELECT count() FROM audit.dead_letters",
         "SELECT count() FROM audit.people",
         "SELECT * FROM file('/etc/passwd', 'LineAsString')",
         "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')",
@@ -59,9 +59,9 @@ def test_an_analyst_without_a_grant_sees_nothing(running, orgs):
 @pytest.mark.parametrize("user", [ANALYST.name, "audit_reader", "audit_export", "audit_writer"])
 def test_nobody_may_do_more_than_their_part(running, user, query):
     allowed = {
-        ("audit_reader", "SELECT count() FROM audit.event_keys"),
+        ("audit_reader", "SELECT count() FROM audit.events_store"),
+        ("audit_reader", "SELECT count() FROM audit.dead_letters"),
         ("audit_reader", "SELECT count() FROM audit.people"),
-        ("audit_export", "SELECT count() FROM audit.event_keys"),
         ("audit_writer", "INSERT INTO audit.events_store (event) VALUES ('x')"),
         ("audit_writer", "SELECT 1 SETTINGS max_execution_time = 100000"),
         ("audit_writer", "SET short_circuit_function_evaluation = 'disable'"),

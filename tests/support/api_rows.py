@@ -1,4 +1,4 @@
-"""Rows of ``audit.events`` as the database driver gives them."""
+"""Rows of the storage table as the database driver gives them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _EMPTY = {"Bool": True, "Map(": {}, "Array(": [], "UInt": 0, "DateTime": datetim
 def row(occurred_at: datetime, event_id: UUID, **columns: object) -> tuple:
     """A row with these values; all other columns are empty."""
     given = {"occurred_at": occurred_at.replace(tzinfo=None), "event_id": event_id} | columns
-    return tuple(given.get(c.name, _empty(c.type)) for c in event_columns())
+    return tuple(given.get(c.name, _empty(c.type)) for c in event_columns() if not c.computed)
 
 
 def _empty(kind: str) -> object:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from datetime import datetime
 from typing import Any
 
 from orgtrail_query_service.auth.administrator import Administrator
 from orgtrail_query_service.auth.bounds import Bounds
 from orgtrail_query_service.problems import Problem, too_expensive, unavailable
 from orgtrail_query_service.reads.database import Database
+from orgtrail_query_service.reads.pages import Watermark
 from orgtrail_query_service.reads.statements import Statement, settled_through
 
 ANSWER_WITHIN_S = 19.0
@@ -32,9 +34,16 @@ class OrganizationLog:
     """
 
     def __init__(
-        self, org: str, subject: str, reader: Database, exporter: Database, bounds: Bounds
+        self,
+        org: str,
+        subject: str,
+        reader: Database,
+        exporter: Database,
+        bounds: Bounds,
+        watermark: Watermark,
     ) -> None:
         self.org = org
+        self._watermark = watermark
         self._subject = subject
         self._reader = reader
         self._exporter = exporter
@@ -58,6 +67,14 @@ class OrganizationLog:
                     # It was the request's time that ended, and perhaps not ClickHouse's fault.
                     raise too_expensive() from None
                 raise
+
+    async def settled_through(self) -> datetime | None:
+        """The low watermark (``pages.Watermark``).
+
+        Raises:
+            Problem: as above.
+        """
+        return await self._watermark.read(self.rows)
 
     def is_late(self, within_s: float = 0.1) -> bool:
         """Whether the time for all reads of the request ends so soon."""
@@ -91,6 +108,7 @@ class Logs:
         self._reader = reader
         self._exporter = exporter
         self._bounds = bounds
+        self._watermark = Watermark()
 
     def open(self, who: Administrator, org: str) -> OrganizationLog:
         """The log of an organization that the administrator may read.
@@ -99,7 +117,9 @@ class Logs:
             Problem: they may not; the same answer as for an organization that does not exist.
         """
         who.require(org)
-        return OrganizationLog(org, who.subject, self._reader, self._exporter, self._bounds)
+        return OrganizationLog(
+            org, who.subject, self._reader, self._exporter, self._bounds, self._watermark
+        )
 
     async def check(self) -> None:
         """Ask ClickHouse a small question.

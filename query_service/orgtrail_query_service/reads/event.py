@@ -1,4 +1,4 @@
-"""One event as the API gives it, from a row of ``audit.events``."""
+"""One event as the API gives it, from a row of the storage table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from uuid import UUID
 import msgspec
 
 from orgtrail_query_service.reads.search import Place
-from orgtrail_schemas.tables import event_columns
+from orgtrail_schemas.catalogue import catalogue
+from orgtrail_schemas.tables import stored_columns
 
 
 class Actor(msgspec.Struct, frozen=True):
@@ -90,21 +91,22 @@ class Event(msgspec.Struct, frozen=True):
         return Place(self.occurred_at, self.event_id)
 
 
-_NAMES = tuple(column.name for column in event_columns())
+_NAMES = stored_columns()
 
 
 def event_from_row(row: Sequence[Any]) -> Event:
-    """The event of a row that has all columns of ``audit.events``, in order."""
+    """The event of a row that has the columns ``stored_columns()``, in order."""
     r = dict(zip(_NAMES, row, strict=True))
+    known = catalogue().events.get(r["event"])
     impersonator = [r[f"impersonator_{n}"] for n in _PERSON]
     return Event(
         event_id=r["event_id"],
         occurred_at=utc(r["occurred_at"]),
         org_id=r["org_id"],
         event=r["event"],
-        event_name=r["event_name"],
+        event_name=r["event"] if known is None else known.name,
         level=r["level"],
-        listed=r["listed"],
+        listed=known is not None,
         outcome=r["outcome"],
         actor=Actor(**{n: r[f"actor_{n}"] for n in _PERSON}),
         impersonator=Actor(*impersonator) if any(impersonator) else None,

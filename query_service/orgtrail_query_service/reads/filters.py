@@ -2,7 +2,7 @@
 
 ``statements.py`` composes the conditions into a query.
 
-The columns are those of both ``audit.event_keys`` and ``audit.events``.
+The columns are those of the storage table.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Filter:
     ``control`` is the form field that the page shows, with ``hint`` in it; ``main`` filters are
     always visible, the others below "More filters".
 
-    ``pairs_with`` are the filters whose values are in ``pairs`` of ``audit.event_keys`` together
+    ``pairs_with`` are the filters whose values are in the index ``pairs_idx`` together
     with this filter's own.
     """
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
@@ -16,6 +18,7 @@ from orgtrail_query_service.reads.statements import Statement, Window
 from orgtrail_schemas.limits import RETENTION
 
 _WIDTHS = (timedelta(days=1), timedelta(days=7), timedelta(days=30))
+_ASKED_AFTER_S = 1.0
 _UUID7_MARGIN = timedelta(hours=1)
 # A day more on each side: the retention is checked by the view, to the millisecond.
 _ANY_EVENT = RETENTION + timedelta(days=2)
@@ -31,6 +34,10 @@ class Log(Protocol):
 
     async def rows(self, statement: Statement) -> Sequence[Sequence[Any]]:
         """The rows of a statement."""
+        ...
+
+    async def settled_through(self) -> datetime | None:
+        """The low watermark (UTC) of a moment ago; ``None`` until every partition has reported."""
         ...
 
 
@@ -56,30 +63,54 @@ class Settled(msgspec.Struct, frozen=True):
 async def read_page(log: Log, search: Search, after: Place | None) -> Page:
     """One page of a search.
 
-    A filtered read has two steps: ``event_keys`` (indexes, no FINAL) gives candidates, which may be
-    later copies of events; ``events`` (FINAL) keeps those whose first copy matches. If copies fall
+    A filtered read has two steps: all copies (indexes, no FINAL) give candidates, which may be
+    later copies of events; of these, FINAL keeps those whose first copy matches. If copies fall
     away, the page is filled up from the next candidates.
     """
-    found: list[Event] = []
     wanted = search.limit + 1
+    found = await (_filtered if search.values else _unfiltered)(log, search, after, wanted)
+    if len(found) < wanted:
+        return Page(found, None)
+    page = found[: search.limit]
+    return Page(page, page[-1].place)
+
+
+async def _unfiltered(log: Log, search: Search, after: Place | None, wanted: int) -> list[Event]:
+    found: list[Event] = []
+    for window in windows(search, after):
+        step = statements.page(log.org, search, window, after, wanted - len(found))
+        found += [event_from_row(row) for row in await log.rows(step)]
+        if len(found) >= wanted:
+            break
+    return found
+
+
+async def _filtered(log: Log, search: Search, after: Place | None, wanted: int) -> list[Event]:
+    found: list[Event] = []
+    keys: list[Place] = []
     for window in windows(search, after):
         place, exhausted = after, False
-        while not exhausted and len(found) < wanted:
-            missing = wanted - len(found)
-            if search.values:
-                step = statements.candidates(log.org, search, window, place, missing)
-                keys = [Place(utc(row[0]), row[1]) for row in await log.rows(step)]
-                exhausted = len(keys) < missing
-                place = keys[-1] if keys else place
-                rows = await log.rows(statements.events_of(log.org, search, keys)) if keys else []
-            else:
-                rows = await log.rows(statements.page(log.org, search, window, place, missing))
-                exhausted = True
-            found += [event_from_row(row) for row in rows]
-        if len(found) >= wanted:
-            page = found[: search.limit]
-            return Page(page, page[-1].place)
-    return Page(found, None)
+        while not exhausted:
+            missing = wanted - len(found) - len(keys)
+            step = statements.candidates(log.org, search, window, place, missing)
+            more = [Place(utc(row[0]), row[1]) for row in await log.rows(step)]
+            exhausted = len(more) < missing
+            place = more[-1] if more else place
+            keys += more
+            if len(found) + len(keys) >= wanted:
+                found += await _first_copies(log, search, keys)
+                keys = []
+            if len(found) >= wanted:
+                return found
+    return found + await _first_copies(log, search, keys)
+
+
+async def _first_copies(log: Log, search: Search, keys: Sequence[Place]) -> list[Event]:
+    """The second step, once for the candidates of all windows: planning costs more than reading."""
+    if not keys:
+        return []
+    rows = await log.rows(statements.events_of(log.org, search, keys))
+    return [event_from_row(row) for row in rows]
 
 
 async def read_event(
@@ -115,9 +146,40 @@ async def read_event(
 
 async def read_settled(log: Log, search: Search) -> Settled:
     """How complete the answer will be. Ask this before the data, never after."""
-    through = (await log.rows(statements.settled_through()))[0][0]
+    through = await log.settled_through()
     aside = (await log.rows(statements.set_aside(log.org, search.since)))[0][0]
-    return Settled(None if through is None else utc(through), int(aside))
+    return Settled(through, int(aside))
+
+
+class Watermark:
+    """The low watermark, the same for all organizations. It is read at most once a second.
+
+    An older one is lower, so an answer that was read after it is complete up to there as well.
+    """
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        """``now_s`` is a clock of seconds that never goes back."""
+        self._now_s = now_s
+        self._through: datetime | None = None
+        self._read_at = -math.inf
+        self._reading = False
+
+    async def read(
+        self, rows: Callable[[Statement], Awaitable[Sequence[Sequence[Any]]]]
+    ) -> datetime | None:
+        """The time (UTC) up to which everything is settled, as ``rows`` answered it lately."""
+        began = self._now_s()
+        age = began - self._read_at
+        # While one caller asks, the others take what there is for a second more.
+        if age >= (_ASKED_AFTER_S * 2 if self._reading else _ASKED_AFTER_S):
+            self._reading = True
+            try:
+                through = (await rows(statements.settled_through()))[0][0]
+                self._through = None if through is None else utc(through)
+                self._read_at = began
+            finally:
+                self._reading = False
+        return self._through
 
 
 def windows(search: Search, after: Place | None) -> Iterator[Window]:

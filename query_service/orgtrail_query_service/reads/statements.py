@@ -2,6 +2,9 @@
 
 Every read, count and export starts with ``_scope``, which adds the organization's predicate. All
 values are query parameters; none becomes part of the SQL text.
+
+Pages and counts read the storage table and not the view that data teams read: planning a view with
+its types costs more than reading a page (docs/decisions.md, "Pages read the storage table").
 """
 
 from __future__ import annotations
@@ -15,8 +18,8 @@ from uuid import UUID
 from orgtrail_query_service.reads.export_formats import Format
 from orgtrail_query_service.reads.filters import Filter
 from orgtrail_query_service.reads.search import Place, Search
-from orgtrail_schemas.limits import CLOCK_SKEW
-from orgtrail_schemas.tables import event_columns
+from orgtrail_schemas.limits import CLOCK_SKEW, RETENTION_DAYS
+from orgtrail_schemas.tables import stored_columns
 
 
 class Statement(NamedTuple):
@@ -33,14 +36,31 @@ class Window(NamedTuple):
     until: datetime
 
 
-_COLUMNS = ", ".join(f"`{column.name}`" for column in event_columns())
+_COLUMNS = ", ".join(f"`{name}`" for name in stored_columns())
+
+_COPIES = "audit.events_store"
+"""All copies of all events. Skip indexes help here; a row may be a later copy of an event."""
+
+_EVENTS = f"{_COPIES} FINAL"
+"""Of each event the first copy."""
+
+# Must equal the expression of pairs_idx (migration 0008), or the index is not used (a test).
+PAIRS = """arrayFlatten(arrayConcat(
+ arrayMap(
+  who -> [cityHash64(who, event), cityHash64(who, country), cityHash64(who, outcome)],
+  arrayConcat(
+   [actor_id, lowerUTF8(actor_email), impersonator_id, lowerUTF8(impersonator_email), ip],
+   targets.id, arrayMap(email -> lowerUTF8(email), targets.email))),
+ arrayMap(
+  target -> [cityHash64(actor_id, target), cityHash64(lowerUTF8(actor_email), target)],
+  arrayConcat(targets.id, arrayMap(email -> lowerUTF8(email), targets.email)))))"""
 
 
 def page(org: str, search: Search, window: Window, after: Place | None, limit: int) -> Statement:
     """Complete events of a window, in order, after a keyset position."""
     where, parameters = _filtered(org, search, window, after)
     return Statement(
-        f"SELECT {_COLUMNS} FROM audit.events WHERE {where} {_order(search)} LIMIT {limit:d}",
+        f"SELECT {_COLUMNS} FROM {_EVENTS} WHERE {where} {_order(search)} LIMIT {limit:d}",
         parameters,
     )
 
@@ -52,7 +72,7 @@ def candidates(
     where, parameters = _filtered(org, search, window, after)
     where = " AND ".join([where, *_pairs(search)])
     return Statement(
-        f"SELECT occurred_at, event_id FROM audit.event_keys WHERE {where} {_order(search)}"
+        f"SELECT occurred_at, event_id FROM {_COPIES} WHERE {where} {_order(search)}"
         f" LIMIT {limit:d}",
         parameters,
     )
@@ -65,7 +85,7 @@ def received(
 
     They come after a position: time of receipt, partition and offset. Some may be later copies.
     """
-    where, parameters = _scope(org)
+    where, parameters = _kept(org)
     conditions, of_filters = _conditions(search)
     moment, partition, offset = after
     clauses = [
@@ -87,7 +107,7 @@ def received(
     }
     return Statement(
         "SELECT occurred_at, event_id, received_at, kafka_partition, kafka_offset"
-        f" FROM audit.event_keys WHERE {' AND '.join(clauses)}"
+        f" FROM {_COPIES} WHERE {' AND '.join(clauses)}"
         f" ORDER BY received_at, kafka_partition, kafka_offset LIMIT {limit:d}",
         parameters,
     )
@@ -95,7 +115,7 @@ def received(
 
 def events_of(org: str, search: Search, keys: Sequence[Place]) -> Statement:
     """Step two: of the candidates, the events whose first copy matches the filters."""
-    where, parameters = _scope(org)
+    where, parameters = _kept(org)
     conditions, more = _conditions(search)
     conditions = [
         "(occurred_at, event_id) IN {keys:Array(Tuple(DateTime64(3, 'UTC'), UUID))}",
@@ -103,9 +123,7 @@ def events_of(org: str, search: Search, keys: Sequence[Place]) -> Statement:
     ]
     parameters |= more | {"keys": [(_instant(key.occurred_at), str(key.event_id)) for key in keys]}
     where = " AND ".join([where, *conditions])
-    return Statement(
-        f"SELECT {_COLUMNS} FROM audit.events WHERE {where} {_order(search)}", parameters
-    )
+    return Statement(f"SELECT {_COLUMNS} FROM {_EVENTS} WHERE {where} {_order(search)}", parameters)
 
 
 def keys_of_event(org: str, event_id: UUID, window: Window) -> Statement:
@@ -113,11 +131,11 @@ def keys_of_event(org: str, event_id: UUID, window: Window) -> Statement:
 
     Sending an ID again with another time creates another key, which must not replace the first.
     """
-    where, parameters = _scope(org)
+    where, parameters = _kept(org)
     condition, more = _within(window)
     parameters |= more | {"event_id": str(event_id)}
     return Statement(
-        "SELECT occurred_at, event_id FROM audit.event_keys"
+        f"SELECT occurred_at, event_id FROM {_COPIES}"
         f" WHERE {where} AND {condition} AND event_id = {{event_id:UUID}}"
         " ORDER BY received_at LIMIT 1",
         parameters,
@@ -144,7 +162,7 @@ def summary(org: str, search: Search, edges: Sequence[datetime], most: int) -> S
         "SELECT multiIf(grouping(actor_id) = 0, 'actor', grouping(event) = 0, 'event', 'time') AS"
         " part, roundDown(toUnixTimestamp(occurred_at), {edges:Array(UInt32)}) AS at, level,"
         " event, actor_type, actor_id, actor_email, count() AS events"
-        f" FROM audit.events WHERE {where}"
+        f" FROM {_EVENTS} WHERE {where}"
         " GROUP BY GROUPING SETS ((at, level), (event), (actor_type, actor_id, actor_email))"
         " ORDER BY part, events DESC, at, level, event, actor_type, actor_id, actor_email"
         " LIMIT {most:UInt32} BY part",
@@ -220,10 +238,19 @@ def _scope(org: str) -> tuple[str, dict[str, Any]]:
     return "org_id = {org:String}", {"org": org}
 
 
+def _kept(org: str) -> tuple[str, dict[str, Any]]:
+    """The organization's events that are not past the retention, which ends to the millisecond."""
+    scope, parameters = _scope(org)
+    return (
+        f"{scope} AND occurred_at >= now64(3, 'UTC') - INTERVAL {RETENTION_DAYS} DAY",
+        parameters,
+    )
+
+
 def _filtered(
     org: str, search: Search, window: Window, after: Place | None
 ) -> tuple[str, dict[str, Any]]:
-    scope, parameters = _scope(org)
+    scope, parameters = _kept(org)
     within, of_window = _within(window)
     conditions, of_filters = _conditions(search)
     clauses = [scope, within, *conditions]
@@ -312,7 +339,7 @@ def _pairs(search: Search) -> list[str]:
                 continue
             hashes = f"arrayMap(w -> cityHash64(who, w), {_spellings(other, values)})"
             spelled = f"arrayFlatten(arrayMap(who -> {hashes}, {_spellings(filter_, own)}))"
-            clauses.append(f"hasAny(pairs, {spelled})")
+            clauses.append(f"hasAny({PAIRS}, {spelled})")
     return clauses
 
 

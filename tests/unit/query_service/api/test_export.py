@@ -135,12 +135,14 @@ async def test_a_file_is_compressed_for_who_takes_it(get, monkeypatch, encoding,
     assert answer.content.startswith(b"gzipped") == (expected == "gzip")
 
 
-async def test_headers_say_how_complete_the_file_is(get, database):
-    assert (await get(f"{EXPORT}.csv")).headers["orgtrail-settled-through"] == ""
-    database.answers["audit.ingest_progress"] = [(NOW.replace(tzinfo=None),)]
+@pytest.mark.parametrize(
+    ("through", "header"), [(None, ""), (NOW.replace(tzinfo=None), "2026-11-23T12:00:00.000Z")]
+)
+async def test_headers_say_how_complete_the_file_is(get, database, through, header):
+    database.answers["audit.ingest_progress"] = [(through,)]
     database.answers["audit.dead_letters"] = [(3,)]
     headers = (await get(f"{EXPORT}.csv")).headers
-    assert headers["orgtrail-settled-through"] == "2026-11-23T12:00:00.000Z"
+    assert headers["orgtrail-settled-through"] == header
     assert headers["orgtrail-set-aside"] == "3"
 
 

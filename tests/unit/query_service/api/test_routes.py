@@ -19,7 +19,9 @@ ID = "00000000-0000-0000-0000-000000000001"
 @pytest.fixture
 def database():
     made = FakeDatabase()
-    made.answers["audit.events "] = [row(NOW - timedelta(hours=n), UUID(int=n)) for n in (1, 2, 3)]
+    made.answers["audit.events_store FINAL"] = [
+        row(NOW - timedelta(hours=n), UUID(int=n)) for n in (1, 2, 3)
+    ]
     return made
 
 
@@ -46,7 +48,7 @@ async def test_a_page_that_continues_says_so_twice_with_the_same_parameters(clie
 
 async def test_filters_stay_in_the_link(client, database):
     keys = [(NOW.replace(tzinfo=None) - timedelta(hours=n), UUID(int=n)) for n in (1, 2)]
-    database.answers = {"audit.event_keys": keys, **database.answers}
+    database.answers = {"audit.events_store WHERE": keys, **database.answers}
     params = [("event", "user.login"), ("event", "a b&c"), ("limit", "1")]
     answer = await client.get(LIST, headers=ACME, params=params)
     assert sorted(next_page(answer)[:-1]) == sorted(params)
@@ -81,7 +83,7 @@ async def test_an_event_that_is_not_there_is_not_found(client, event_id):
 
 
 async def test_an_event_is_found_by_its_id(client, database):
-    database.answers["audit.event_keys"] = [(NOW.replace(tzinfo=None), UUID(ID))]
+    database.answers["audit.events_store WHERE"] = [(NOW.replace(tzinfo=None), UUID(ID))]
     answer = await client.get(f"{LIST}/{ID}", headers=ACME)
     assert (answer.status_code, answer.json()["event_id"]) == (200, ID)
 

@@ -26,7 +26,7 @@ class Log:
         if not self.matches(given):
             return []
         moment = NOW.replace(tzinfo=None)
-        return [(moment, ID)] if "event_keys" in statement.sql else [row(moment, ID)]
+        return [(moment, ID)] if "events_store WHERE" in statement.sql else [row(moment, ID)]
 
 
 def view(*parameters):

@@ -65,8 +65,8 @@ async def test_what_an_event_contains_is_text(get, database):
         "user_agent": EVIL, "country": EVIL, "request_id": EVIL, "session_id": EVIL, "outcome": EVIL,
         "impersonator_type": "user", "impersonator_name": EVIL,
     }  # fmt: skip
-    database.answers["audit.event_keys"] = [(NOW.replace(tzinfo=None), ID)]
-    database.answers["audit.events "] = [row(NOW, ID, **columns)]
+    database.answers["audit.events_store WHERE"] = [(NOW.replace(tzinfo=None), ID)]
+    database.answers["audit.events_store FINAL"] = [row(NOW, ID, **columns)]
     for path in (f"{LOG}?last=24h", f"{LOG}/{ID}", f"{LOG}?user=%3Cimg%20src=x"):
         answer = await get(path)
         assert answer.status_code == 200, path
@@ -80,14 +80,16 @@ async def test_an_event_that_is_not_there_is_not_found(get, event_id):
 
 
 async def test_an_event_says_until_when_it_is_kept(get, database):
-    database.answers["audit.event_keys"] = [(NOW.replace(tzinfo=None), ID)]
-    database.answers["audit.events "] = [row(NOW, ID, event="user.login")]
+    database.answers["audit.events_store WHERE"] = [(NOW.replace(tzinfo=None), ID)]
+    database.answers["audit.events_store FINAL"] = [row(NOW, ID, event="user.login")]
     page = (await get(f"{LOG}/{ID}?tz=Europe/Paris")).text
     assert "2027-02-21 13:00:00.000 CET" in page
 
 
 async def test_a_page_that_continues_leads_on_and_back(get, database):
-    database.answers["audit.events "] = [row(NOW - timedelta(hours=n), UUID(int=n)) for n in (1, 2)]
+    database.answers["audit.events_store FINAL"] = [
+        row(NOW - timedelta(hours=n), UUID(int=n)) for n in (1, 2)
+    ]
     first = (await get(f"{LOG}?limit=1&last=24h")).text
     assert "data-live=" in first
     older = (
@@ -101,7 +103,7 @@ async def test_a_page_that_continues_leads_on_and_back(get, database):
     assert ">First page</a>" in second
     assert "data-live=" not in second
     # An end of a page is not a search without events: nothing is advised.
-    database.answers["audit.events "] = []
+    database.answers["audit.events_store FINAL"] = []
     assert "No more events." in (await get(older)).text
 
 
@@ -137,7 +139,7 @@ async def test_days_before_the_retention_are_warned_about(get, query, warned):
 
 async def test_counts_are_shown_with_their_sum(get, database):
     stamp = int(NOW.replace(hour=0).timestamp())
-    database.answers["audit.events "] = [
+    database.answers["audit.events_store FINAL"] = [
         ("time", stamp, "user", "", "", "", "", 1200),
         ("event", 0, "", "user.login", "", "", "", 1200),
         ("actor", 0, "", "", "user", "u1", EVIL, 1200),

@@ -7,6 +7,7 @@ from tests.support.api_rows import row
 
 from orgtrail_query_service.reads.event import Actor, Change, Event, Source, Target, event_from_row
 from orgtrail_query_service.reads.search import Place
+from orgtrail_schemas.catalogue import catalogue
 from orgtrail_schemas.tables import event_columns
 
 AT = datetime(2026, 11, 23, 12, 0, 0, 7000, tzinfo=UTC)
@@ -65,8 +66,9 @@ def test_a_row_with_other_columns_is_refused(change):
 
 
 def test_every_text_is_shown():
-    texts = {c.name: f"<{c.name}>" for c in event_columns() if c.type.endswith("String")}
-    texts |= {c.name: f"<{c.name}>" for c in event_columns() if c.type == "LowCardinality(String)"}
+    kinds = {c.name: c.type for c in event_columns() if not c.computed}
+    texts = {n: f"<{n}>" for n, kind in kinds.items() if kind.endswith("String")}
+    texts |= {n: f"<{n}>" for n, kind in kinds.items() if kind == "LowCardinality(String)"}
     answer = msgspec.json.encode(event(**texts)).decode()
     assert len(texts) > 15
     assert [name for name, text in texts.items() if f'"{text}"' not in answer] == []
@@ -78,8 +80,14 @@ def test_the_answer_can_be_read_back_whole():
         kafka_partition=3,
         kafka_offset=2**40,
         metadata={"a": "b"},
-        listed=False,
+        event="shop.order.paid",
     )
     assert found.source == Source("audit.events.v1", 3, 2**40)
     assert (found.metadata, found.listed) == ({"a": "b"}, False)
     assert msgspec.json.decode(msgspec.json.encode(found), type=Event) == found
+
+
+def test_the_name_is_that_of_the_catalogue_and_of_an_unlisted_event_its_key():
+    known, unknown = event(event="user.login"), event(event="shop.order.paid")
+    assert (known.event_name, known.listed) == (catalogue().events["user.login"].name, True)
+    assert (unknown.event_name, unknown.listed) == ("shop.order.paid", False)

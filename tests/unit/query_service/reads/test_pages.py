@@ -1,3 +1,4 @@
+import asyncio
 import itertools
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -7,7 +8,13 @@ import pytest
 from tests.support.api_rows import row
 
 from orgtrail_query_service.reads.filters import FILTERS
-from orgtrail_query_service.reads.pages import read_event, read_page, read_settled, windows
+from orgtrail_query_service.reads.pages import (
+    Watermark,
+    read_event,
+    read_page,
+    read_settled,
+    windows,
+)
 from orgtrail_query_service.reads.search import Place, Search
 
 SINCE = datetime(2026, 8, 25, tzinfo=UTC)
@@ -74,7 +81,7 @@ class FakeLog:
             and ("after" not in given or self._is_after(p, given))
         ]
         limit = int(statement.sql.rsplit(" ", 1)[1])
-        if "event_keys" in statement.sql:
+        if "events_store WHERE" in statement.sql:
             return [(p.occurred_at.replace(tzinfo=None), p.event_id) for p in found[:limit]]
         return [row(p.occurred_at, p.event_id) for p in found[:limit]]
 
@@ -176,17 +183,79 @@ def uuid7_at(when):
     return UUID(int=value)
 
 
-async def test_what_is_settled_is_null_until_every_partition_reported():
+async def test_what_is_settled_is_asked_before_what_is_set_aside():
+    """Else a record that is set aside between the two would be in neither."""
+    asked = []
+
     class Answers:
         org = "acme"
 
-        def __init__(self, through):
-            self.answers = [[(through,)], [(3,)]]
+        async def settled_through(self):
+            asked.append("settled")
+            return UNTIL
 
-        async def rows(self, _statement):
-            return self.answers.pop(0)
+        async def rows(self, statement):
+            asked.append(statement.sql.split("audit.")[1].split()[0])
+            return [(3,)]
 
-    settled = await read_settled(Answers(None), search(1))
-    assert (settled.settled_through, settled.set_aside) == (None, 3)
-    settled = await read_settled(Answers(datetime(2026, 11, 23)), search(1))
-    assert settled.settled_through == datetime(2026, 11, 23, tzinfo=UTC)
+    settled = await read_settled(Answers(), search(1))
+    assert (settled.settled_through, settled.set_aside) == (UNTIL, 3)
+    assert asked == ["settled", "dead_letters"]
+
+
+class Progress:
+    """``audit.ingest_progress``, and a clock."""
+
+    def __init__(self):
+        self.now_s, self.through, self.asked = 100.0, None, 0
+        self.watermark = Watermark(lambda: self.now_s)
+
+    async def rows(self, _statement):
+        self.asked += 1
+        await asyncio.sleep(0)
+        if isinstance(self.through, Exception):
+            raise self.through
+        return [(self.through,)]
+
+    async def read(self, after_s=0.0):
+        self.now_s += after_s
+        return await self.watermark.read(self.rows)
+
+
+async def test_the_watermark_is_null_until_every_partition_reported():
+    progress = Progress()
+    assert await progress.read() is None
+    progress.through = datetime(2026, 11, 23)
+    assert await progress.read(1) == datetime(2026, 11, 23, tzinfo=UTC)
+
+
+async def test_the_watermark_is_asked_for_once_a_second():
+    progress = Progress()
+    for _ in range(5):
+        await progress.read(0.19)
+    assert progress.asked == 1
+    await progress.read(0.3)
+    assert progress.asked == 2
+
+
+async def test_while_one_asks_for_the_watermark_the_others_go_on_with_the_last():
+    progress = Progress()
+    progress.through = datetime(2026, 11, 22)
+    await progress.read()
+    progress.through = datetime(2026, 11, 23)
+    progress.now_s += 1
+    found = await asyncio.gather(*(progress.read() for _ in range(5)))
+    assert progress.asked == 2
+    assert [at.day for at in found] == [23, 22, 22, 22, 22]
+
+
+async def test_nobody_goes_on_for_long_with_a_watermark_of_before():
+    """A server that hangs must not make an answer look complete up to an old time for ever."""
+    progress = Progress()
+    await progress.read()
+    progress.through = OSError("away")
+    for after_s in (1, 1, 5):
+        with pytest.raises(OSError, match="away"):
+            await progress.read(after_s)
+    progress.through = datetime(2026, 11, 23)
+    assert await progress.read() == datetime(2026, 11, 23, tzinfo=UTC)

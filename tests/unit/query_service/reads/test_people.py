@@ -28,7 +28,7 @@ class Log:
 
     async def rows(self, statement):
         self.asked.append(statement)
-        if "FROM audit.event_keys" in statement.sql:
+        if "FROM audit.events_store WHERE" in statement.sql:
             return [(AT, UUID(int=n + 2)) for n, _ in enumerate(self.newest)]
         if "{user:String}" in statement.sql:
             return [row(AT, UUID(int=n + 2), **columns) for n, columns in enumerate(self.newest)]

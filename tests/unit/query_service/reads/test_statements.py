@@ -117,13 +117,15 @@ def test_progress_is_of_no_organization():
 def pairs(*values):
     """The conditions on pairs that a search brings to its first step, and to no other."""
     search = parse_search(values, NOW)
-    made = every_read(search)
-    candidates = made.pop("candidates").sql.removesuffix(
+    made = {
+        name: s.sql.replace(statements.PAIRS, "pairs") for name, s in every_read(search).items()
+    }
+    candidates = made.pop("candidates").removesuffix(
         " ORDER BY occurred_at DESC, event_id DESC LIMIT 10"
     )
-    received = made.pop("received").sql
+    received = made.pop("received")
     assert all(clause in received for clause in candidates.split(" AND ") if "pairs" in clause)
-    assert not any("pairs" in statement.sql for statement in made.values())
+    assert not any("pairs" in sql for sql in made.values())
     return [clause for clause in candidates.split(" AND ") if "pairs" in clause]
 
 

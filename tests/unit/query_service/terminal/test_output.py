@@ -16,7 +16,6 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 def event(number=1, **columns):
     given = {
         "event": "user.login",
-        "event_name": "Login",
         "outcome": "success",
         "actor_type": "user",
     }
@@ -46,7 +45,7 @@ def test_a_table_has_a_row_for_each_event_in_utc(capsys):
     out, err = capsys.readouterr()
     for text in (
         "2026-11-23 11:00:00",
-        "Login",
+        "User - Logged In",
         "bob@x.org",
         "eve@x.org",
         "203.0.113.7, Firefox on Linux",
