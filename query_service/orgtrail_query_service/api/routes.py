@@ -28,7 +28,12 @@ from orgtrail_query_service.parts import AnyRequest, Parts
 from orgtrail_query_service.problems import bad_parameter, not_found
 from orgtrail_query_service.reads.event import Event
 from orgtrail_query_service.reads.feed import ORDER, Position, parse_feed, read_feed
-from orgtrail_query_service.reads.pages import read_event, read_page, read_settled
+from orgtrail_query_service.reads.pages import (
+    read_event,
+    read_page,
+    read_settled,
+    read_with_settled,
+)
 from orgtrail_query_service.reads.people import Person, read_people
 from orgtrail_query_service.reads.search import parse_instant, parse_search, parse_since
 from orgtrail_query_service.reads.set_aside import SetAside, read_set_aside
@@ -99,8 +104,7 @@ class Api(Controller):
             return await self._feed(request, parts, log)
         asked = parse_search(request.query_params.multi_items(), parts.now())
         search, after = parts.cursors.read(org, asked)
-        settled = await read_settled(log, search)
-        page = await read_page(log, search, after)
+        settled, page = await read_with_settled(log, search, lambda: read_page(log, search, after))
         cursor = None if page.last is None else parts.cursors.make(org, search, page.last)
         listed = EventList(
             events=page.events,

@@ -18,9 +18,10 @@ from orgtrail_query_service.page.days import PRESETS
 from orgtrail_query_service.page.histogram import bars
 from orgtrail_query_service.parts import AnyRequest, Parts
 from orgtrail_query_service.reads.calendar import bucket_edges
+from orgtrail_query_service.reads.event import TABLE_COLUMNS
 from orgtrail_query_service.reads.export_formats import FORMATS
 from orgtrail_query_service.reads.filters import FILTERS
-from orgtrail_query_service.reads.pages import read_page, read_settled
+from orgtrail_query_service.reads.pages import read_page, read_settled, read_with_settled
 from orgtrail_query_service.reads.set_aside import read_set_aside
 from orgtrail_query_service.reads.summary import read_summary
 from orgtrail_schemas.catalogue import LEVELS, catalogue
@@ -48,8 +49,9 @@ class AuditLogPage(Controller):
         """The table of events."""
         log, view = _open(request, parts, org)
         search, after = parts.cursors.read(org, view.search)
-        settled = await read_settled(log, search)
-        page = await read_page(log, search, after)
+        settled, page = await read_with_settled(
+            log, search, lambda: read_page(log, search, after, TABLE_COLUMNS)
+        )
         older = None
         if page.last is not None:
             older = view.link(("cursor", parts.cursors.make(org, search, page.last)))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -16,6 +17,9 @@ from orgtrail_query_service.reads.event import Event, event_from_row, utc
 from orgtrail_query_service.reads.search import Place, Search
 from orgtrail_query_service.reads.statements import Statement, Window
 from orgtrail_schemas.limits import RETENTION
+from orgtrail_schemas.tables import stored_columns
+
+T = TypeVar("T")
 
 _WIDTHS = (timedelta(days=1), timedelta(days=7), timedelta(days=30))
 _ASKED_AFTER_S = 1.0
@@ -60,32 +64,39 @@ class Settled(msgspec.Struct, frozen=True):
     set_aside: int
 
 
-async def read_page(log: Log, search: Search, after: Place | None) -> Page:
-    """One page of a search.
+async def read_page(
+    log: Log, search: Search, after: Place | None, columns: Sequence[str] = stored_columns()
+) -> Page:
+    """One page of a search; the fields of its events that are not of ``columns`` are empty.
 
     A filtered read has two steps: all copies (indexes, no FINAL) give candidates, which may be
     later copies of events; of these, FINAL keeps those whose first copy matches. If copies fall
     away, the page is filled up from the next candidates.
     """
     wanted = search.limit + 1
-    found = await (_filtered if search.values else _unfiltered)(log, search, after, wanted)
+    read = _filtered if search.values else _unfiltered
+    found = await read(log, search, after, wanted, columns)
     if len(found) < wanted:
         return Page(found, None)
     page = found[: search.limit]
     return Page(page, page[-1].place)
 
 
-async def _unfiltered(log: Log, search: Search, after: Place | None, wanted: int) -> list[Event]:
+async def _unfiltered(
+    log: Log, search: Search, after: Place | None, wanted: int, columns: Sequence[str]
+) -> list[Event]:
     found: list[Event] = []
     for window in windows(search, after):
-        step = statements.page(log.org, search, window, after, wanted - len(found))
-        found += [event_from_row(row) for row in await log.rows(step)]
+        step = statements.page(log.org, search, window, after, wanted - len(found), columns)
+        found += [event_from_row(row, columns) for row in await log.rows(step)]
         if len(found) >= wanted:
             break
     return found
 
 
-async def _filtered(log: Log, search: Search, after: Place | None, wanted: int) -> list[Event]:
+async def _filtered(
+    log: Log, search: Search, after: Place | None, wanted: int, columns: Sequence[str]
+) -> list[Event]:
     found: list[Event] = []
     keys: list[Place] = []
     for window in windows(search, after):
@@ -98,19 +109,21 @@ async def _filtered(log: Log, search: Search, after: Place | None, wanted: int) 
             place = more[-1] if more else place
             keys += more
             if len(found) + len(keys) >= wanted:
-                found += await _first_copies(log, search, keys)
+                found += await _first_copies(log, search, keys, columns)
                 keys = []
             if len(found) >= wanted:
                 return found
-    return found + await _first_copies(log, search, keys)
+    return found + await _first_copies(log, search, keys, columns)
 
 
-async def _first_copies(log: Log, search: Search, keys: Sequence[Place]) -> list[Event]:
+async def _first_copies(
+    log: Log, search: Search, keys: Sequence[Place], columns: Sequence[str]
+) -> list[Event]:
     """The second step, once for the candidates of all windows: planning costs more than reading."""
     if not keys:
         return []
-    rows = await log.rows(statements.events_of(log.org, search, keys))
-    return [event_from_row(row) for row in rows]
+    rows = await log.rows(statements.events_of(log.org, search, keys, columns))
+    return [event_from_row(row, columns) for row in rows]
 
 
 async def read_event(
@@ -147,8 +160,29 @@ async def read_event(
 async def read_settled(log: Log, search: Search) -> Settled:
     """How complete the answer will be. Ask this before the data, never after."""
     through = await log.settled_through()
-    aside = (await log.rows(statements.set_aside(log.org, search.since)))[0][0]
-    return Settled(through, int(aside))
+    return Settled(through, await _set_aside(log, search))
+
+
+async def read_with_settled(
+    log: Log, search: Search, read: Callable[[], Awaitable[T]]
+) -> tuple[Settled, T]:
+    """The data, and how complete it is; what is set aside is read at the same time as the data.
+
+    Raises:
+        Problem: one of the two raised it.
+    """
+    through = await log.settled_through()
+    aside = asyncio.ensure_future(_set_aside(log, search))
+    try:
+        found = await read()
+        return Settled(through, await aside), found
+    finally:
+        aside.cancel()
+        await asyncio.gather(aside, return_exceptions=True)
+
+
+async def _set_aside(log: Log, search: Search) -> int:
+    return int((await log.rows(statements.set_aside(log.org, search.since)))[0][0])
 
 
 class Watermark:

@@ -36,8 +36,6 @@ class Window(NamedTuple):
     until: datetime
 
 
-_COLUMNS = ", ".join(f"`{name}`" for name in stored_columns())
-
 _COPIES = "audit.events_store"
 """All copies of all events. Skip indexes help here; a row may be a later copy of an event."""
 
@@ -56,11 +54,18 @@ PAIRS = """arrayFlatten(arrayConcat(
   arrayConcat(targets.id, arrayMap(email -> lowerUTF8(email), targets.email)))))"""
 
 
-def page(org: str, search: Search, window: Window, after: Place | None, limit: int) -> Statement:
-    """Complete events of a window, in order, after a keyset position."""
+def page(
+    org: str,
+    search: Search,
+    window: Window,
+    after: Place | None,
+    limit: int,
+    columns: Sequence[str] = stored_columns(),
+) -> Statement:
+    """Events of a window, in order, after a keyset position."""
     where, parameters = _filtered(org, search, window, after)
     return Statement(
-        f"SELECT {_COLUMNS} FROM {_EVENTS} WHERE {where} {_order(search)} LIMIT {limit:d}",
+        f"SELECT {_names(columns)} FROM {_EVENTS} WHERE {where} {_order(search)} LIMIT {limit:d}",
         parameters,
     )
 
@@ -113,7 +118,9 @@ def received(
     )
 
 
-def events_of(org: str, search: Search, keys: Sequence[Place]) -> Statement:
+def events_of(
+    org: str, search: Search, keys: Sequence[Place], columns: Sequence[str] = stored_columns()
+) -> Statement:
     """Step two: of the candidates, the events whose first copy matches the filters."""
     where, parameters = _kept(org)
     conditions, more = _conditions(search)
@@ -123,7 +130,9 @@ def events_of(org: str, search: Search, keys: Sequence[Place]) -> Statement:
     ]
     parameters |= more | {"keys": [(_instant(key.occurred_at), str(key.event_id)) for key in keys]}
     where = " AND ".join([where, *conditions])
-    return Statement(f"SELECT {_COLUMNS} FROM {_EVENTS} WHERE {where} {_order(search)}", parameters)
+    return Statement(
+        f"SELECT {_names(columns)} FROM {_EVENTS} WHERE {where} {_order(search)}", parameters
+    )
 
 
 def keys_of_event(org: str, event_id: UUID, window: Window) -> Statement:
@@ -232,6 +241,10 @@ def settled_through() -> Statement:
         " FROM audit.ingest_progress GROUP BY kafka_topic, kafka_partition)",
         {},
     )
+
+
+def _names(columns: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in columns)
 
 
 def _scope(org: str) -> tuple[str, dict[str, Any]]:

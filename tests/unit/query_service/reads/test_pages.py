@@ -7,16 +7,20 @@ from uuid import UUID
 import pytest
 from tests.support.api_rows import row
 
+from orgtrail_query_service.reads.event import TABLE_COLUMNS
 from orgtrail_query_service.reads.filters import FILTERS
 from orgtrail_query_service.reads.pages import (
     Watermark,
     read_event,
     read_page,
     read_settled,
+    read_with_settled,
     windows,
 )
 from orgtrail_query_service.reads.search import Place, Search
+from orgtrail_schemas.tables import stored_columns
 
+ALL = stored_columns()
 SINCE = datetime(2026, 8, 25, tzinfo=UTC)
 UNTIL = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -58,7 +62,8 @@ class FakeLog:
 
     org = "acme"
 
-    def __init__(self, places, copies=()):
+    def __init__(self, places, copies=(), columns=ALL):
+        self.columns = columns
         self.places = sorted(places, key=lambda p: (p.occurred_at, p.event_id), reverse=True)
         self.copies = set(copies)
         self.statements = []
@@ -70,9 +75,7 @@ class FakeLog:
         if "keys" in given:
             wanted = {UUID(key) for _, key in given["keys"]}
             return [
-                row(p.occurred_at, p.event_id)
-                for p in self.places
-                if p.event_id in wanted and p not in self.copies
+                self.row(p) for p in self.places if p.event_id in wanted and p not in self.copies
             ]
         found = [
             p
@@ -83,7 +86,11 @@ class FakeLog:
         limit = int(statement.sql.rsplit(" ", 1)[1])
         if "events_store WHERE" in statement.sql:
             return [(p.occurred_at.replace(tzinfo=None), p.event_id) for p in found[:limit]]
-        return [row(p.occurred_at, p.event_id) for p in found[:limit]]
+        return [self.row(p) for p in found[:limit]]
+
+    def row(self, place):
+        whole = dict(zip(stored_columns(), row(place.occurred_at, place.event_id), strict=True))
+        return tuple(whole[name] for name in self.columns)
 
     @staticmethod
     def _is_after(place, given):
@@ -201,6 +208,65 @@ async def test_what_is_settled_is_asked_before_what_is_set_aside():
     settled = await read_settled(Answers(), search(1))
     assert (settled.settled_through, settled.set_aside) == (UNTIL, 3)
     assert asked == ["settled", "dead_letters"]
+
+
+class Together:
+    """A log whose statements are answered when the test says so."""
+
+    org = "acme"
+
+    def __init__(self):
+        self.asked, self.answer = [], asyncio.get_running_loop().create_future()
+
+    async def settled_through(self):
+        self.asked.append("settled")
+        return UNTIL
+
+    async def rows(self, statement):
+        self.asked.append(statement.sql.split("audit.")[1].split()[0])
+        return await self.answer
+
+
+async def test_what_is_set_aside_is_read_at_the_time_of_the_data_and_after_what_is_settled():
+    log = Together()
+    reading = asyncio.create_task(
+        read_with_settled(log, search(1), lambda: read_page(log, search(1), None))
+    )
+    await asyncio.sleep(0.01)
+    assert log.asked[0] == "settled"
+    assert sorted(log.asked[1:]) == ["dead_letters", "events_store"]
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.parametrize("broken", ["data", "aside", "both"])
+async def test_an_error_of_either_is_the_answer(broken):
+    log = Together()
+    good = [(0,)]
+    log.answer.set_result(good) if broken == "data" else log.answer.set_exception(OSError("away"))
+
+    async def data():
+        if broken == "aside":
+            return []
+        raise OSError("away")
+
+    with pytest.raises(OSError, match="away"):
+        await read_with_settled(log, search(1), data)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_only_the_columns_that_are_shown_are_asked_for():
+    for asked in (search(3), search(3, filtered=True)):
+        log = FakeLog(places(3), columns=TABLE_COLUMNS)
+        page = await read_page(log, asked, None, TABLE_COLUMNS)
+        assert len(page.events) == 3
+        shown = [s.sql for s in log.statements if "FINAL" in s.sql]
+        for sql in shown:
+            assert sql.startswith(f"SELECT {', '.join(f'`{n}`' for n in TABLE_COLUMNS)} FROM")
+        assert page.events[0].metadata == {}
+        assert page.events[0].context.user_agent == ""
 
 
 class Progress:
