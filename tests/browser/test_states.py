@@ -61,8 +61,13 @@ def test_still_arriving(running, page):
         running.client("audit_migrator").command(
             "ALTER TABLE audit.ingest_progress DELETE WHERE true SETTINGS mutations_sync = 1"
         )
-        page.reload()
-        expect(page.locator(".note.attention")).to_contain_text("Still arriving")
+
+        def still_arriving():
+            # The service asks once a second.
+            page.reload()
+            return page.locator(".note.attention").filter(has_text="Still arriving").count()
+
+        eventually(still_arriving, 5)
     finally:
         consumer.signal(signal.SIGCONT)
 
