@@ -352,7 +352,7 @@ def _pairs(search: Search) -> list[str]:
                 continue
             hashes = f"arrayMap(w -> cityHash64(who, w), {_spellings(other, values)})"
             spelled = f"arrayFlatten(arrayMap(who -> {hashes}, {_spellings(filter_, own)}))"
-            clauses.append(f"hasAny({PAIRS}, {spelled})")
+            clauses.append(f"indexHint(hasAny({PAIRS}, {spelled}))")
     return clauses
 
 
