@@ -15,14 +15,16 @@ def with_times(value: Any) -> Any:
 
     msgspec alone writes six digits or none.
     """
-    return _timed(msgspec.to_builtins(value, builtin_types=(datetime,)))
+    whole = [msgspec.to_builtins(value, builtin_types=(datetime,))]
+    _write_times(whole)
+    return whole[0]
 
 
-def _timed(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return rfc3339(value.astimezone(UTC))
-    if isinstance(value, dict):
-        return {key: _timed(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_timed(item) for item in value]
-    return value
+def _write_times(container: Any) -> None:
+    """Replace the times in a list or dict, in place: a page has thousands of other values."""
+    for key, item in container.items() if type(container) is dict else enumerate(container):
+        kind = type(item)
+        if kind is datetime:
+            container[key] = rfc3339(item.astimezone(UTC))
+        elif kind is dict or kind is list:
+            _write_times(item)
