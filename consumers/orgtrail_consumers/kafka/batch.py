@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import pyarrow.compute as pc
-
 from orgtrail_consumers.kafka.records import Records
 from orgtrail_schemas.reasons import Reason
 
@@ -73,8 +71,7 @@ def cut(records: Records, limits: BatchLimits) -> Iterator[Records]:
         yield records
         return
     start = slice_bytes = 0
-    lengths = pc.fill_null(pc.binary_length(records.values), 0).to_pylist()
-    for index, length in enumerate(lengths):
+    for index, length in enumerate(records.sizes):
         too_large = index - start >= limits.records or slice_bytes + length > limits.bytes
         if index > start and too_large:
             yield records[start:index]

@@ -118,8 +118,24 @@ class Records(Sequence[Record]):
 
     @property
     def bytes(self) -> int:
-        """The total size of the values."""
-        return int(pc.sum(pc.binary_length(self._table["value"])).as_py() or 0)
+        """The total size of keys, values and headers; of a slice, of all headers of the whole."""
+        texts = [self._table["key"], self._table["value"]]
+        for chunk in self._table["headers"].chunks:
+            texts += [chunk.keys, chunk.items]
+        return sum(pc.sum(pc.binary_length(text)).as_py() or 0 for text in texts)
+
+    @property
+    def sizes(self) -> list[int]:
+        """The size of each record: key, value and headers."""
+        return [
+            len(key or b"")
+            + len(value or b"")
+            + sum(len(name.encode()) + len(text or b"") for name, text in headers or [])
+            for key, value, headers in zip(
+                *(self._table[name].to_pylist() for name in ("key", "value", "headers")),
+                strict=True,
+            )
+        ]
 
     def take(self, positions: Sequence[int]) -> Records:
         """The records at some positions."""

@@ -337,7 +337,8 @@ def _pairs(search: Search) -> list[str]:
     """Extra predicates that use the index over pairs of values.
 
     They are true for every row that two of the filters match, so results do not change. The index
-    skips granules that contain both values but never in one row.
+    skips granules that contain both values but never in one row. ``indexHint`` asks the index only:
+    computing the pairs of each row that is read would cost more than reading it.
     """
     given = {f.name: (f, values) for f, values in search.values}
     clauses = []

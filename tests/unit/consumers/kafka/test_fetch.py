@@ -96,6 +96,13 @@ def test_records_that_were_small_when_compressed_are_bounded_by_their_bytes(monk
     assert 96 <= len(found[P0]) <= 98
 
 
+def test_what_is_large_in_keys_or_headers_is_bounded_too(monkeypatch):
+    for more in ({"key": b"k" * 100_000}, {"headers": [("h", b"v" * 100_000)]}):
+        client = Client(p0=[FakeRecord(b"v", offset=n, **more) for n in range(1000)])
+        found, _ = taken(client, monkeypatch, max_bytes=10_000_000)
+        assert 96 <= len(found[P0]) <= 99
+
+
 def test_records_of_various_sizes_do_not_leave_small_batches(monkeypatch):
     """The first few say little about the rest: twice as many as expected may fit, or half."""
     for first, rest in ((200, 100), (100, 200)):
