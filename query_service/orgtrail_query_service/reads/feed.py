@@ -24,7 +24,10 @@ ORDER = "received"
 RECEIVED_SINCE = "received_since"
 
 # From a second on: a spool that drains brings a hundred thousand events in a minute.
-_WIDTHS = tuple(timedelta(seconds=s) for s in (1, 10, 120, 1200, 4 * 3600, 2 * 86400, 20 * 86400))
+_WIDTHS = tuple(
+    timedelta(seconds=s)
+    for s in (1, 10, 120, 1_200, 4 * 3_600, 16 * 3_600, 2 * 86_400, 20 * 86_400)
+)
 
 
 _CANDIDATES = 200
