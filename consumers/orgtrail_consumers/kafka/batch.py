@@ -67,7 +67,7 @@ class Rejected(NamedTuple):
 
 def cut(records: Records, limits: BatchLimits) -> Iterator[Records]:
     """Cut the records into slices within the limits. A larger record is a slice of its own."""
-    if 0 < len(records) <= limits.records and records.bytes <= limits.bytes:
+    if 0 < len(records) <= limits.records and records.size <= limits.bytes:
         yield records
         return
     start = slice_bytes = 0

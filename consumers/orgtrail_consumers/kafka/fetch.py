@@ -184,7 +184,7 @@ class FetchThread(driver.AIOKafkaConsumerThread):
                 taken.setdefault(tp, []).append(Records.of(records))
                 self.last_polled[tp] = records[-1].offset
                 count += len(records)
-                taken_bytes += taken[tp][-1].bytes
+                taken_bytes += taken[tp][-1].size
             # A batch belongs to one partition, so continue with the same one. If it has many
             # records, those of the other partitions come with a later batch.
             partitions = set(taken)

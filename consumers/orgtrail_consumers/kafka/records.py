@@ -117,7 +117,7 @@ class Records(Sequence[Record]):
         return self._table["timestamp"].combine_chunks()
 
     @property
-    def bytes(self) -> int:
+    def size(self) -> int:
         """The total size of keys, values and headers; of a slice, of all headers of the whole."""
         texts = [self._table["key"], self._table["value"]]
         for chunk in self._table["headers"].chunks:

@@ -24,7 +24,7 @@ def test_slices_are_bounded_in_records_and_bytes(sizes, max_records, max_bytes, 
 def test_keys_and_headers_count():
     records = batch(b"x", b"x", b"x", keys={0: b"k" * 50}, headers={1: [("h", b"v" * 50)]}).records
     assert records.sizes == [51, 56, 5]
-    assert records.bytes == sum(records.sizes)
+    assert records.size == sum(records.sizes)
     assert [len(s) for s in cut(records, BatchLimits(10, 60))] == [1, 1, 1]
 
 

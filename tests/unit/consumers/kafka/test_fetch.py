@@ -109,7 +109,7 @@ def test_records_of_various_sizes_do_not_leave_small_batches(monkeypatch):
         sizes = [first] * 64 + [rest] * 20_000
         client = Client(p0=[FakeRecord(b"x" * size, offset=n) for n, size in enumerate(sizes)])
         found, _ = taken(client, monkeypatch, 100_000, 1_000_000)
-        total = found[P0].bytes
+        total = found[P0].size
         assert 0.95 * 1_000_000 < total <= 1_000_000
 
 

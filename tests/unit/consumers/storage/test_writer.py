@@ -23,6 +23,11 @@ class Client:
             raise self.errors.pop()
         self.inserts.append((database, table, rows))
 
+    def raw_insert(self, table, column_names, insert_block, fmt):
+        pieces = list(insert_block)
+        assert (column_names, fmt) == (["a", "b"], "ArrowStream")
+        self.inserts.append((table, len(pieces), pa.ipc.open_stream(b"".join(pieces)).read_all()))
+
 
 @pytest.fixture
 def clients(monkeypatch):
@@ -47,6 +52,16 @@ def test_nothing_is_connected_before_the_first_insert(clients):
     made.insert("people", ROWS)
     (client,) = clients
     assert client.inserts == [("audit", "events_store", ROWS), ("audit", "people", ROWS)]
+
+
+def test_a_large_insert_is_sent_in_pieces(clients):
+    rows = pa.table({"a": range(20_000), "b": [str(n) for n in range(20_000)]})
+    # As the pipeline makes them: of several chunks.
+    rows = pa.concat_tables([rows.slice(0, 11_000), rows.slice(11_000)])
+    writer().insert("events_store", rows)
+    ((table, pieces, sent),) = clients[0].inserts
+    assert (table, pieces > 3) == ("audit.events_store", True)
+    assert sent.equals(rows)
 
 
 def test_it_connects_as_the_writer_and_waits_no_longer_than_a_batch_may_take(clients):
