@@ -136,7 +136,7 @@ def test_a_person_and_an_event_are_looked_for_as_pairs():
     )
     event = "{event:Array(String)}"
     assert pairs(("actor", "bob"), ("event", "user.login"), ("target", "ann")) == [
-        f"hasAny(pairs, arrayFlatten(arrayMap(who -> arrayMap(w -> cityHash64(who, w), {what}), {who})))"
+        f"indexHint(hasAny(pairs, arrayFlatten(arrayMap(who -> arrayMap(w -> cityHash64(who, w), {what}), {who}))))"
         for who, what in ((actor, event), (actor, target), (target, event))
     ]
 
