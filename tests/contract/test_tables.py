@@ -67,7 +67,7 @@ MIGRATIONS: dict[str, str] = {
     "0007_first_write_wins.sql": "7916844e09da664c",
     "0008_email_case.sql": "ec150de863ea2f69",
     "0009_people_seen_in.sql": "a55c7679a3b298fe",
-    "0010_halve_the_cost.sql": "ecb5fbb198b91a04",
+    "0010_halve_the_cost.sql": "819d76b86971878a",
 }
 
 

@@ -1,7 +1,7 @@
 """Records as columns of Arrow.
 
-As Python objects they would take twice the memory, and the interpreter would not give it back: its
-small objects lie in arenas of a megabyte, and one that lives on keeps the whole.
+As Python objects they take more memory, and keep it: the interpreter puts small objects into arenas
+of a megabyte, and one that lives on keeps the whole (docs/benchmarks.md, "Where memory goes").
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ ALTER TABLE audit.events_store ${ON_CLUSTER}
         min_compress_block_size = 4096,
         max_compress_block_size = 16384,
         auto_statistics_types = '';
--- Existing parts are rewritten in the background (these columns only; their sum is about a tenth of the
--- table). Reads and inserts go on meanwhile, and reads convert what is not rewritten yet.
+-- These columns of existing parts are rewritten in the background. Reads and inserts go on meanwhile, and
+-- reads convert what is not rewritten yet.
 ALTER TABLE audit.events_store ${ON_CLUSTER}
     MODIFY COLUMN outcome String,
     MODIFY COLUMN actor_type String,
