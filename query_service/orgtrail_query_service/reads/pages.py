@@ -24,7 +24,7 @@ T = TypeVar("T")
 _WIDTHS = (timedelta(days=1), timedelta(days=7), timedelta(days=30))
 _ASKED_AFTER_S = 1.0
 _UUID7_MARGIN = timedelta(hours=1)
-# A day more on each side: the retention is checked by the view, to the millisecond.
+# A day more on each side: the retention is a condition of each statement, to the millisecond.
 _ANY_EVENT = RETENTION + timedelta(days=2)
 
 
