@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from orgtrail_query_service.reads.statements import PAIRS
+from orgtrail_query_service.reads.statements import TOKENS
 from orgtrail_schemas.limits import RETENTION_DAYS
 from orgtrail_schemas.tables import (
     event_columns,
@@ -68,6 +68,7 @@ MIGRATIONS: dict[str, str] = {
     "0008_email_case.sql": "ec150de863ea2f69",
     "0009_people_seen_in.sql": "a55c7679a3b298fe",
     "0010_halve_the_cost.sql": "819d76b86971878a",
+    "0011_tokens.sql": "b0c9317ac9f7126f",
 }
 
 
@@ -105,8 +106,8 @@ def test_views_are_of_one_server_or_of_a_cluster():
     assert "SQL SECURITY DEFINER" in single
 
 
-def test_the_filters_ask_for_what_the_index_over_pairs_holds():
+def test_the_filters_ask_for_what_the_index_over_tokens_holds():
     """ClickHouse uses the index only for the same expression."""
-    (migration,) = migrations_folder().glob("0008_*")
-    index = migration.read_text().split("pairs_idx\n")[-1].split("TYPE bloom_filter")[0]
-    assert "".join(index.split()) == "".join(PAIRS.split())
+    (migration,) = migrations_folder().glob("0011_*")
+    index = migration.read_text().split("tokens_idx\n")[-1].split("TYPE text")[0]
+    assert "".join(index.split()) == "".join(TOKENS.split())

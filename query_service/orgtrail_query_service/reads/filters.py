@@ -33,8 +33,7 @@ class Filter:
     ``control`` is the form field that the page shows, with ``hint`` in it; ``main`` filters are
     always visible, the others below "More filters".
 
-    ``pairs_with`` are the filters whose values are in the index ``pairs_idx`` together
-    with this filter's own.
+    ``tags`` are how the index ``tokens_idx`` marks the values that this filter looks for.
     """
 
     name: str
@@ -49,7 +48,7 @@ class Filter:
     negated: bool = False
     prefix_sql: str = ""
     choices: tuple[str, ...] = ()
-    pairs_with: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
     normalize: Callable[[str], str] = lambda value: value.strip(BLANKS)
     """Brings a value into the form that is stored; raises ``ValueError`` with a rule it breaks."""
     range_sql: str = ""
@@ -107,8 +106,6 @@ _TEXT = """(arrayExists(t -> positionCaseInsensitiveUTF8(t, {q:String}) > 0, arr
  targets.email, targets.name, targets.id, arrayMap(t -> ifNull(t, ''), changes.old),
  arrayMap(t -> ifNull(t, ''), changes.new), mapValues(metadata))))"""
 
-_WHAT = ("event", "country", "outcome")
-
 FILTERS: tuple[Filter, ...] = (
     Filter(
         "event",
@@ -120,6 +117,7 @@ FILTERS: tuple[Filter, ...] = (
         main=True,
         repeatable=True,
         prefix_sql="arrayExists(p -> startsWith(event, p), {event_prefixes:Array(String)})",
+        tags=("event",),
     ),
     Filter(
         "exclude_event",
@@ -142,6 +140,7 @@ FILTERS: tuple[Filter, ...] = (
         control="choice",
         main=True,
         choices=LEVELS,
+        tags=("level",),
     ),
     Filter(
         "user",
@@ -152,8 +151,8 @@ FILTERS: tuple[Filter, ...] = (
         control="person",
         hint="email or ID",
         main=True,
-        pairs_with=_WHAT,
         repeatable=True,
+        tags=("actor", "impersonator", "target"),
     ),
     Filter(
         "q",
@@ -173,6 +172,7 @@ FILTERS: tuple[Filter, ...] = (
         "failure",
         control="choice",
         choices=OUTCOMES,
+        tags=("outcome",),
     ),
     Filter(
         "actor",
@@ -182,8 +182,8 @@ FILTERS: tuple[Filter, ...] = (
         "bob@x.org",
         control="person",
         hint="email or ID",
-        pairs_with=(*_WHAT, "target"),
         repeatable=True,
+        tags=("actor",),
     ),
     Filter(
         "impersonator",
@@ -193,8 +193,8 @@ FILTERS: tuple[Filter, ...] = (
         "sam@x.org",
         control="person",
         hint="email or ID",
-        pairs_with=_WHAT,
         repeatable=True,
+        tags=("impersonator",),
     ),
     Filter(
         "target",
@@ -204,8 +204,8 @@ FILTERS: tuple[Filter, ...] = (
         "bob@x.org",
         control="person",
         hint="email or ID",
-        pairs_with=_WHAT,
         repeatable=True,
+        tags=("target",),
     ),
     Filter(
         "ip",
@@ -214,11 +214,11 @@ FILTERS: tuple[Filter, ...] = (
         "the IP address that the request came from, or a range such as 203.0.113.0/24; repeatable",
         "203.0.113.7",
         hint="203.0.113.7 or /24",
-        pairs_with=_WHAT,
         normalize=_ip,
         # An empty address is in no range, and ClickHouse would refuse it.
         range_sql="(ip != '' AND isIPAddressInRange(if(ip = '', '::', ip), {ip:String}))",
         repeatable=True,
+        tags=("ip",),
     ),
     Filter(
         "country",
@@ -229,6 +229,7 @@ FILTERS: tuple[Filter, ...] = (
         hint="two letters",
         normalize=lambda value: value.strip(BLANKS).upper(),
         repeatable=True,
+        tags=("country",),
     ),
     Filter(
         "request_id",

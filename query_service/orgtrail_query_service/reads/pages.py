@@ -22,6 +22,8 @@ from orgtrail_schemas.tables import stored_columns
 T = TypeVar("T")
 
 _WIDTHS = (timedelta(days=1), timedelta(days=7), timedelta(days=30))
+_FILTERED_WIDTHS = (timedelta(days=7),)
+"""Planning a statement costs more than asking the indexes for a longer time."""
 _ASKED_AFTER_S = 1.0
 _UUID7_MARGIN = timedelta(hours=1)
 # A day more on each side: the retention is a condition of each statement, to the millisecond.
@@ -226,7 +228,7 @@ def windows(search: Search, after: Place | None) -> Iterator[Window]:
             until = min(until, after.occurred_at + timedelta(milliseconds=1))
         else:
             since = max(since, after.occurred_at)
-    for width in (*_WIDTHS, None):
+    for width in (*(_FILTERED_WIDTHS if search.values else _WIDTHS), None):
         if since >= until:
             return
         if newest:

@@ -9,9 +9,11 @@ its types costs more than reading a page (docs/decisions.md, "Pages read the sto
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
+from itertools import product
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -42,16 +44,17 @@ _COPIES = "audit.events_store"
 _EVENTS = f"{_COPIES} FINAL"
 """Of each event the first copy."""
 
-# Must equal the expression of pairs_idx (migration 0008), or the index is not used (a test).
-PAIRS = """arrayFlatten(arrayConcat(
- arrayMap(
-  who -> [cityHash64(who, event), cityHash64(who, country), cityHash64(who, outcome)],
-  arrayConcat(
-   [actor_id, lowerUTF8(actor_email), impersonator_id, lowerUTF8(impersonator_email), ip],
-   targets.id, arrayMap(email -> lowerUTF8(email), targets.email))),
- arrayMap(
-  target -> [cityHash64(actor_id, target), cityHash64(lowerUTF8(actor_email), target)],
-  arrayConcat(targets.id, arrayMap(email -> lowerUTF8(email), targets.email)))))"""
+# Must equal the expression of tokens_idx (migration 0011), or the index is not used (a test).
+TOKENS = r"""arrayConcat(
+ [concat('actor=', actor_id), concat('actor=', lowerUTF8(actor_email)),
+  concat('impersonator=', impersonator_id), concat('impersonator=', lowerUTF8(impersonator_email)),
+  concat('ip=', ip), concat('event=', toString(event)), concat('level=', toString(level)),
+  concat('outcome=', outcome), concat('country=', country)],
+ splitByChar('\0', concat('target=', arrayStringConcat(targets.id, '\0target='))),
+ splitByChar('\0', concat('target=', lowerUTF8(arrayStringConcat(targets.email, '\0target=')))))"""
+
+_MOST_COMBINATIONS = 12
+"""Planning each combination takes a fraction of a millisecond."""
 
 
 def page(
@@ -74,8 +77,7 @@ def candidates(
     org: str, search: Search, window: Window, after: Place | None, limit: int
 ) -> Statement:
     """Step one of a filtered read: the keys that may match. A key may occur twice."""
-    where, parameters = _filtered(org, search, window, after)
-    where = " AND ".join([where, *_pairs(search)])
+    where, parameters = _filtered(org, search, window, after, _first_conditions(search))
     return Statement(
         f"SELECT occurred_at, event_id FROM {_COPIES} WHERE {where} {_order(search)}"
         f" LIMIT {limit:d}",
@@ -91,7 +93,7 @@ def received(
     They come after a position: time of receipt, partition and offset. Some may be later copies.
     """
     where, parameters = _kept(org)
-    conditions, of_filters = _conditions(search)
+    conditions, of_filters = _first_conditions(search)
     moment, partition, offset = after
     clauses = [
         where,
@@ -101,7 +103,6 @@ def received(
         " AND (kafka_partition > {after_partition:Int64} OR"
         " kafka_partition = {after_partition:Int64} AND kafka_offset > {after_offset:UInt64}))",
         *conditions,
-        *_pairs(search),
     ]
     parameters |= of_filters | {
         "since": _instant(window.since),
@@ -261,11 +262,15 @@ def _kept(org: str) -> tuple[str, dict[str, Any]]:
 
 
 def _filtered(
-    org: str, search: Search, window: Window, after: Place | None
+    org: str,
+    search: Search,
+    window: Window,
+    after: Place | None,
+    given: tuple[list[str], dict[str, Any]] | None = None,
 ) -> tuple[str, dict[str, Any]]:
     scope, parameters = _kept(org)
     within, of_window = _within(window)
-    conditions, of_filters = _conditions(search)
+    conditions, of_filters = given or _conditions(search)
     clauses = [scope, within, *conditions]
     parameters |= of_window | of_filters
     if after is not None:
@@ -333,38 +338,51 @@ def _is_prefix(filter_: Filter, value: str) -> bool:
     return bool(filter_.prefix_sql) and value.endswith(".*")
 
 
-def _pairs(search: Search) -> list[str]:
-    """Extra predicates that use the index over pairs of values.
+def _first_conditions(search: Search) -> tuple[list[str], dict[str, Any]]:
+    """Conditions for the first step: true for each row that the filters match, and few others.
 
-    They are true for every row that two of the filters match, so results do not change. The index
-    skips granules that contain both values but never in one row. ``indexHint`` asks the index only:
-    computing the pairs of each row that is read would cost more than reading it.
+    Filters by a single column have an index of their own. But such indexes cannot tell a granule
+    that holds each of several values somewhere from one with a row that holds all of them; the
+    index over tokens can. A filter with very many values is left out of it, because every
+    combination of values is a condition.
     """
-    given = {f.name: (f, values) for f, values in search.values}
-    clauses = []
-    for filter_, own in search.values:
-        if any(_is_range(filter_, value) for value in own):
-            continue
-        for name in filter_.pairs_with:
-            if name not in given:
-                continue
-            other, values = given[name]
-            if any(_is_prefix(other, value) for value in values):
-                continue
-            hashes = f"arrayMap(w -> cityHash64(who, w), {_spellings(other, values)})"
-            spelled = f"arrayFlatten(arrayMap(who -> {hashes}, {_spellings(filter_, own)}))"
-            clauses.append(f"indexHint(hasAny({PAIRS}, {spelled}))")
-    return clauses
+    groups = {f.name: tokens for f, values in search.values if (tokens := _tokens(f, values))}
+    together = sorted(groups, key=lambda name: len(groups[name]))
+    while math.prod(len(groups[name]) for name in together) > _MOST_COMBINATIONS:
+        together.pop()
+    conditions: list[str] = []
+    parameters: dict[str, Any] = {}
+    if len(together) > 1:
+        each = product(*(groups[name] for name in together))
+        every = (f"hasAll({TOKENS}, [{', '.join(tokens)}])" for tokens in each)
+        conditions.append(f"({' OR '.join(every)})")
+    else:
+        together = [f.name for f, _ in search.values if f.name in groups and len(f.tags) > 1]
+        conditions += [f"hasAny({TOKENS}, [{', '.join(groups[name])}])" for name in together]
+    for filter_, values in search.values:
+        condition, more = _condition(filter_, values)
+        parameters |= more
+        if filter_.name not in together:
+            conditions.append(condition)
+    return conditions, parameters
 
 
-def _spellings(filter_: Filter, values: tuple[str, ...]) -> str:
-    """The values of a filter as the index over pairs holds them: emails are in lower case."""
+def _tokens(filter_: Filter, values: tuple[str, ...]) -> list[str]:
+    """The tokens of a filter's values, one of which a matching row has; none if it has no tags."""
+    if any(_is_range(filter_, value) or _is_prefix(filter_, value) for value in values):
+        return []
     if filter_.takes_array:
-        return f"{{{filter_.name}:Array(String)}}"
-    spelled = [f"{{{name}:String}}" for name in _parameters_of(filter_, values)]
+        spelled = [f"{{{filter_.name}:Array(String)}}[{i + 1}]" for i in range(len(values))]
+    else:
+        spelled = [f"{{{name}:String}}" for name in _parameters_of(filter_, values)]
     if filter_.control == "person":
-        spelled += [f"lowerUTF8({value})" for value in spelled]
-    return f"[{', '.join(spelled)}]"
+        # Emails are in lower case. A value that is so already needs one token, not two.
+        spelled += [
+            f"lowerUTF8({name})"
+            for name, value in zip(spelled, values, strict=True)
+            if not value.isascii() or value != value.lower()
+        ]
+    return [f"concat('{tag}=', {value})" for tag in filter_.tags for value in spelled]
 
 
 def _order(search: Search) -> str:

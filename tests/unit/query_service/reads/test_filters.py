@@ -3,6 +3,7 @@ import re
 import pytest
 from tests.support.query_parts import NOW
 
+from orgtrail_query_service.reads import statements
 from orgtrail_query_service.reads.filters import FILTERS
 from orgtrail_query_service.reads.search import parse_search
 from orgtrail_schemas.catalogue import LEVELS, OUTCOMES
@@ -53,11 +54,6 @@ def test_the_example_can_be_searched_for(filter_):
     assert (found, values) == (filter_, (filter_.example,))
 
 
-@ALL
-def test_pairs_are_with_filters_that_there_are(filter_):
-    assert set(filter_.pairs_with) <= NAMES - {filter_.name}
-
-
 def test_a_prefix_or_a_negation_is_for_several_values():
     assert all(f.repeatable for f in FILTERS if f.prefix_sql or f.negated)
 
@@ -70,7 +66,7 @@ def test_choices_are_those_of_the_catalogue():
     assert all((f.control == "choice") == bool(f.choices) for f in FILTERS)
 
 
-def test_a_negation_never_pairs_with_another():
-    negated = {f.name for f in FILTERS if f.negated}
-    assert not any(set(f.pairs_with) & negated for f in FILTERS)
-    assert not any(f.pairs_with for f in FILTERS if f.negated)
+def test_tags_are_those_of_the_index_and_a_negation_has_none():
+    held = set(re.findall(r"(?:'|\\0)(\w+)=", statements.TOKENS))
+    assert {tag for f in FILTERS for tag in f.tags} == held
+    assert not any(f.tags for f in FILTERS if f.negated)

@@ -17,7 +17,7 @@ from orgtrail_query_service.reads.pages import (
     read_with_settled,
     windows,
 )
-from orgtrail_query_service.reads.search import Place, Search
+from orgtrail_query_service.reads.search import Place, Search, parse_search
 from orgtrail_schemas.tables import stored_columns
 
 ALL = stored_columns()
@@ -38,6 +38,16 @@ def test_windows_of_the_oldest_first():
     assert found[0].since == SINCE
     assert found[-1].until == UNTIL
     assert all(a.until == b.since for a, b in itertools.pairwise(found))
+
+
+def test_a_filtered_search_has_fewer_and_wider_windows():
+    """The indexes say where to read; each statement costs its planning."""
+    search = parse_search([("actor", "bob")], UNTIL)
+    found = list(windows(search, None))
+    assert [w.until - w.since for w in found[:-1]] == [timedelta(days=7)]
+    assert found[0].until == search.until
+    assert found[-1].since == search.since
+    assert found[0].since == found[-1].until
 
 
 def test_a_later_page_begins_at_its_place():

@@ -81,10 +81,12 @@ def test_excluded_events_are_what_none_of_holds():
 @pytest.mark.parametrize("filter_", FILTERS, ids=lambda f: f.name)
 def test_each_filter_brings_its_condition_and_its_value(filter_):
     value = filter_.choices[0] if filter_.choices else filter_.example
-    for name in ("page", "candidates", "events_of", "export", "summary"):
-        statement = every_read(parse_search([(filter_.name, value)], NOW))[name]
-        assert filter_.sql in statement.sql
-        assert filter_.name in statement.parameters
+    made = every_read(parse_search([(filter_.name, value)], NOW))
+    for name in ("page", "candidates", "received", "events_of", "export", "summary"):
+        assert f"{{{filter_.name}:" in made[name].sql
+        assert filter_.name in made[name].parameters
+    for name in ("page", "events_of", "export", "summary"):
+        assert filter_.sql in made[name].sql
 
 
 def test_a_place_is_passed_without_a_tuple_comparison():
@@ -114,48 +116,105 @@ def test_progress_is_of_no_organization():
     assert statements.settled_through().parameters == {}
 
 
-def pairs(*values):
-    """The conditions on pairs that a search brings to its first step, and to no other."""
+def first_conditions(*values):
+    """The conditions that a search brings to its first steps, and to no other read."""
     search = parse_search(values, NOW)
     made = {
-        name: s.sql.replace(statements.PAIRS, "pairs") for name, s in every_read(search).items()
+        name: s.sql.replace(statements.TOKENS, "tokens") for name, s in every_read(search).items()
     }
-    candidates = made.pop("candidates").removesuffix(
-        " ORDER BY occurred_at DESC, event_id DESC LIMIT 10"
-    )
-    received = made.pop("received")
-    assert all(clause in received for clause in candidates.split(" AND ") if "pairs" in clause)
-    assert not any("pairs" in sql for sql in made.values())
-    return [clause for clause in candidates.split(" AND ") if "pairs" in clause]
+    candidates, received = made.pop("candidates"), made.pop("received")
+    assert not any("tokens" in sql for sql in made.values())
+    # Between the scope and window, and the place where the page begins.
+    found = candidates.split(" AND ")[4:-2]
+    assert " AND ".join(found) in received
+    return found
 
 
-def test_a_person_and_an_event_are_looked_for_as_pairs():
-    actor, target = (
-        "[{actor:String}, lowerUTF8({actor:String})]",
-        "[{target:String}, lowerUTF8({target:String})]",
-    )
-    event = "{event:Array(String)}"
-    assert pairs(("actor", "bob"), ("event", "user.login"), ("target", "ann")) == [
-        f"indexHint(hasAny(pairs, arrayFlatten(arrayMap(who -> arrayMap(w -> cityHash64(who, w), {what}), {who}))))"
-        for who, what in ((actor, event), (actor, target), (target, event))
+def together(*values):
+    """The combinations of tokens among them."""
+    return [
+        combination
+        for condition in first_conditions(*values)
+        if "tokens" in condition
+        for combination in condition.removeprefix("(").removesuffix(")").split(" OR ")
     ]
+
+
+def all_of(*tokens):
+    return f"hasAll(tokens, [{', '.join(tokens)}])"
+
+
+BOB, ANN = "concat('actor=', {actor:String})", "concat('actor=', {actor_1:String})"
+
+
+def test_values_of_several_filters_are_looked_for_together():
+    found = together(("actor", "bob"), ("event", "user.login"), ("target", "ann"))
+    target = "concat('target=', {target:String})"
+    assert found == [all_of("concat('event=', {event:Array(String)}[1])", BOB, target)]
+
+
+def test_what_tokens_say_is_not_asked_again_and_everything_else_is():
+    """The second step judges by the columns themselves."""
+    tokens, *others = first_conditions(
+        ("actor", "bob"), ("event", "user.login"), ("session_id", "s-1"), ("exclude_event", "a.b")
+    )
+    assert tokens.startswith("(hasAll(tokens")
+    assert others == [
+        "(NOT (event IN {exclude_event:Array(String)}))",
+        "session_id = {session_id:String}",
+    ]
+
+
+def test_a_person_in_any_role_is_looked_for_in_one_index():
+    roles = [
+        f"concat('{role}=', {{{name}:String}})"
+        for role in ("actor", "impersonator", "target")
+        for name in ("user", "user_1")
+    ]
+    assert first_conditions(("user", "bob"), ("user", "ann")) == [
+        f"hasAny(tokens, [{', '.join(roles)}])"
+    ]
+
+
+def test_every_combination_is_looked_for():
+    roles = [f"concat('{role}=', {{user:String}})" for role in ("actor", "impersonator", "target")]
+    level = "concat('level=', {level:String})"
+    found = together(("user", "bob"), ("level", "user"))
+    assert found == [all_of(level, role) for role in roles]
+    countries = ["concat('country=', {country:String})", "concat('country=', {country_1:String})"]
+    found = together(("actor", "bob"), ("actor", "ann"), ("country", "FR"), ("country", "DE"))
+    assert found == [all_of(who, country) for who in (BOB, ANN) for country in countries]
+
+
+@pytest.mark.parametrize("value", ["Bob@x.org", "bÉn", "İ"])
+def test_a_person_is_looked_for_as_given_and_in_lower_case(value):
+    outcome, lower = "concat('outcome=', {outcome:String})", "lowerUTF8({actor:String})"
+    found = together(("actor", value), ("outcome", "failure"))
+    assert found == [all_of(outcome, BOB), all_of(outcome, f"concat('actor=', {lower})")]
+
+
+def test_a_filter_with_too_many_values_is_left_out():
+    people = [("actor", f"person{n}") for n in range(7)]
+    assert together(*people, ("event", "user.login"), ("event", "user.logout")) == []
+    (found,) = {c.count("concat") for c in together(*people, ("level", "user"), ("country", "FR"))}
+    assert found == 3
+    assert len(together(*people[:6], ("event", "user.login"), ("event", "user.logout"))) == 12
 
 
 @pytest.mark.parametrize(
     "values",
     [
         [("actor", "bob")],
-        [("user", "bob"), ("target", "ann")],
-        [("event", "user.login"), ("country", "FR")],
+        [("actor", "bob"), ("q", "ann")],
+        [("actor", "bob"), ("request_id", "r-1")],
         [("actor", "bob"), ("event", "user.*")],
         [("actor", "bob"), ("event", "user.login"), ("event", "org.*")],
         [("actor", "bob"), ("exclude_event", "user.login")],
-        [("actor", "bob"), ("level", "user")],
     ],
     ids=str,
 )
-def test_what_is_no_pair_is_not_looked_for_as_one(values):
-    assert pairs(*values) == []
+def test_one_value_alone_has_an_index_of_its_own(values):
+    assert together(*values) == []
 
 
 @pytest.mark.parametrize(
@@ -180,7 +239,7 @@ def test_a_range_of_addresses_is_a_condition_of_its_own(value, stored):
     page = every_read(parse_search([("ip", value)], NOW))["page"]
     assert page.parameters["ip"] == stored
     assert "isIPAddressInRange(" in page.sql
-    assert pairs(("ip", value), ("event", "user.login")) == []
+    assert together(("ip", value), ("event", "user.login")) == []
 
 
 @pytest.mark.parametrize("value", ["acme", "1.2.3", "1.2.3.4/99", "1.2.3.4'--", "/"])
@@ -212,11 +271,4 @@ def test_an_address_and_a_range_may_be_given_together():
     page = every_read(parse_search(values, NOW))["page"]
     assert "(ip = {ip:String} OR (ip != '' AND isIPAddressInRange(" in page.sql
     assert "{ip_1:String}" in page.sql
-    assert pairs(*values, ("event", "user.login")) == []
-
-
-def test_several_people_and_countries_are_looked_for_as_pairs():
-    (clause,) = pairs(("actor", "bob"), ("actor", "ann"), ("country", "FR"), ("country", "DE"))
-    assert "[{country:String}, {country_1:String}]" in clause
-    for spelled in ("{actor:String}", "{actor_1:String}", "lowerUTF8({actor_1:String})"):
-        assert spelled in clause
+    assert together(*values, ("event", "user.login")) == []
