@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Any
 
@@ -53,7 +54,12 @@ def application() -> Any:
     # Each worker is a process of its own.
     configure_logs()
     settings = QuerySettings.load()
-    return served(settings, real_parts(settings, ProducerSettings.load(service="orgtrail")))
+    made = served(settings, real_parts(settings, ProducerSettings.load(service="orgtrail")))
+    # What there is now stays. Looking through it for cycles again and again made one page in a hundred
+    # take three times as long (docs/benchmarks.md).
+    gc.collect()
+    gc.freeze()
+    return made
 
 
 def _checked_settings() -> QuerySettings | None:
