@@ -55,8 +55,8 @@ def application() -> Any:
     configure_logs()
     settings = QuerySettings.load()
     made = served(settings, real_parts(settings, ProducerSettings.load(service="orgtrail")))
-    # What there is now stays. Looking through it for cycles again and again made one page in a hundred
-    # take three times as long (docs/benchmarks.md).
+    # What there is now stays. Each search for cycles in it stopped the process for 50 ms
+    # (docs/benchmarks.md, "Reads").
     gc.collect()
     gc.freeze()
     return made
