@@ -33,7 +33,7 @@ format: env ## Format the code
 integration: env ## Test every process model and language, and kills of the relay; ARGS go to pytest
 	@$(BIN)/python -m pytest tests/integration tests/unit --rounds 10 $(ARGS)
 
-chaos: env ## Inject faults: ten rounds and a ten-minute outage; ARGS go to pytest
+chaos: env ## Inject faults: ten rounds and a ten-minute outage; ARGS=--migrated starts from old tables
 	@$(BIN)/python -m pytest tests/chaos --rounds 10 $(ARGS)
 
 browser: env ## Test the page in Chromium: every view, width and color scheme; ARGS go to pytest

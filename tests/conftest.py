@@ -23,6 +23,9 @@ ROOT = Path(__file__).resolve().parent.parent
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--rounds`` is the size of the slower suites; the default is a short one."""
     parser.addoption("--rounds", type=int, default=1, help="how often chaos tests kill")
+    parser.addoption(
+        "--migrated", action="store_true", help="chaos tests on tables of an earlier version"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,19 +1,22 @@
-"""``orgtrail access``: create ClickHouse users, grants and row policies."""
+"""``orgtrail access``: create the service users of ClickHouse, with grants and row policies."""
 
 from __future__ import annotations
 
+import ipaddress
 import os
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import field
 
 from orgtrail_deploy.errors import StackError
-from orgtrail_schemas.access import Analyst
-from orgtrail_schemas.access import access as access_data
-from orgtrail_schemas.access import access_sql as statements
+from orgtrail_schemas.access import LOOPBACK, access_sql, passwords_wanted
 from orgtrail_schemas.connections import ClickHouseSettings
-from orgtrail_schemas.settings import PREFIX, Secret, Settings, SettingsError, about
+from orgtrail_schemas.settings import PREFIX, Secret, Settings, SettingsError, about, wrong
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
 
 
 class AccessSettings(Settings, frozen=True, kw_only=True):
@@ -38,22 +41,41 @@ class AccessSettings(Settings, frozen=True, kw_only=True):
     clickhouse_migrator_password: Annotated[
         Secret, about("Password to set for orgtrail migrate.")
     ] = Secret("")
+    clickhouse_services_from: Annotated[
+        str,
+        about(
+            "Networks from which the service users may sign in: addresses and ranges,"
+            " comma-separated; 0.0.0.0/0,::/0 is everywhere."
+        ),
+    ] = ",".join(LOOPBACK)
+    clickhouse_analysts_from: Annotated[
+        str, about("Networks from which analysts may sign in, likewise.")
+    ] = ",".join(LOOPBACK)
+
+    def check(self, prefix: str) -> None:
+        """Raise ``SettingsError`` for a network that is none."""
+        super().check(prefix)
+        for name in ("clickhouse_services_from", "clickhouse_analysts_from"):
+            try:
+                for network in networks(getattr(self, name)):
+                    ipaddress.ip_network(network)
+            except ValueError as error:
+                raise wrong(f"{prefix}{name.upper()}", f"{error}") from None
 
 
 def access(
-    *analysts: str,
+    *,
     apply: bool = False,
     clickhouse_host: str | None = None,
     clickhouse_port: int | None = None,
     clickhouse_secure: bool | None = None,
     clickhouse_user: str | None = None,
 ) -> int:
-    """Print the SQL that creates users, grants, row policies and profiles. --apply runs it.
+    """Print the SQL that creates the service users, with grants and row policies. --apply runs it.
 
-    Each of ANALYSTS is NAME, NAME=ORG,ORG or NAME=* (all organizations). Passwords are read from
-    the environment: ORGTRAIL_CLICKHOUSE_WRITER_PASSWORD for audit_writer, likewise READER, EXPORT
-    and MIGRATOR, and ORGTRAIL_CLICKHOUSE_NAME_PASSWORD for each analyst. --apply connects as the
-    admin user, with ORGTRAIL_CLICKHOUSE_ADMIN_PASSWORD.
+    Passwords are read from the environment: ORGTRAIL_CLICKHOUSE_WRITER_PASSWORD for audit_writer,
+    likewise READER, EXPORT and MIGRATOR. --apply connects as the admin user, with
+    ORGTRAIL_CLICKHOUSE_ADMIN_PASSWORD. Analysts are made by orgtrail grant.
     """
     options: dict[str, Any] = {
         "clickhouse_host": clickhouse_host,
@@ -63,13 +85,30 @@ def access(
     }
     try:
         settings = AccessSettings.load(**{k: v for k, v in options.items() if v is not None})
-        sql = _statements(settings, [_analyst(text) for text in analysts], os.environ)
+        sql = _statements(settings, os.environ)
     except SettingsError as error:
         raise StackError(str(error)) from None
     if not apply:
         for statement in sql:
             print(f"{statement};")
         return 0
+    with connected(settings) as client:
+        for statement in sql:
+            client.command(statement)
+    print(
+        f"ClickHouse: {len(sql)} access statements applied. Services sign in from"
+        f" {settings.clickhouse_services_from}"
+    )
+    return 0
+
+
+@contextmanager
+def connected(settings: AccessSettings) -> Iterator[Client]:
+    """A client of the administrator.
+
+    Raises:
+        StackError: ClickHouse is unreachable, or rejects a statement of the block.
+    """
     import clickhouse_connect
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
@@ -78,43 +117,30 @@ def access(
     )
     try:
         with clickhouse_connect.get_client(**connection) as client:
-            for statement in sql:
-                client.command(statement)
+            yield client
     except ClickHouseError as error:
         # Not the whole message, because it repeats the statement.
         reason = str(error).split("(for url")[0].strip().splitlines()[0][:200]
         raise StackError(f"cannot apply access to {settings.clickhouse.host}: {reason}") from error
-    print(f"ClickHouse: {len(sql)} access statements applied")
-    return 0
 
 
-def _statements(
-    settings: AccessSettings, analysts: list[Analyst], environment: Mapping[str, str]
-) -> list[str]:
+def networks(text: str) -> tuple[str, ...]:
+    """The networks of a setting."""
+    return tuple(network.strip() for network in text.split(",") if network.strip())
+
+
+def _statements(settings: AccessSettings, environment: Mapping[str, str]) -> list[str]:
     passwords: dict[str, str] = {}
-    for role in access_data().role:
-        short = role.name.removeprefix("audit_")
+    for name in passwords_wanted():
+        short = name.removeprefix("audit_")
         secret: Secret = getattr(settings, f"clickhouse_{short}_password")
         # Earlier versions read AUDIT_…_PASSWORD.
-        old = f"{role.name.upper()}_PASSWORD"
-        passwords[role.name] = secret.reveal() or environment.get(old, "")
-    for analyst in analysts:
-        for variable in (_variable(analyst.name), f"{analyst.name.upper()}_PASSWORD"):
-            passwords.setdefault(analyst.name, "")
-            passwords[analyst.name] = passwords[analyst.name] or environment.get(variable, "")
-    missing = [_variable(name) for name, password in passwords.items() if not password]
+        passwords[name] = secret.reveal() or environment.get(f"{name.upper()}_PASSWORD", "")
+    missing = [
+        f"{PREFIX}CLICKHOUSE_{name.removeprefix('audit_').upper()}_PASSWORD"
+        for name, password in passwords.items()
+        if not password
+    ]
     if missing:
         raise StackError(f"set {', '.join(missing)}: every user needs a password")
-    return statements(passwords, analysts)
-
-
-def _analyst(text: str) -> Analyst:
-    name, _, organizations = text.partition("=")
-    taken = {role.name for role in access_data().role} | {"admin", "default"}
-    if name in taken or f"audit_{name}" in taken or not name:
-        raise StackError(f"{name!r} is the name of a service user: choose another for the analyst")
-    return Analyst(name, tuple(org for org in organizations.split(",") if org))
-
-
-def _variable(name: str) -> str:
-    return f"{PREFIX}CLICKHOUSE_{name.removeprefix('audit_').upper()}_PASSWORD"
+    return access_sql(passwords, services_from=networks(settings.clickhouse_services_from))

@@ -34,10 +34,10 @@ COMMANDS = {
     "consume": ("orgtrail_consumers.cli:consume", "Run a consumer worker."),
     "serve": ("orgtrail_query_service.cli:serve", "Run the query service."),
     "migrate": ("orgtrail_deploy.migrate:migrate", "Migrate Kafka topics and ClickHouse tables."),
-    "access": (
-        "orgtrail_deploy.access:access",
-        "Create ClickHouse users, grants and row policies.",
-    ),
+    "access": ("orgtrail_deploy.access:access", "Create the service users of ClickHouse."),
+    "grant": ("orgtrail_deploy.grants.commands:grant", "Grant an analyst organizations."),
+    "revoke": ("orgtrail_deploy.grants.commands:revoke", "Revoke an analyst's organizations."),
+    "grants": ("orgtrail_deploy.grants.commands:grants", "Show or apply what analysts may read."),
 }
 """Maps each command to its import path and a one-line help text."""
 

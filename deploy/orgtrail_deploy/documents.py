@@ -12,6 +12,7 @@ from orgtrail.typed.generate import events_module
 from orgtrail_consumers import metrics as consumer_metrics
 from orgtrail_consumers.settings import ConsumerSettings
 from orgtrail_deploy.access import AccessSettings
+from orgtrail_deploy.grants.commands import GrantsSettings
 from orgtrail_deploy.local.settings import PREFIX as UP_PREFIX
 from orgtrail_deploy.local.settings import FolderSettings, LocalSettings
 from orgtrail_deploy.migrate import MigrateSettings
@@ -48,13 +49,19 @@ PROCESSES: list[tuple[str, str, type[Settings]]] = [
     ("`orgtrail query` and `orgtrail export`", PREFIX, ClientSettings),
     ("`orgtrail migrate`", PREFIX, MigrateSettings),
     ("`orgtrail access`", PREFIX, AccessSettings),
+    (
+        "`orgtrail grant`, `revoke` and `grants`, in addition to those of `access` and the SDK",
+        PREFIX,
+        GrantsSettings,
+    ),
     ("The local stack (`make up`)", UP_PREFIX, LocalSettings),
     ("The local stack's folder", PREFIX, FolderSettings),
 ]
 """The settings of each process: title, prefix, declaration."""
 
 _ALSO = """
-`orgtrail access` reads the password of an analyst `NAME` from `ORGTRAIL_CLICKHOUSE_NAME_PASSWORD`.
+`orgtrail grant` and `grants --apply` read the password of an analyst `NAME` from
+`ORGTRAIL_CLICKHOUSE_NAME_PASSWORD`, or from the file in `ORGTRAIL_CLICKHOUSE_NAME_PASSWORD_FILE`.
 The local stack caches jars below `XDG_CACHE_HOME` (`~/.cache`). By default the SDK spools events
 below `XDG_STATE_HOME` (`~/.local/state`). The consumer and the query service send traces to the
 endpoint in `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`.

@@ -50,7 +50,7 @@ def migrate_tables(
             variables=migration_variables(cluster),
         )
         with clickhouse_connect.get_client(**clickhouse.connection(user, password)) as client:
-            for statement in view_statements(cluster, user):
+            for statement in view_statements(cluster):
                 client.command(statement)
     except (ClickHouseError, MigrationException) as error:
         reason = str(error).split("Stack trace")[0].strip().splitlines()[0]

@@ -1,4 +1,4 @@
-"""Users, roles, grants, row policies and settings profiles for ClickHouse, from ``access.toml``.
+"""Users, grants, row policies and settings profiles for ClickHouse, from ``access.toml``.
 
 The same data is rendered in two forms: ``users.xml`` for a server that reads its users from a
 file, and SQL statements for a production server. Passwords appear only as SHA-256 digests.
@@ -7,6 +7,7 @@ file, and SQL statements for a production server. Passwords appear only as SHA-2
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from xml.etree import ElementTree
@@ -31,12 +32,23 @@ class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Role(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A role with its profile. ``grants`` are written as they follow ``GRANT`` in SQL."""
+    """A role with its profile. ``grants`` are written as they follow ``GRANT`` in SQL.
+
+    Nobody can sign in as one without ``sign_in``.
+    """
 
     name: str
     profile: str
     grants: list[str]
     quota: str | None = None
+    sign_in: bool = True
+
+
+class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The lowest and the highest value of a setting that a client may send."""
+
+    min: int | None = None
+    max: int | None = None
 
 
 class AnalystRole(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,18 +73,30 @@ class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The parsed ``access.toml``."""
 
     profiles: dict[str, _Settings]
+    changeable: dict[str, dict[str, Bounds]]
     quotas: dict[str, Quota]
     role: list[Role]
     analyst: AnalystRole
 
 
+LOOPBACK = ("127.0.0.1", "::1")
+"""The networks of a user who signs in on the server itself."""
+
 _KEEP_ALIVE = "keep_alive"
+_DIGEST_OF_NOTHING = "0" * 64
+"""Of no known password."""
+_EVENTS = "audit.events"
 
 
 @cache
 def access() -> Access:
     """The access data that ships with this version."""
     return msgspec.toml.decode(files(__package__).joinpath("access.toml").read_bytes(), type=Access)
+
+
+def passwords_wanted() -> list[str]:
+    """The service users who sign in, and so need a password."""
+    return [role.name for role in access().role if role.sign_in]
 
 
 def policy(analyst: Analyst) -> str:
@@ -87,9 +111,10 @@ def policy(analyst: Analyst) -> str:
 def users_xml(passwords: dict[str, str], analysts: list[Analyst]) -> str:
     """The users file of a local server.
 
-    ``passwords`` holds the password of each role and each analyst, by name. The ``default`` user
-    has none, because the embedded server itself signs in as it for the query that keeps it alive.
-    That is the only session that this user may have, so nobody else can sign in as it.
+    ``passwords`` holds the password of each role that signs in and of each analyst, by name. The
+    ``default`` user has none, because the embedded server itself signs in as it for the query that
+    keeps it alive. That is the only session that this user may have, so nobody else can sign in
+    as it.
 
     Raises:
         KeyError: a password is missing.
@@ -101,6 +126,13 @@ def users_xml(passwords: dict[str, str], analysts: list[Analyst]) -> str:
         profile = ElementTree.SubElement(profiles, name)
         for key, value in settings.items():
             ElementTree.SubElement(profile, key).text = str(value)
+        constraints = ElementTree.SubElement(profile, "constraints")
+        for key, bounds in access().changeable.get(name, {}).items():
+            constraint = ElementTree.SubElement(constraints, key)
+            for kind, bound in msgspec.structs.asdict(bounds).items():
+                if bound is not None:
+                    ElementTree.SubElement(constraint, kind).text = str(bound)
+            ElementTree.SubElement(constraint, "changeable_in_readonly")
     own = ElementTree.SubElement(profiles, _KEEP_ALIVE)
     ElementTree.SubElement(own, "max_sessions_for_user").text = "1"
     quotas = ElementTree.SubElement(root, "quotas")
@@ -118,7 +150,7 @@ def users_xml(passwords: dict[str, str], analysts: list[Analyst]) -> str:
     keep_alive = Role("default", _KEEP_ALIVE, ["SYSTEM LISTEN ON *.*", "SELECT ON system.numbers"])
     _user(users, keep_alive, None)
     for role in access().role:
-        _user(users, role, passwords[role.name])
+        _user(users, role, passwords[role.name] if role.sign_in else None)
     for analyst in analysts:
         user = _user(users, _role_of(analyst), passwords[analyst.name])
         databases = ElementTree.SubElement(user, "databases")
@@ -128,41 +160,77 @@ def users_xml(passwords: dict[str, str], analysts: list[Analyst]) -> str:
     return ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def access_sql(passwords: dict[str, str], analysts: list[Analyst]) -> list[str]:
-    """The statements that create the same users on a production server, in order.
+def access_sql(passwords: dict[str, str], *, services_from: Sequence[str] = LOOPBACK) -> list[str]:
+    """The statements that create the service users on a production server, in order.
 
-    They can be run again: ``OR REPLACE`` brings the server in line with the file.
+    They may sign in from the networks only: addresses and ranges. The statements can be run again,
+    and bring the server in line with the file.
 
     Raises:
         KeyError: a password is missing.
     """
-    out: list[str] = []
+    # Whoever has no policy of their own sees nothing, however the server treats such users.
+    out = [f"CREATE ROW POLICY OR REPLACE nobody ON {_EVENTS} USING 0 TO ALL"]
     for name, settings in access().profiles.items():
-        pairs = ", ".join(f"{key} = {_value(value)}" for key, value in settings.items())
-        out.append(f"CREATE SETTINGS PROFILE OR REPLACE {name} SETTINGS {pairs}")
+        changeable = access().changeable.get(name, {})
+        parts = ", ".join(
+            _setting(key, settings.get(key), changeable.get(key)) for key in settings | changeable
+        )
+        # Not OR REPLACE: who has the replaced profile would have none.
+        out += [
+            f"CREATE SETTINGS PROFILE IF NOT EXISTS {name}",
+            f"ALTER SETTINGS PROFILE {name} SETTINGS {parts}",
+        ]
     for role in access().role:
-        out += _sql_user(role, passwords[role.name])
+        password = passwords[role.name] if role.sign_in else None
+        out += [_create_user(role, password, services_from), *_grants(role)]
     # The services' own readers see all rows. The query service adds the organization predicate.
     open_to = ", ".join(("audit_reader", "audit_export", "audit_migrator"))
-    out.append(f"CREATE ROW POLICY OR REPLACE services ON audit.events USING 1 TO {open_to}")
-    for analyst in analysts:
-        # Create the policy before the grants, so that the analyst never sees all rows.
-        statements = _sql_user(_role_of(analyst), passwords[analyst.name])
-        name = identifier(analyst.name)
-        rule = (
-            f"CREATE ROW POLICY OR REPLACE {name} ON audit.events USING {policy(analyst)} TO {name}"
-        )
-        out += [statements[0], rule, *statements[1:]]
-    holders = [*access().role, *(_role_of(analyst) for analyst in analysts)]
-    for quota, limits in access().quotas.items():
-        names = ", ".join(identifier(holder.name) for holder in holders if holder.quota == quota)
+    out.append(f"CREATE ROW POLICY OR REPLACE services ON {_EVENTS} USING 1 TO {open_to}")
+    for quota in access().quotas:
+        names = [role.name for role in access().role if role.quota == quota]
         if names:
-            by = "client_key, user_name" if limits.by_key else "user_name"
-            out.append(
-                f"CREATE QUOTA OR REPLACE {quota} KEYED BY {by} FOR INTERVAL"
-                f" {limits.seconds} second MAX queries = {limits.queries},"
-                f" execution_time = {limits.execution_time} TO {names}"
-            )
+            out.append(_quota(quota, names))
+    return out
+
+
+def analysts_sql(
+    analysts: Sequence[Analyst],
+    passwords: Mapping[str, str],
+    known: Collection[str],
+    *,
+    analysts_from: Sequence[str] = LOOPBACK,
+) -> list[str]:
+    """The statements that make the analysts on a server equal to these, in order.
+
+    ``known`` are the analysts that there are already. They keep their passwords unless
+    ``passwords`` has new ones. Who is no longer named is dropped, and their queries end.
+
+    Raises:
+        KeyError: a new analyst has no password.
+    """
+    out: list[str] = []
+    for analyst in analysts:
+        role, name = _role_of(analyst), identifier(analyst.name)
+        if analyst.name in known and analyst.name not in passwords:
+            options = _options(role, analysts_from)
+            out.append(f"ALTER USER {name} {options}")
+        else:
+            out.append(_create_user(role, passwords[analyst.name], analysts_from))
+        # The policy comes before the grants, so that the analyst never sees all rows.
+        out.append(
+            f"CREATE ROW POLICY OR REPLACE {name} ON {_EVENTS} USING {policy(analyst)} TO {name}"
+        )
+        out += _grants(role)
+    for gone in sorted(set(known) - {analyst.name for analyst in analysts}):
+        name = identifier(gone)
+        out += [
+            f"DROP USER IF EXISTS {name}",
+            f"DROP ROW POLICY IF EXISTS {name} ON {_EVENTS}",
+            f"KILL QUERY WHERE user = {string(gone)} ASYNC",
+        ]
+    if analysts:
+        out.append(_quota(access().analyst.quota, [analyst.name for analyst in analysts]))
     return out
 
 
@@ -173,13 +241,13 @@ def _role_of(analyst: Analyst) -> Role:
 
 def _user(users: ElementTree.Element, role: Role, password: str | None) -> ElementTree.Element:
     user = ElementTree.SubElement(users, role.name)
-    if password is None:
+    if role.name == "default":
         ElementTree.SubElement(user, "no_password")
     else:
         ElementTree.SubElement(user, "password_sha256_hex").text = _digest(password)
     networks = ElementTree.SubElement(user, "networks")
-    ElementTree.SubElement(networks, "ip").text = "127.0.0.1"
-    ElementTree.SubElement(networks, "ip").text = "::1"
+    for network in LOOPBACK if role.sign_in else ():
+        ElementTree.SubElement(networks, "ip").text = network
     ElementTree.SubElement(user, "profile").text = role.profile
     ElementTree.SubElement(user, "quota").text = role.quota or "default"
     granted = ElementTree.SubElement(user, "grants")
@@ -188,17 +256,48 @@ def _user(users: ElementTree.Element, role: Role, password: str | None) -> Eleme
     return user
 
 
-def _sql_user(role: Role, password: str) -> list[str]:
+def _create_user(role: Role, password: str | None, networks: Sequence[str]) -> str:
+    return (
+        f"CREATE USER OR REPLACE {identifier(role.name)} IDENTIFIED WITH sha256_hash BY"
+        f" '{_digest(password)}' {_options(role, networks)}"
+    )
+
+
+def _options(role: Role, networks: Sequence[str]) -> str:
+    hosts = ", ".join(f"IP {string(network)}" for network in networks) if role.sign_in else "NONE"
+    return f"HOST {hosts} SETTINGS PROFILE {string(role.profile)}"
+
+
+def _grants(role: Role) -> list[str]:
+    """These grants and no others."""
     name = identifier(role.name)
-    return [
-        f"CREATE USER OR REPLACE {name} IDENTIFIED WITH sha256_hash BY '{_digest(password)}'"
-        f" SETTINGS PROFILE {string(role.profile)}",
-        *(f"GRANT {grant} TO {name}" for grant in role.grants),
-    ]
+    first, *more = role.grants
+    return [f"GRANT {first} TO {name} WITH REPLACE OPTION", *(f"GRANT {g} TO {name}" for g in more)]
 
 
-def _digest(password: str) -> str:
-    return hashlib.sha256(password.encode()).hexdigest()
+def _quota(name: str, holders: Sequence[str]) -> str:
+    limits = access().quotas[name]
+    by = "client_key, user_name" if limits.by_key else "user_name"
+    return (
+        f"CREATE QUOTA OR REPLACE {name} KEYED BY {by} FOR INTERVAL {limits.seconds} second"
+        f" MAX queries = {limits.queries}, execution_time = {limits.execution_time}"
+        f" TO {', '.join(identifier(holder) for holder in holders)}"
+    )
+
+
+def _digest(password: str | None) -> str:
+    return _DIGEST_OF_NOTHING if password is None else hashlib.sha256(password.encode()).hexdigest()
+
+
+def _setting(name: str, value: int | str | None, bounds: Bounds | None) -> str:
+    parts = [name if value is None else f"{name} = {_value(value)}"]
+    if bounds is not None:
+        if bounds.min is not None:
+            parts.append(f"MIN {bounds.min}")
+        if bounds.max is not None:
+            parts.append(f"MAX {bounds.max}")
+        parts.append("CHANGEABLE_IN_READONLY")
+    return " ".join(parts)
 
 
 def _value(value: int | str) -> str:

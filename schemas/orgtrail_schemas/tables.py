@@ -60,14 +60,13 @@ def migration_variables(cluster: str | None) -> dict[str, str]:
     return {"ON_CLUSTER": f"ON CLUSTER {identifier(cluster)}", "REPLICATED": "Replicated"}
 
 
-def view_statements(cluster: str | None, definer: str) -> list[str]:
+def view_statements(cluster: str | None) -> list[str]:
     """The statements that recreate the views with the event names of the current catalogue.
 
-    ``definer`` is the user whose grants the views use. It needs SELECT on the storage table.
+    They use the grants of the user ``audit_definer``.
     """
     events = catalogue().events
     values = migration_variables(cluster) | {
-        "DEFINER": identifier(definer),
         "EVENT_KEYS": array(list(events)),
         "EVENT_NAMES": array([event.name for event in events.values()]),
         "RETENTION_DAYS": str(RETENTION_DAYS),

@@ -20,6 +20,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 from tests.support.admin import admin_client, with_admin
+from tests.support.earlier import OF_EARLIER, make_earlier_tables
 from tests.support.proxy import Proxy
 from tests.support.running import eventually
 
@@ -39,12 +40,14 @@ from orgtrail_schemas.topics import EVENTS_TOPIC
 
 GROUP = "orgtrail"
 PARTITIONS = 4
+_EARLIER_EVENTS = 200_000
 
 
 class Arena:
     """Brokers and a ClickHouse, a proxy before each; consumers are started by the tests."""
 
-    def __init__(self, root: Path, brokers: int = 1) -> None:
+    def __init__(self, root: Path, brokers: int = 1, *, migrated: bool = False) -> None:
+        """``migrated``: the tables are of an earlier version, with events, and were migrated."""
         self.root = make_private(root)
         self.passwords = load_secrets(root).passwords
         http, tcp, in_front, *ports = free_ports(3 + 3 * brokers)
@@ -78,11 +81,12 @@ class Arena:
             partitions=PARTITIONS,
             replication=min(3, brokers),
         )
-        migrate_tables(
-            ClickHouseSettings(host=LOOPBACK, port=http),
-            "audit_migrator",
-            Secret(self.passwords["audit_migrator"]),
-        )
+        connection = ClickHouseSettings(host=LOOPBACK, port=http)
+        password = Secret(self.passwords["audit_migrator"])
+        if migrated:
+            with admin_client(http) as client:
+                make_earlier_tables(connection, password, client, _EARLIER_EVENTS)
+        migrate_tables(connection, "audit_migrator", password)
 
     def query(self, sql: str) -> Sequence[Sequence[Any]]:
         """As one who may do anything; waits while ClickHouse restarts."""
@@ -98,6 +102,20 @@ class Arena:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)
+
+    def stored(self) -> int:
+        """How many copies of events there are, those of the earlier version aside."""
+        sql = f"SELECT count() FROM audit.events_store WHERE NOT {OF_EARLIER}"
+        return int(self.query(sql)[0][0])
+
+    def clear(self) -> None:
+        """Remove what tests stored; events of the earlier version stay."""
+        for table in ("people", "dead_letters", "ingest_progress"):
+            self.query(f"TRUNCATE TABLE audit.{table}")
+        self.query(
+            f"ALTER TABLE audit.events_store DELETE WHERE NOT {OF_EARLIER}"
+            " SETTINGS mutations_sync = 1"
+        )
 
     def start_consumer(self, **settings: str) -> Worker:
         """Start one more worker; ``settings`` are environment variables."""
@@ -206,9 +224,9 @@ class Worker:
 
 
 @contextmanager
-def arena_of(folder: Path, brokers: int = 1) -> Iterator[Arena]:
+def arena_of(folder: Path, brokers: int = 1, *, migrated: bool = False) -> Iterator[Arena]:
     """Servers for the block; whatever happens they end with it."""
-    made = Arena(folder, brokers)
+    made = Arena(folder, brokers, migrated=migrated)
     try:
         yield made
     finally:

@@ -9,6 +9,8 @@ import pytest
 from tests.chaos.arena import Arena, arena_of
 from tests.chaos.load import Load
 from tests.chaos.oracle import Verdict, stored_copies, wait_all
+from tests.support.admin import admin_client
+from tests.support.earlier import content
 
 TALLY: Counter[str] = Counter()
 """What was done, and what came of it; printed at the end of the run."""
@@ -27,16 +29,20 @@ def rounds(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture(scope="session")
-def _arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
-    with arena_of(tmp_path_factory.mktemp("arena") / "home") as made:
+def _arena(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Arena]:
+    migrated = bool(request.config.getoption("--migrated"))
+    with arena_of(tmp_path_factory.mktemp("arena") / "home", migrated=migrated) as made:
+        before = content(admin_client(made.http_port))
         yield made
+        assert content(admin_client(made.http_port)) == before
 
 
 @pytest.fixture
 def arena(_arena: Arena) -> Iterator[Arena]:
-    """The arena with empty tables and no consumer."""
-    for table in ("events_store", "people", "dead_letters", "ingest_progress"):
-        _arena.query(f"TRUNCATE TABLE audit.{table}")
+    """The arena without events of other tests and without a consumer."""
+    _arena.clear()
     yield _arena
     _arena.stop_consumers()
 

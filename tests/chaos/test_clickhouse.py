@@ -40,7 +40,7 @@ def test_killed_at_random_while_parts_are_written(arena, prove, rounds):
 def test_giving_up_on_an_insert_would_lose(arena):
     with Load(arena.brokers, rate=2_000) as load:
         arena.start_consumer(HURT_WITHOUT="retry").wait_ready()
-        eventually(lambda: arena.query("SELECT count() FROM audit.events_store")[0][0])
+        eventually(arena.stored)
         kill_and_restart(arena)
         time.sleep(1)
         load.stop()
@@ -69,7 +69,7 @@ def test_out_of_disk(arena, prove):
     """
     with Load(arena.brokers, rate=2_000) as load:
         worker = arena.start_consumer().wait_ready()
-        eventually(lambda: arena.query("SELECT count() FROM audit.events_store")[0][0])
+        eventually(arena.stored)
         table = "ALTER TABLE audit.events_store"
         threshold = "min_free_disk_bytes_to_perform_insert"
         arena.query(f"{table} MODIFY SETTING {threshold} = 1000000000000000")
@@ -104,7 +104,7 @@ def test_away_for_longer_than_the_poll_interval(arena, prove, mechanism):
     hurt = {"HURT_WITHOUT": mechanism} if mechanism else {}
     with Load(arena.brokers, rate=1_000) as load:
         worker = arena.start_consumer(ORGTRAIL_MAX_POLL_INTERVAL_S="4", **hurt).wait_ready()
-        eventually(lambda: arena.query("SELECT count() FROM audit.events_store")[0][0])
+        eventually(arena.stored)
         rebalances = worker.metric("orgtrail_total_rebalances")
         arena.clickhouse_proxy.cut()
         try:

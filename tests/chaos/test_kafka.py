@@ -16,7 +16,7 @@ from orgtrail_schemas.topics import EVENTS_TOPIC
 
 
 def some_stored(arena):
-    eventually(lambda: arena.query("SELECT count() FROM audit.events_store")[0][0], 60)
+    eventually(arena.stored, 60)
 
 
 def test_killed_and_restarted(arena, prove, rounds):

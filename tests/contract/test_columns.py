@@ -38,7 +38,7 @@ def test_the_table_has_every_stored_column():
 
 
 def test_the_view_has_every_column():
-    (events,) = view_statements(None, "audit_migrator")
+    (events,) = view_statements(None)
     for column in event_columns():
         assert f"`{column.name}` {column.type}" in events
 

@@ -99,8 +99,8 @@ def test_the_tables_keep_events_for_the_retention():
 
 
 def test_views_are_of_one_server_or_of_a_cluster():
-    (single,) = view_statements(None, "audit_migrator")
-    (clustered,) = view_statements("main", "audit_migrator")
+    (single,) = view_statements(None)
+    (clustered,) = view_statements("main")
     assert "ON CLUSTER" not in single
     assert "ON CLUSTER `main`" in clustered
     assert "SQL SECURITY DEFINER" in single

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from datetime import UTC, datetime
 
 import pytest
 from tests.support.admin import admin_client, with_admin
-from tests.support.rows import LARGEST, ORDINARY, fill
+from tests.support.earlier import BEFORE, content, make_earlier_tables
+from tests.support.rows import LARGEST, ORDINARY
 from tests.support.running import eventually
 
-from orgtrail_deploy import migrate_tables as module
 from orgtrail_deploy.local.clickhouse import ClickHouse, ClickHouseNode
 from orgtrail_deploy.local.ports import LOOPBACK, free_ports
 from orgtrail_deploy.local.secrets import ANALYSTS, load_secrets
-from orgtrail_schemas.access import users_xml
+from orgtrail_deploy.migrate_tables import migrate_tables
+from orgtrail_schemas.access import access, users_xml
 from orgtrail_schemas.connections import ClickHouseSettings
 from orgtrail_schemas.settings import Secret
-from orgtrail_schemas.tables import event_columns, migrations_folder
+from orgtrail_schemas.tables import migrations_folder
 
 ROWS = 100_000
-BEFORE = 9
-"""The migrations of the earlier version."""
 
 
 @pytest.fixture(scope="module")
@@ -41,35 +39,20 @@ def server(tmp_path_factory, passwords):
     made.stop()
 
 
+def connection(server):
+    return ClickHouseSettings(host=LOOPBACK, port=server.node.http_port)
+
+
 def migrate(server, passwords):
-    return module.migrate_tables(
-        ClickHouseSettings(host=LOOPBACK, port=server.node.http_port),
-        "audit_migrator",
-        Secret(passwords["audit_migrator"]),
-    )
+    return migrate_tables(connection(server), "audit_migrator", Secret(passwords["audit_migrator"]))
 
 
 @pytest.fixture(scope="module")
-def earlier(server, passwords, tmp_path_factory):
+def earlier(server, passwords):
     """Events in the table of the earlier version; the client of an administrator."""
-    folder = tmp_path_factory.mktemp("migrations")
-    for path in sorted(migrations_folder().iterdir())[:BEFORE]:
-        shutil.copy(path, folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "migrations_folder", lambda: folder)
-        assert migrate(server, passwords) == BEFORE
     client = admin_client(server.node.http_port)
-    fill(client, ROWS, datetime.now(UTC))
+    make_earlier_tables(connection(server), Secret(passwords["audit_migrator"]), client, ROWS)
     return client
-
-
-def content(client):
-    """All values that a data team reads, of the events that were there before."""
-    columns = ", ".join(f"`{c.name}`" for c in event_columns())
-    query = (
-        f"SELECT count(), sum(cityHash64({columns})) FROM audit.events WHERE service = 'accounts'"
-    )
-    return client.query(query).result_rows
 
 
 def filtered(client):
@@ -112,6 +95,8 @@ def test_events_stay_as_they_were_and_arrive_meanwhile(server, passwords, earlie
                         "received_at",
                     ],
                     database="audit",
+                    # The consumers' profile comes before the migrations.
+                    settings=access().profiles["audit_writer"],
                 )
                 written.append(now)
                 assert content(client) == before

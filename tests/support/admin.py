@@ -9,15 +9,16 @@ from clickhouse_connect.driver.client import Client
 
 from orgtrail_deploy.local.ports import LOOPBACK
 
-_NAME = "bench"
+ADMIN = "bench"
+"""The user's name and password."""
 
 
 def admin_client(http_port: int) -> Client:
     return clickhouse_connect.get_client(
         host=LOOPBACK,
         port=http_port,
-        username=_NAME,
-        password=_NAME,
+        username=ADMIN,
+        password=ADMIN,
         autogenerate_session_id=False,
         # Merging all partitions is one command.
         send_receive_timeout=3600,
@@ -26,8 +27,8 @@ def admin_client(http_port: int) -> Client:
 
 def with_admin(users: str) -> str:
     root = ElementTree.fromstring(users)
-    user = ElementTree.SubElement(root.find("users"), _NAME)
-    ElementTree.SubElement(user, "password").text = _NAME
+    user = ElementTree.SubElement(root.find("users"), ADMIN)
+    ElementTree.SubElement(user, "password").text = ADMIN
     networks = ElementTree.SubElement(user, "networks")
     ElementTree.SubElement(networks, "ip").text = LOOPBACK
     ElementTree.SubElement(user, "profile").text = "default"

@@ -16,7 +16,7 @@ from orgtrail_deploy.local.jars import Progress
 from orgtrail_deploy.local.ports import LOOPBACK, free_ports
 from orgtrail_deploy.local.secrets import ANALYSTS, load_secrets
 from orgtrail_deploy.local.servers import Say
-from orgtrail_schemas.access import access_sql
+from orgtrail_schemas.access import access_sql, analysts_sql
 
 KAFKA_IMAGE = "apache/kafka:4.3.0"
 CLICKHOUSE_IMAGE = "clickhouse/clickhouse-server:26.9"
@@ -84,7 +84,12 @@ class DockerServers:
                     password="admin",
                 )
         admin.command("CREATE DATABASE IF NOT EXISTS audit")
-        for statement in access_sql(load_secrets(self._root).passwords, ANALYSTS):
+        everywhere = ("0.0.0.0/0", "::/0")
+        passwords = load_secrets(self._root).passwords
+        for statement in [
+            *access_sql(passwords, services_from=everywhere),
+            *analysts_sql(ANALYSTS, passwords, (), analysts_from=everywhere),
+        ]:
             admin.command(statement)
         admin.close()
 

@@ -24,7 +24,9 @@ class ClickHouseNode:
 
 
 class ClickHouse:
-    """A server process with its data in ``node.folder``."""
+    """A server process with its data in ``node.folder``. ``program`` is what it runs."""
+
+    program = Path(__file__).with_name("clickhouse_child.py")
 
     def __init__(self, node: ClickHouseNode, users_xml: str) -> None:
         """Start the server with the given users file. It is not ready yet."""
@@ -37,12 +39,11 @@ class ClickHouse:
         self._child = self._start()
 
     def _start(self) -> Child:
-        script = Path(__file__).with_name("clickhouse_child.py")
         return Child(
             "ClickHouse",
             [
                 sys.executable,
-                script,
+                self.program,
                 self.node.folder,
                 *map(str, (self.node.http_port, self.node.tcp_port)),
                 *map(str, self.node.connects),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from orgtrail_schemas.access import Analyst, access
+from orgtrail_schemas.access import Analyst, passwords_wanted
 
 ANALYST = Analyst("analyst", ("acme", "globex"))
 NEW_ANALYST = Analyst("analyst_without_grants")
@@ -27,7 +27,7 @@ def load_secrets(root: Path) -> Secrets:
     file = root / "secrets.json"
     if file.exists():
         return msgspec.json.decode(file.read_bytes(), type=Secrets)
-    names = [role.name for role in access().role] + [analyst.name for analyst in ANALYSTS]
+    names = passwords_wanted() + [analyst.name for analyst in ANALYSTS]
     created = Secrets(
         {name: secrets.token_urlsafe(24) for name in names}, secrets.token_urlsafe(48)
     )

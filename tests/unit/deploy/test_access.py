@@ -54,34 +54,21 @@ def server(monkeypatch):
 
 
 def test_printed_statements_hold_digests_and_no_password(passwords, server, monkeypatch, capsys):
-    monkeypatch.setenv("ORGTRAIL_CLICKHOUSE_ANN_PASSWORD", "pw-ANN")
-    assert access("ann=acme,globex") == 0
+    assert access() == 0
     printed = capsys.readouterr().out
-    for name in [*SERVICES, "ANN"]:
+    for name in SERVICES:
         assert digest(f"pw-{name}") in printed
         assert f"pw-{name}" not in printed
-    assert "USING org_id IN ('acme', 'globex') TO `ann`" in printed
+    assert "CREATE ROW POLICY OR REPLACE nobody ON audit.events USING 0 TO ALL" in printed
     assert all(line.endswith(";") for line in printed.strip().splitlines())
     assert server.connections == []
 
 
-@pytest.mark.parametrize(
-    ("argument", "rule"), [("ann", "0"), ("ann=", "0"), ("ann=*", "1"), ("ann=acme,*", "1")]
-)
-def test_an_analyst_sees_nothing_unless_it_is_granted(
-    passwords, monkeypatch, capsys, argument, rule
-):
-    monkeypatch.setenv("ORGTRAIL_CLICKHOUSE_ANN_PASSWORD", "x")
-    access(argument)
-    assert f"`ann` ON audit.events USING {rule} TO `ann`" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("missing", [*PASSWORDS, "ORGTRAIL_CLICKHOUSE_ANN_PASSWORD"])
+@pytest.mark.parametrize("missing", PASSWORDS)
 def test_a_missing_password_is_named_by_its_variable(passwords, monkeypatch, capsys, missing):
-    monkeypatch.setenv("ORGTRAIL_CLICKHOUSE_ANN_PASSWORD", "pw-ANN")
     monkeypatch.delenv(missing)
     with pytest.raises(StackError, match=rf"^[^\n]*{missing}[^\n]*$") as refused:
-        access("ann=acme")
+        access()
     assert str(refused.value).count("ORGTRAIL_CLICKHOUSE_") == 1
     assert "pw-" not in str(refused.value)
     assert capsys.readouterr().out == ""
@@ -89,19 +76,17 @@ def test_a_missing_password_is_named_by_its_variable(passwords, monkeypatch, cap
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [(f"AUDIT_{n}_PASSWORD", f"ORGTRAIL_CLICKHOUSE_{n}_PASSWORD") for n in SERVICES]
-    + [("ANN_PASSWORD", "ORGTRAIL_CLICKHOUSE_ANN_PASSWORD")],
+    [(f"AUDIT_{n}_PASSWORD", f"ORGTRAIL_CLICKHOUSE_{n}_PASSWORD") for n in SERVICES],
 )
 def test_an_old_variable_is_read_unless_the_new_one_is_set(
     passwords, monkeypatch, capsys, old, new
 ):
-    monkeypatch.setenv("ORGTRAIL_CLICKHOUSE_ANN_PASSWORD", "pw-ANN")
     monkeypatch.setenv(new, "new")
     monkeypatch.setenv(old, "old")
-    access("ann")
+    access()
     assert digest("new") in capsys.readouterr().out
     monkeypatch.delenv(new)
-    access("ann")
+    access()
     assert digest("old") in capsys.readouterr().out
 
 

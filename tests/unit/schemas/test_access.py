@@ -1,14 +1,30 @@
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from orgtrail_schemas.access import Analyst, access, access_sql, policy, users_xml
+from orgtrail_schemas.access import (
+    LOOPBACK,
+    Analyst,
+    access,
+    access_sql,
+    analysts_sql,
+    passwords_wanted,
+    policy,
+    users_xml,
+)
 
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 ANALYSTS = [Analyst("none"), Analyst("some", ("acme", "o'neill")), Analyst("all", ("*",))]
-PASSWORDS = {
-    name: f"pw-{name}" for name in [r.name for r in access().role] + ["none", "some", "all"]
-}
+PASSWORDS = {name: f"pw-{name}" for name in [*passwords_wanted(), "none", "some", "all"]}
+
+
+def sql_of(services_from=LOOPBACK, analysts_from=LOOPBACK):
+    """Both lists of statements, in the order in which they are applied."""
+    return access_sql(PASSWORDS, services_from=services_from) + analysts_sql(
+        ANALYSTS, PASSWORDS, (), analysts_from=analysts_from
+    )
 
 
 def _grants_of_xml():
@@ -21,9 +37,9 @@ def _grants_of_xml():
 
 
 def _grants_of_sql():
-    found = {name: set() for name in PASSWORDS}
-    for statement in access_sql(PASSWORDS, ANALYSTS):
-        if match := re.fullmatch(r"GRANT (.+) TO `(\w+)`", statement):
+    found = {name: set() for name in [*PASSWORDS, "audit_definer"]}
+    for statement in sql_of():
+        if match := re.fullmatch(r"GRANT (.+) TO `(\w+)`(?: WITH REPLACE OPTION)?", statement):
             found[match[2]].add(match[1])
     return found
 
@@ -35,16 +51,15 @@ def test_both_forms_grant_the_same():
 
 def test_both_forms_hold_each_profile():
     root = ElementTree.fromstring(users_xml(PASSWORDS, ANALYSTS))
-    sql = "\n".join(access_sql(PASSWORDS, ANALYSTS))
+    sql = "\n".join(sql_of())
     for name, settings in access().profiles.items():
-        assert {s.tag: s.text for s in root.find(f"profiles/{name}")} == {
-            key: str(value) for key, value in settings.items()
-        }
-        assert f"PROFILE OR REPLACE {name} " in sql
+        of_xml = {s.tag: s.text for s in root.find(f"profiles/{name}") if s.tag != "constraints"}
+        assert of_xml == {key: str(value) for key, value in settings.items()}
+        assert f"ALTER SETTINGS PROFILE {name} SETTINGS " in sql
 
 
 def test_every_analyst_has_a_policy_before_a_grant():
-    statements = access_sql(PASSWORDS, ANALYSTS)
+    statements = sql_of()
     for analyst in ANALYSTS:
         rule = next(
             i for i, s in enumerate(statements) if f"ROW POLICY OR REPLACE `{analyst.name}`" in s
@@ -52,7 +67,7 @@ def test_every_analyst_has_a_policy_before_a_grant():
         first_grant = next(
             i
             for i, s in enumerate(statements)
-            if s.endswith(f"TO `{analyst.name}`") and s.startswith("GRANT")
+            if f"TO `{analyst.name}`" in s and s.startswith("GRANT")
         )
         assert rule < first_grant
     root = ElementTree.fromstring(users_xml(PASSWORDS, ANALYSTS))
@@ -66,7 +81,7 @@ def test_policies_deny_first_and_quote():
 
 
 def test_no_password_is_written():
-    for form in (users_xml(PASSWORDS, ANALYSTS), "\n".join(access_sql(PASSWORDS, ANALYSTS))):
+    for form in (users_xml(PASSWORDS, ANALYSTS), "\n".join(sql_of())):
         assert "pw-" not in form
 
 
@@ -74,12 +89,35 @@ def test_only_orgtrails_own_processes_reach_the_storage_table():
     """Its row policies are on the view, so whoever reads with SQL must not pass by it."""
     found = _grants_of_xml()
     reach = {n for n, grants in found.items() if any("events_store" in g for g in grants)}
-    assert reach == {"audit_writer", "audit_reader"}
+    assert reach == {"audit_writer", "audit_reader", "audit_definer"}
     assert {n for n, grants in found.items() if any("audit.*" in g for g in grants)} == {
         "audit_migrator"
     }
     assert not any(g.startswith("SELECT") for g in found["audit_writer"])
     assert all(g.startswith("SELECT") for g in found["audit_reader"])
+
+
+def test_whoever_has_no_policy_of_their_own_sees_nothing():
+    first = sql_of()[0]
+    assert first == "CREATE ROW POLICY OR REPLACE nobody ON audit.events USING 0 TO ALL"
+
+
+def test_users_sign_in_from_the_networks_that_are_named_and_by_default_from_the_server_itself():
+    def hosts(**networks):
+        found = sql_of(**networks)
+        users = [
+            re.match(r"CREATE USER OR REPLACE `(\w+)` .* HOST (.*) SETTINGS", s) for s in found
+        ]
+        return {match[1]: match[2] for match in users if match}
+
+    local = "IP '127.0.0.1', IP '::1'"
+    assert hosts() == dict.fromkeys(PASSWORDS, local) | {"audit_definer": "NONE"}
+    given = hosts(services_from=["10.0.0.0/8"], analysts_from=["2001:db8::/32", "192.0.2.7"])
+    assert given["audit_writer"] == "IP '10.0.0.0/8'"
+    assert given["some"] == "IP '2001:db8::/32', IP '192.0.2.7'"
+    assert given["audit_definer"] == "NONE"
+    root = ElementTree.fromstring(users_xml(PASSWORDS, ANALYSTS))
+    assert {u.tag for u in root.find("users") if not u.findall("networks/ip")} == {"audit_definer"}
 
 
 def test_a_missing_password_is_an_error():
@@ -89,7 +127,7 @@ def test_a_missing_password_is_an_error():
 
 def test_both_forms_hold_each_quota():
     root = ElementTree.fromstring(users_xml(PASSWORDS, ANALYSTS))
-    sql = "\n".join(access_sql(PASSWORDS, ANALYSTS))
+    sql = "\n".join(sql_of())
     for name, quota in access().quotas.items():
         interval = root.find(f"quotas/{name}/interval")
         assert interval.findtext("queries") == str(quota.queries)
@@ -98,3 +136,35 @@ def test_both_forms_hold_each_quota():
         assert f"MAX queries = {quota.queries}, execution_time = {quota.execution_time} TO" in line
         assert {h.strip(" `") for h in line.split(" TO ")[1].split(",")} == holders
     assert all(user.findtext("quota") for user in root.find("users"))
+
+
+def test_a_known_analyst_keeps_their_password_and_whoever_is_not_named_is_dropped():
+    found = analysts_sql([Analyst("ana", ("acme",))], {}, ["ana", "eve"])
+    options = "HOST IP '127.0.0.1', IP '::1' SETTINGS PROFILE 'audit_analyst'"
+    assert found[:3] == [
+        f"ALTER USER `ana` {options}",
+        "CREATE ROW POLICY OR REPLACE `ana` ON audit.events USING org_id IN ('acme') TO `ana`",
+        "GRANT SELECT ON audit.events TO `ana` WITH REPLACE OPTION",
+    ]
+    assert found[3:6] == [
+        "DROP USER IF EXISTS `eve`",
+        "DROP ROW POLICY IF EXISTS `eve` ON audit.events",
+        "KILL QUERY WHERE user = 'eve' ASYNC",
+    ]
+    assert found[6].endswith(" TO `ana`")
+
+
+def test_a_new_password_of_a_known_analyst_is_set():
+    (first, *_) = analysts_sql([Analyst("some")], PASSWORDS, ["some"])
+    assert first.startswith("CREATE USER OR REPLACE `some` IDENTIFIED WITH sha256_hash BY '")
+
+
+def test_a_new_analyst_needs_a_password():
+    with pytest.raises(KeyError, match="ana"):
+        analysts_sql([Analyst("ana")], {}, [])
+
+
+def test_the_settings_that_clients_may_send_are_documented():
+    text = (DOCS / "data-teams.md").read_text("utf-8")
+    listed = re.search(r"## Settings that your client may send\n(.*?)\n## ", text, re.DOTALL)[1]
+    assert set(re.findall(r"`(\w+)`", listed)) == set(access().changeable["audit_analyst"])

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from orgtrail_schemas.access import access
 from orgtrail_schemas.catalogue import catalogue
 from orgtrail_schemas.tables import (
     data_dictionary,
@@ -33,19 +34,22 @@ def test_a_cluster_is_quoted_and_its_tables_are_replicated(cluster, expected):
 
 @pytest.mark.parametrize("cluster", [None, "main"])
 def test_no_variable_is_left_in_a_view(cluster):
-    for sql in view_statements(cluster, "audit_migrator"):
+    for sql in view_statements(cluster):
         assert "$" not in sql
         assert ("ON CLUSTER `main`" in sql) == (cluster is not None)
         assert "INTERVAL 90 DAY" in sql
 
 
-def test_the_definer_is_quoted():
-    for sql in view_statements(None, "odd`name"):
-        assert "DEFINER = `odd\\`name` SQL SECURITY DEFINER" in sql
+def test_the_view_reads_with_the_grants_of_a_user_who_may_do_nothing_else():
+    (events,) = view_statements(None)
+    assert "DEFINER = audit_definer SQL SECURITY DEFINER" in events
+    (definer,) = [role for role in access().role if role.name == "audit_definer"]
+    assert not definer.sign_in
+    assert definer.grants == ["SELECT ON audit.events_store"]
 
 
 def test_the_view_declares_and_selects_each_column_in_order():
-    (events,) = view_statements(None, "m")
+    (events,) = view_statements(None)
     declared, selected = events.split("AS SELECT")
     assert re.findall(r"^    `([^`]+)` ", declared, re.MULTILINE) == NAMES
     lines = selected.split("FROM")[0].strip().split(",\n    ")
@@ -53,7 +57,7 @@ def test_the_view_declares_and_selects_each_column_in_order():
 
 
 def test_the_view_knows_the_name_of_every_event():
-    (events,) = view_statements(None, "m")
+    (events,) = view_statements(None)
     for event in catalogue().events.values():
         assert f"'{event.key}'" in events
         assert event.name.replace("'", "\\'") in events

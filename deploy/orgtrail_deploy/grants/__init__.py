@@ -1,0 +1,1 @@
+"""Who may read ``audit.events`` with SQL: a list that operators keep, and servers equal to it."""

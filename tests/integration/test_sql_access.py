@@ -1,0 +1,456 @@
+"""``orgtrail access --apply`` on a server whose users are made by SQL, as a production server's."""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import clickhouse_connect
+import httpx
+import pytest
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from tests.support.admin import ADMIN, admin_client, with_admin
+from tests.support.running import eventually
+from tests.support.sql_users import SqlClickHouse, only_admin
+
+from orgtrail_deploy.local.clickhouse import ClickHouse, ClickHouseNode
+from orgtrail_deploy.local.ports import LOOPBACK, free_ports
+from orgtrail_schemas.access import Analyst, passwords_wanted, users_xml
+
+ANALYSTS = [
+    Analyst("ana", ("acme", "globex")),
+    Analyst("nobody_yet", ("nothing-stored",)),
+    Analyst("all_of_them", ("*",)),
+]
+PASSWORDS = {
+    name: f"password of {name}" for name in [*passwords_wanted(), *(a.name for a in ANALYSTS)]
+}
+LIST = """
+# Kept by operators.
+[analysts]
+ana = ["acme", "globex"]  # until June
+nobody_yet = ["nothing-stored"]
+all_of_them = "all"
+"""
+ORGS = ("acme", "globex", "initech", "umbrella:eu")
+
+
+class Server:
+    """A ClickHouse of its own, and the Kafka of the stack."""
+
+    def __init__(self, folder, brokers):
+        self.brokers = brokers
+        http, tcp = free_ports(2)
+        self.node = ClickHouseNode(folder=folder, http_port=http, tcp_port=tcp)
+        users = with_admin(only_admin(users_xml(PASSWORDS, [])))
+        self.clickhouse = SqlClickHouse(self.node, users)
+        self.clickhouse.wait_ready()
+        self.admin = admin_client(http)
+        self.list = folder / "analysts.toml"
+        self.list.write_text(LIST)
+
+    def run(self, command, *arguments, **settings):
+        """One of our commands, with its settings in the environment as an operator gives them."""
+        given = {
+            f"CLICKHOUSE_{n.removeprefix('audit_').upper()}_PASSWORD": p
+            for n, p in PASSWORDS.items()
+        }
+        given |= {
+            "CLICKHOUSE_PORT": str(self.node.http_port),
+            "CLICKHOUSE_ADMIN_USER": ADMIN,
+            "CLICKHOUSE_ADMIN_PASSWORD": ADMIN,
+            "ANALYSTS_FILE": str(self.list),
+            "KAFKA_BROKERS": self.brokers,
+            "SPOOL_DIR": str(self.list.with_name("spool")),
+            **settings,
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "orgtrail_deploy.cli", command, *arguments],
+            env=os.environ | {f"ORGTRAIL_{name}": value for name, value in given.items()},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    def apply(self, **settings):
+        """The services' users and the analysts of the file, as after an installation."""
+        done = self.run("access", "--apply", **settings)
+        return done if done.returncode else self.run("grants", "--apply", **settings)
+
+    def client(self, user, **more):
+        return clickhouse_connect.get_client(
+            host=LOOPBACK,
+            port=self.node.http_port,
+            username=user,
+            password=PASSWORDS.get(user, user),
+            autogenerate_session_id=False,
+            **more,
+        )
+
+    def ask(self, user, sql, **more):
+        with self.client(user) as client:
+            return client.query(sql, **more).result_rows
+
+    def post(self, user, sql, settings):
+        """By HTTP alone: the library leaves out the settings that it knows to be refused."""
+        address = f"http://{LOOPBACK}:{self.node.http_port}/"
+        return httpx.post(address, params=settings, content=sql, auth=(user, PASSWORDS[user]))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, running):
+    made = Server(tmp_path_factory.mktemp("clickhouse") / "server", running.stack.brokers)
+    try:
+        done = made.apply()
+        assert done.returncode == 0, done.stderr
+        done = made.run("migrate", "--topics=false")
+        assert done.returncode == 0, done.stderr
+        now = datetime.now(UTC)
+        with made.client("audit_writer") as writer:
+            writer.insert(
+                "events_store",
+                [[uuid4(), now, org, "user.login", now] for org in ORGS for _ in range(3)],
+                column_names=["event_id", "occurred_at", "org_id", "event", "received_at"],
+                database="audit",
+            )
+        yield made
+    finally:
+        made.clickhouse.stop()
+
+
+COUNTED = "SELECT org_id, count() FROM audit.events GROUP BY org_id ORDER BY org_id"
+
+
+def test_it_may_be_applied_again(server):
+    done = server.run("access", "--apply")
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(
+        r"ClickHouse: \d+ access statements applied\. Services sign in from 127\.0\.0\.1,::1\n",
+        done.stdout,
+    )
+    done = server.run("grants", "--apply")
+    assert done.stdout == f"ClickHouse is equal to {server.list}: 3 analysts\n"
+    assert server.ask("audit_export", COUNTED) == [(org, 3) for org in ORGS]
+
+
+@pytest.mark.parametrize("analyst", ANALYSTS, ids=lambda a: a.name)
+def test_an_analyst_reads_the_organizations_that_were_granted(server, analyst):
+    everything = analyst.organizations == ("*",)
+    granted = [org for org in ORGS if everything or org in analyst.organizations]
+    assert server.ask(analyst.name, COUNTED) == [(org, 3) for org in granted]
+    assert server.ask(
+        analyst.name, "SELECT count() FROM audit.events WHERE org_id = 'initech'"
+    ) == [(3 if "initech" in granted else 0,)]
+
+
+def test_a_policy_holds_for_each_way_to_the_view(server):
+    for source in ("merge('audit', '.*')", "view(SELECT * FROM audit.events)"):
+        sql = f"SELECT DISTINCT org_id FROM {source} ORDER BY org_id"
+        assert server.ask("ana", sql) == [("acme",), ("globex",)], source
+    assert server.ask("ana", "SELECT name FROM system.tables WHERE database = 'audit'") == [
+        ("events",)
+    ]
+
+
+def test_new_limits_reach_the_analysts_that_there_are(server):
+    """A profile that is replaced would leave those who had it without any."""
+    assert server.run("access", "--apply").returncode == 0
+    assert server.ask("ana", "SELECT getSetting('readonly'), getSetting('max_execution_time')") == [
+        (1, 300.0)
+    ]
+    (shown,) = server.admin.query("SHOW CREATE USER ana").result_rows
+    assert shown[0].endswith("SETTINGS PROFILE `audit_analyst`")
+
+
+def test_a_user_whom_nobody_gave_a_policy_reads_nothing(server):
+    server.admin.command("CREATE USER OR REPLACE stranger IDENTIFIED BY 'stranger'")
+    server.admin.command("GRANT SELECT ON audit.events TO stranger")
+    assert server.ask("stranger", COUNTED) == []
+    server.admin.command("DROP USER stranger")
+
+
+def test_the_services_read_what_they_need(server):
+    assert server.ask("audit_reader", "SELECT count() FROM audit.events_store FINAL") == [(12,)]
+    assert server.ask("audit_export", "SELECT count() FROM audit.events") == [(12,)]
+    for user, sql in (
+        ("audit_reader", "SELECT count() FROM audit.events"),
+        ("audit_export", "SELECT count() FROM audit.events_store"),
+        ("audit_writer", "SELECT count() FROM audit.events_store"),
+        ("audit_writer", "SELECT count() FROM audit.events"),
+    ):
+        with pytest.raises(ClickHouseError, match="Not enough privileges"):
+            server.ask(user, sql)
+
+
+REFUSED = (
+    "SELECT * FROM audit.events_store",
+    "SELECT * FROM audit.people",
+    "SELECT * FROM system.query_log",
+    "SELECT * FROM system.parts",
+    "SELECT * FROM url('http://127.0.0.1:1/', CSV, 'a String')",
+    "SELECT * FROM remote('127.0.0.1', audit.events_store)",
+    "SELECT * FROM cluster('default', audit.events_store)",
+    "SELECT * FROM executable('x', TSV, 'a String', (SELECT 1))",
+    "INSERT INTO audit.events_store (org_id) VALUES ('acme')",
+    "INSERT INTO FUNCTION file('x.csv') SELECT 1",
+    "CREATE TABLE audit.own (a UInt8) ENGINE = Memory",
+    "CREATE VIEW audit.own AS SELECT * FROM audit.events_store",
+    "CREATE USER own",
+    "ALTER USER ana IDENTIFIED BY 'x'",
+    "ALTER ROW POLICY ana ON audit.events USING 1",
+    "DROP ROW POLICY nobody ON audit.events",
+    "GRANT SELECT ON audit.events_store TO ana",
+    "KILL QUERY WHERE 1",
+    "SYSTEM FLUSH LOGS",
+    "BACKUP TABLE audit.events_store TO File('x')",
+    "SET use_skip_indexes = 1",
+    "SELECT 1 SETTINGS max_execution_time = 0",
+    "EXECUTE AS audit_export SELECT * FROM audit.events",
+)
+
+
+@pytest.mark.parametrize("sql", REFUSED)
+def test_an_analyst_may_do_nothing_else(server, sql):
+    with server.client("ana") as client, pytest.raises(ClickHouseError):
+        client.command(sql)
+
+
+SENT = {
+    "max_execution_time": 60,
+    "max_memory_usage": 1_000_000,
+    "max_result_rows": 1000,
+    "result_overflow_mode": "break",
+    "session_timezone": "Europe/Berlin",
+    "date_time_output_format": "iso",
+    "join_use_nulls": 1,
+    "log_comment": "a dashboard",
+}
+
+
+@pytest.mark.parametrize("name", SENT)
+def test_clients_and_bi_tools_may_send_settings(server, name):
+    answer = server.post("ana", COUNTED, {name: SENT[name]})
+    assert (answer.status_code, answer.text) == (200, "acme\t3\nglobex\t3\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_execution_time", 0),
+        ("max_execution_time", 301),
+        ("max_memory_usage", 0),
+        ("max_memory_usage", 4_000_000_001),
+        ("max_block_size", 1_000_000),
+        ("readonly", 2),
+        ("use_skip_indexes", 1),
+        ("use_query_condition_cache", 1),
+        ("short_circuit_function_evaluation", "disable"),
+        ("optimize_move_to_prewhere_if_final", 1),
+        ("additional_table_filters", "{'audit.events': '1'}"),
+        ("max_threads", 1000),
+    ],
+)
+def test_no_client_changes_what_limits_it(server, name, value):
+    answer = server.post("ana", "SELECT 1", {name: value})
+    assert answer.status_code >= 400
+    assert re.search("READONLY|SETTING_CONSTRAINT_VIOLATION", answer.text)
+
+
+def test_nobody_signs_in_as_the_definer_who_may_do_nothing_but_read_one_table(server):
+    for password in ("", "audit_definer", "0" * 64):
+        with pytest.raises(ClickHouseError, match="Authentication failed"):
+            clickhouse_connect.get_client(
+                host=LOOPBACK,
+                port=server.node.http_port,
+                username="audit_definer",
+                password=password,
+            )
+    users = [name for (name,) in server.admin.query("SHOW USERS").result_rows]
+    # The server itself makes a copy of the definer. It never loses a grant, so it must have few.
+    definers = [name for name in users if "definer" in name]
+    assert "audit_migrator:definer" not in users
+    for name in definers:
+        grants = [g for (g,) in server.admin.query(f"SHOW GRANTS FOR `{name}`").result_rows]
+        assert [g.split(" TO ")[0] for g in grants] == ["GRANT SELECT ON audit.events_store"]
+
+
+def test_users_sign_in_from_the_networks_that_the_operator_named(server):
+    done = server.apply(CLICKHOUSE_ANALYSTS_FROM="192.0.2.0/24, 2001:db8::/32")
+    assert done.returncode == 0, done.stderr
+    with pytest.raises(ClickHouseError, match="Authentication failed"):
+        server.ask("ana", "SELECT 1")
+    assert server.ask("audit_export", "SELECT 1") == [(1,)]
+    assert server.apply().returncode == 0
+    assert server.ask("ana", "SELECT 1") == [(1,)]
+
+
+def test_what_is_no_network_is_refused_in_one_line(server):
+    done = server.apply(CLICKHOUSE_SERVICES_FROM="10.0.0.0/33")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "orgtrail: ORGTRAIL_CLICKHOUSE_SERVICES_FROM: '10.0.0.0/33' does not appear to be an IPv4 or"
+        " IPv6 network\n"
+    )
+
+
+def test_a_quota_ends_an_analysts_queries(server):
+    server.admin.command(
+        "ALTER QUOTA audit_analyst FOR INTERVAL 3600 second MAX queries = 3, execution_time = 7200"
+    )
+    try:
+        with pytest.raises(ClickHouseError, match=r"Quota .* has been exceeded"):
+            for _ in range(5):
+                server.ask("ana", "SELECT count() FROM audit.events")
+        assert server.ask("all_of_them", "SELECT 1") == [(1,)]
+    finally:
+        assert server.apply().returncode == 0
+
+
+def test_a_definer_without_the_table_breaks_the_view_and_not_the_server(server):
+    """The view reads with the definer's grants, not with its reader's or its creator's."""
+    server.admin.command("REVOKE SELECT ON audit.events_store FROM audit_definer")
+    revoked = [n for (n,) in server.admin.query("SHOW USERS").result_rows if n.endswith(":definer")]
+    for name in revoked:
+        server.admin.command(f"REVOKE SELECT ON audit.events_store FROM `{name}`")
+    try:
+        with pytest.raises(ClickHouseError, match="Not enough privileges"):
+            server.ask("audit_export", "SELECT count() FROM audit.events")
+    finally:
+        assert server.apply().returncode == 0
+        assert server.run("migrate", "--topics=false").returncode == 0
+    assert server.ask("audit_export", "SELECT count() FROM audit.events") == [(12,)]
+
+
+def test_a_grant_and_a_revocation_hold_at_once_and_are_events(server, running):
+    granted = server.run("grant", "ana", "initech", "umbrella:eu")
+    assert granted.returncode == 0, granted.stderr
+    assert granted.stdout == (
+        "ana: granted initech\nana: granted umbrella:eu\n"
+        f"ClickHouse is equal to {server.list}: 3 analysts\n"
+    )
+    assert server.ask("ana", COUNTED) == [(org, 3) for org in ORGS]
+    revoked = server.run("revoke", "ana", "initech", "umbrella:eu")
+    assert revoked.stdout.startswith("ana: revoked initech\nana: revoked umbrella:eu\n")
+    assert server.ask("ana", COUNTED) == [("acme", 3), ("globex", 3)]
+    # Whatever else the file says stays.
+    assert 'ana = ["acme", "globex"]' in server.list.read_text()
+    assert "# Kept by operators." in server.list.read_text()
+    second, first = eventually(lambda: changes(running, "initech"))
+    assert (first["event"], second["event"]) == (
+        "org.audit-log.access-granted",
+        "org.audit-log.access-revoked",
+    )
+    for event in (first, second):
+        assert [target["id"] for target in event["targets"]] == ["ana"]
+        assert event["metadata"] == {"organizations": "initech"}
+        assert "@" in event["actor"]["id"]
+
+
+def changes(running, org):
+    keys = ["org.audit-log.access-granted", "org.audit-log.access-revoked"]
+    found = running.get(f"/v1/orgs/{org}/events", org=org, event=keys).json()["events"]
+    return found if len(found) == 2 else None
+
+
+def test_a_new_analyst_needs_a_password_and_all_organizations_may_be_granted(server, running):
+    refused = server.run("grant", "eve", "--all")
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        "orgtrail: set ORGTRAIL_CLICKHOUSE_EVE_PASSWORD: a new analyst needs a password."
+        " Nothing is applied yet\n"
+    )
+    shown = server.run("grants")
+    assert shown.returncode == 1
+    assert "eve: all\n  ClickHouse: no such user\n" in shown.stdout
+    granted = server.run("grant", "eve", "--all", CLICKHOUSE_EVE_PASSWORD="eve", OPERATOR_ORG="ops")
+    assert granted.returncode == 0, granted.stderr
+    assert "eve: granted all\n" in granted.stdout
+    assert server.ask("eve", COUNTED) == [(org, 3) for org in ORGS]
+    shown = server.run("grants")
+    assert (shown.returncode, shown.stdout.count("ClickHouse")) == (0, 0)
+    assert server.run("revoke", "eve", OPERATOR_ORG="ops").returncode == 0
+    with pytest.raises(ClickHouseError, match="Authentication failed"):
+        server.ask("eve", "SELECT 1")
+    # Who comes back finds nothing of the earlier grant.
+    policies = "SELECT count() FROM system.row_policies WHERE short_name = 'eve'"
+    assert server.admin.query(policies).result_rows == [(0,)]
+    assert [e["metadata"] for e in eventually(lambda: changes(running, "ops"))] == [
+        {"organizations": "all"}
+    ] * 2
+
+
+def test_the_server_is_made_equal_to_the_list(server):
+    server.admin.command(
+        "CREATE USER OR REPLACE left IDENTIFIED BY 'left' SETTINGS PROFILE 'audit_analyst'"
+    )
+    server.admin.command("GRANT SELECT ON audit.events TO left")
+    server.admin.command("CREATE ROW POLICY OR REPLACE ana ON audit.events USING 1 TO ana")
+    server.admin.command("GRANT SELECT ON audit.people TO ana")
+    shown = server.run("grants")
+    assert shown.returncode == 1
+    assert "ana: acme, globex\n  ClickHouse: all\n" in shown.stdout
+    assert "left: nothing\n  ClickHouse: nothing\n" in shown.stdout
+    assert server.run("grants", "--apply").returncode == 0
+    assert server.ask("ana", COUNTED) == [("acme", 3), ("globex", 3)]
+    with pytest.raises(ClickHouseError, match="Not enough privileges"):
+        server.ask("ana", "SELECT * FROM audit.people")
+    with pytest.raises(ClickHouseError, match="Authentication failed"):
+        server.ask("left", "SELECT 1")
+    assert server.run("grants").returncode == 0
+
+
+def test_a_running_query_of_an_analyst_who_is_revoked_ends(server):
+    server.run("grant", "slow", "acme", CLICKHOUSE_SLOW_PASSWORD="slow")
+    ended = []
+
+    def ask():
+        try:
+            server.ask(
+                "slow", "SELECT sleepEachRow(0.1) FROM numbers(200)", settings={"max_block_size": 1}
+            )
+        except ClickHouseError as error:
+            ended.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    working = "SELECT count() FROM system.processes WHERE user = 'slow'"
+    eventually(lambda: server.admin.query(working).result_rows == [(1,)])
+    assert server.run("revoke", "slow").returncode == 0
+    asking.join(10)
+    assert not asking.is_alive()
+    assert len(ended) == 1
+
+
+DIFFERENT = {
+    "CREATE ROW POLICY nobody ON audit.events FOR SELECT USING 0 TO ALL",
+    "CREATE ROW POLICY services ON audit.events FOR SELECT USING 1 TO audit_export, audit_migrator,"
+    " audit_reader",
+}
+"""Only SQL has policies for all users, and for those with one of their own."""
+
+
+def shown(client, *, without):
+    lines = {line for (line,) in client.query("SHOW ACCESS").result_rows}
+    return {line for line in lines if not re.search(without, line)}
+
+
+def test_a_file_of_users_and_sql_mean_the_same(server, tmp_path):
+    """The local stack's users are in a file: what is tried there must hold for a real server."""
+    http, tcp = free_ports(2)
+    node = ClickHouseNode(folder=tmp_path / "file", http_port=http, tcp_port=tcp)
+    other = ClickHouse(node, with_admin(users_xml(PASSWORDS, ANALYSTS)))
+    try:
+        other.wait_ready()
+        # The users of the servers themselves, and what ClickHouse adds when a view is created.
+        own = rf"\b({ADMIN}|default|keep_alive)\b|:definer"
+        of_file = shown(admin_client(http), without=own)
+        of_sql = shown(server.admin, without=own) - DIFFERENT
+    finally:
+        other.stop()
+    # A policy of a file is named after its user as well, but for its database and table.
+    assert of_sql == of_file

@@ -1,0 +1,186 @@
+"""A local ClickHouse whose users can be changed by SQL, as those of a production server.
+
+The embedded server keeps the users of its file in a memory storage, behind one that refuses
+changes. This program points the server at the memory storage: one aligned write of 8 bytes into its
+own memory. It finds the objects by the names of their C++ types and fails loudly if there is not
+exactly one of each. For tests only: it is tied to the layout of the pinned wheel and to Linux.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import struct
+import sys
+import threading
+import time
+import traceback
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+from orgtrail_deploy.local import clickhouse_child
+from orgtrail_deploy.local.clickhouse import ClickHouse
+from orgtrail_deploy.local.ports import LOOPBACK
+
+_READ_ONLY, _INNER, _CONTROL = (
+    b"N2DB24UsersConfigAccessStorageE",
+    b"N2DB19MemoryAccessStorageE",
+    b"N2DB13AccessControlE",
+)
+_BLOCK = 1 << 24
+_DONE = "writable"
+
+Range = tuple[int, int]
+
+
+class SqlClickHouse(ClickHouse):
+    """Its users are changeable as soon as it is ready. They are gone after a restart."""
+
+    program = Path(__file__)
+
+    def wait_ready(self, seconds: float = 60) -> None:
+        """Return when the server answers and its users are changeable."""
+        super().wait_ready(seconds)
+        word = self.node.folder / "users.state"
+        self.child.wait_until(word.exists, seconds)
+        assert word.read_text() == _DONE, word.read_text()
+
+
+def only_admin(users: str) -> str:
+    """A users file without the roles and profiles that SQL shall create."""
+    root = ElementTree.fromstring(users)
+    for kind in ("users", "profiles", "quotas"):
+        of_kind = root.find(kind)
+        assert of_kind is not None
+        for element in [e for e in of_kind if e.tag.startswith("audit_")]:
+            of_kind.remove(element)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+class _Memory:
+    """This process's memory, by address."""
+
+    def __init__(self) -> None:
+        self._file = os.open("/proc/self/mem", os.O_RDONLY)
+        self._maps = [
+            (int(m[1], 16), int(m[2], 16), m[3], m[4])
+            for line in Path("/proc/self/maps").read_text().splitlines()
+            if (m := re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \d+\s*(.*)", line))
+        ]
+
+    def constants(self) -> list[Range]:
+        """Of the extension module."""
+        return [
+            (begin, end)
+            for begin, end, flags, name in self._maps
+            if name.endswith("_chdb.abi3.so") and flags.startswith("r") and "x" not in flags
+        ]
+
+    def heap(self) -> list[Range]:
+        return [
+            (begin, end)
+            for begin, end, flags, name in self._maps
+            if flags.startswith("rw") and (name in ("", "[heap]") or "jemalloc" in name)
+        ]
+
+    def word(self, address: int) -> int:
+        (value,) = struct.unpack("<Q", os.pread(self._file, 8, address))
+        return int(value)
+
+    def find(self, ranges: Sequence[Range], needles: Sequence[bytes], align: int) -> list[int]:
+        """The aligned addresses of any of the needles."""
+        found: list[int] = []
+        for address, data in self._blocks(ranges):
+            for needle in needles:
+                at = data.find(needle)
+                while at >= 0:
+                    if (address + at) % align == 0:
+                        found.append(address + at)
+                    at = data.find(needle, at + 1)
+        return found
+
+    def _blocks(self, ranges: Sequence[Range]) -> Iterator[tuple[int, bytes]]:
+        for begin, end in ranges:
+            for address in range(begin, end, _BLOCK):
+                try:
+                    data = os.pread(self._file, min(_BLOCK, end - address), address)
+                except OSError:
+                    continue
+                yield address, data
+
+    def objects(self, type_name: bytes) -> list[int]:
+        """Where objects of a C++ type may be: its name, its type information, its vtable, it."""
+        constants = self.constants()
+        names = self.find(constants, [type_name + b"\0"], 1)
+        informations = self.find(constants, [_pointer(a) for a in names], 8)
+        users = self.find(constants, [_pointer(a - 8) for a in informations], 8)
+        # A vtable begins with the offset 0 and its type information; objects point behind both.
+        vtables = [a + 8 for a in users if self.word(a - 8) == 0]
+        return self.find(self.heap(), [_pointer(a) for a in vtables], 8)
+
+
+def _pointer(address: int) -> bytes:
+    return struct.pack("<Q", address)
+
+
+def make_users_writable() -> None:
+    """Point the server's access control at the memory storage of the users file.
+
+    Raises:
+        AssertionError: there is not exactly one place to point.
+    """
+    memory = _Memory()
+    inner = memory.objects(_INNER)
+    # Some of what was found is the search itself. The right objects point at one another.
+    contained = {
+        storage: min((i for i in inner if 0 < i - storage < 4096), default=0)
+        for storage in memory.objects(_READ_ONLY)
+    }
+    places = []
+    for control in memory.objects(_CONTROL):
+        for offset in range(8, 1024, 8):
+            try:
+                storages = memory.word(control + offset)
+                if storages % 8 or storages < 65536:
+                    continue
+                begin, end = memory.word(storages), memory.word(storages + 8)
+                # A vector of one shared pointer.
+                if end - begin == 16 and begin % 8 == 0 and contained.get(memory.word(begin)):
+                    places.append(begin)
+            except (OSError, ValueError, OverflowError, struct.error):
+                continue
+    assert len(places) == 1, f"{len(places)} places instead of one: has the wheel changed?"
+    ctypes.c_uint64.from_address(places[0]).value = contained[memory.word(places[0])]
+
+
+def _once_it_serves(folder: Path, http_port: int) -> None:
+    try:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"http://{LOOPBACK}:{http_port}/ping", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        make_users_writable()
+        word = _DONE
+    except BaseException:
+        word = traceback.format_exc()
+    state = folder / "users.state"
+    state.with_suffix(".new").write_text(word)
+    state.with_suffix(".new").rename(state)
+
+
+def main(folder: Path, ports: list[int], connects: list[int]) -> int:
+    """Serve until killed, like the program of the local stack."""
+    (folder / "users.state").unlink(missing_ok=True)
+    # Before the fence, which every later thread inherits.
+    threading.Thread(target=_once_it_serves, args=(folder, ports[0]), daemon=True).start()
+    return clickhouse_child.main(folder, ports, connects)
+
+
+if __name__ == "__main__":
+    given = [int(port) for port in sys.argv[2:]]
+    sys.exit(main(Path(sys.argv[1]), given[:2], given[2:]))
