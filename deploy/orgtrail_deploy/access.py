@@ -41,6 +41,9 @@ class AccessSettings(Settings, frozen=True, kw_only=True):
     clickhouse_migrator_password: Annotated[
         Secret, about("Password to set for orgtrail migrate.")
     ] = Secret("")
+    clickhouse_recorder_password: Annotated[
+        Secret, about("Password to set for orgtrail record-queries.")
+    ] = Secret("")
     clickhouse_services_from: Annotated[
         str,
         about(
@@ -74,7 +77,7 @@ def access(
     """Print the SQL that creates the service users, with grants and row policies. --apply runs it.
 
     Passwords are read from the environment: ORGTRAIL_CLICKHOUSE_WRITER_PASSWORD for audit_writer,
-    likewise READER, EXPORT and MIGRATOR. --apply connects as the admin user, with
+    likewise READER, EXPORT, MIGRATOR and RECORDER. --apply connects as the admin user, with
     ORGTRAIL_CLICKHOUSE_ADMIN_PASSWORD. Analysts are made by orgtrail grant.
     """
     options: dict[str, Any] = {

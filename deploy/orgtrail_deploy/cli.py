@@ -37,6 +37,10 @@ COMMANDS = {
     "access": ("orgtrail_deploy.access:access", "Create the service users of ClickHouse."),
     "grant": ("orgtrail_deploy.grants.commands:grant", "Grant an analyst organizations."),
     "revoke": ("orgtrail_deploy.grants.commands:revoke", "Revoke an analyst's organizations."),
+    "record-queries": (
+        "orgtrail_deploy.record_queries:record_queries",
+        "Record who read audit.events with SQL.",
+    ),
     "grants": ("orgtrail_deploy.grants.commands:grants", "Show or apply what analysts may read."),
 }
 """Maps each command to its import path and a one-line help text."""

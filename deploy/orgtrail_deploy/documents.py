@@ -16,6 +16,7 @@ from orgtrail_deploy.grants.commands import GrantsSettings
 from orgtrail_deploy.local.settings import PREFIX as UP_PREFIX
 from orgtrail_deploy.local.settings import FolderSettings, LocalSettings
 from orgtrail_deploy.migrate import MigrateSettings
+from orgtrail_deploy.record_queries import RecordSettings
 from orgtrail_query_service import telemetry as query_metrics
 from orgtrail_query_service.reads.export_formats import FORMATS
 from orgtrail_query_service.reads.filters import FILTERS
@@ -54,6 +55,7 @@ PROCESSES: list[tuple[str, str, type[Settings]]] = [
         PREFIX,
         GrantsSettings,
     ),
+    ("`orgtrail record-queries`, in addition to those of the SDK", PREFIX, RecordSettings),
     ("The local stack (`make up`)", UP_PREFIX, LocalSettings),
     ("The local stack's folder", PREFIX, FolderSettings),
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 from uuid import UUID
@@ -15,6 +14,7 @@ from orgtrail_query_service.auth.administrator import Administrator
 from orgtrail_query_service.problems import not_recorded
 from orgtrail_query_service.reads.display import FIRST_VIEWED_AT, VIEWED
 from orgtrail_query_service.reads.search import Search, rfc3339
+from orgtrail_schemas.derived_ids import derived_id
 
 log = structlog.get_logger("orgtrail.query")
 
@@ -90,11 +90,8 @@ class SelfAudit:
 
 
 def view_id(org: str, subject: str, hour: datetime) -> UUID:
-    """A UUIDv7 (RFC 9562, section 5.7) of the hour with a digest in place of random bits."""
-    digest = hashlib.sha256(f"{org}\0{subject}".encode()).digest()
-    value = int(hour.timestamp() * 1000) << 80 | int.from_bytes(digest[:10])
-    value = value & ~(0xF << 76) | 0x7 << 76
-    return UUID(int=value & ~(0x3 << 62) | 0x2 << 62)
+    """The ID of a caller's first view of an organization in an hour."""
+    return derived_id(hour, org, subject)
 
 
 def _actor(who: Administrator) -> Actor:

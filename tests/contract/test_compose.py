@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from orgtrail_schemas.access import Analyst, access_sql, analysts_sql
+from orgtrail_schemas.access import Analyst, access_sql, analysts_sql, passwords_wanted
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
@@ -46,8 +46,7 @@ def test_nobody_signs_in_without_a_password():
 
 
 def test_an_analyst_is_granted_no_source_of_data_but_the_view():
-    names = ("audit_writer", "audit_reader", "audit_export", "audit_migrator", "ana")
-    passwords = dict.fromkeys(names, "p")
+    passwords = dict.fromkeys([*passwords_wanted(), "ana"], "p")
     statements = access_sql(passwords) + analysts_sql([Analyst("ana", ("acme",))], passwords, [])
     grants = [s for s in statements if s.startswith("GRANT") and "TO `ana`" in s]
     assert grants == ["GRANT SELECT ON audit.events TO `ana` WITH REPLACE OPTION"]

@@ -222,7 +222,7 @@ def test_an_analyst_may_do_nothing_else(server, sql):
 
 SENT = {
     "max_execution_time": 60,
-    "max_memory_usage": 1_000_000,
+    "max_memory_usage": 1_000_000_000,
     "max_result_rows": 1000,
     "result_overflow_mode": "break",
     "session_timezone": "Europe/Berlin",
@@ -424,6 +424,67 @@ def test_a_running_query_of_an_analyst_who_is_revoked_ends(server):
     asking.join(10)
     assert not asking.is_alive()
     assert len(ended) == 1
+
+
+def queried(running, org):
+    """The events of reading with SQL, oldest first."""
+    params = {"event": "org.audit-log.queried", "order": "oldest"}
+    return running.get(f"/v1/orgs/{org}/events", org=org, **params).json()["events"]
+
+
+def test_reads_with_sql_are_events_of_each_organization_that_was_granted(server, running):
+    server.run("grant", "lee", "read-a", "read-b", CLICKHOUSE_LEE_PASSWORD="lee")
+    with pytest.raises(ClickHouseError):
+        server.ask("lee", "SELECT throwIf(count() = 0) FROM audit.events WHERE actor_id = 'x'")
+    for value in ("secret-1", "secret-2"):
+        server.ask("lee", f"SELECT count() FROM audit.events WHERE actor_id = '{value}'")
+    # What does not read the view is no event.
+    server.ask("lee", "SELECT 1")
+    server.admin.command("SYSTEM FLUSH LOGS")
+    done = server.run("record-queries")
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"\d+ queries of audit.events recorded\n", done.stdout)
+    found = eventually(lambda: (f := queried(running, "read-a")) and len(f) == 3 and f)
+    assert [event["outcome"] for event in found] == ["failure", "success", "success"]
+    assert "secret" not in str(found)
+    # The same query with another value has the same fingerprint.
+    assert len({event["metadata"]["fingerprint"] for event in found}) == 2
+    for event in found:
+        assert event["actor"]["id"] == "lee"
+        assert event["context"]["ip"] == LOOPBACK
+    assert [event["metadata"]["rows_returned"] for event in found] == ["0", "1", "1"]
+    assert len(queried(running, "read-b")) == 3
+    assert "lee" not in [event["actor"]["id"] for event in queried(running, "acme")]
+    assert {event["actor"]["id"] for event in queried(running, "acme")} == {"ana"}
+    assert "all_of_them" in {event["actor"]["id"] for event in queried(running, "operator")}
+
+
+def test_reads_are_recorded_once_however_often_the_command_runs(server, running):
+    before = queried(running, "read-a")
+    assert len(before) == 3
+    assert server.run("record-queries").returncode == 0
+    server.ask("lee", "SELECT max(occurred_at) FROM audit.events")
+    server.admin.command("SYSTEM FLUSH LOGS")
+    assert server.run("record-queries").returncode == 0
+    found = eventually(lambda: (f := queried(running, "read-a")) and len(f) > 3 and f)
+    assert found[:3] == before
+    assert len(found) == 4
+
+
+def test_the_log_of_a_user_who_is_gone_is_the_operators(server, running):
+    server.ask("lee", "SELECT min(occurred_at) FROM audit.events")
+    assert server.run("revoke", "lee").returncode == 0
+    server.admin.command("SYSTEM FLUSH LOGS")
+    assert server.run("record-queries", OPERATOR_ORG="ops-2").returncode == 0
+    found = eventually(lambda: queried(running, "ops-2"))
+    assert "lee" in {event["actor"]["id"] for event in found}
+
+
+def test_a_query_log_that_cannot_be_read_is_told_in_one_line(server):
+    done = server.run("record-queries", CLICKHOUSE_RECORDER_PASSWORD="wrong")
+    assert done.returncode == 1
+    assert done.stderr.startswith("orgtrail: cannot read the query log of 127.0.0.1: ")
+    assert done.stderr.count("\n") == 1
 
 
 DIFFERENT = {

@@ -41,6 +41,14 @@ class SqlClickHouse(ClickHouse):
 
     program = Path(__file__)
 
+    def _config(self) -> str:
+        """With a query log, which a production server has by default."""
+        root = ElementTree.fromstring(super()._config())
+        log = ElementTree.SubElement(root, "query_log")
+        for key, value in {"database": "system", "table": "query_log"}.items():
+            ElementTree.SubElement(log, key).text = value
+        return ElementTree.tostring(root, encoding="unicode")
+
     def wait_ready(self, seconds: float = 60) -> None:
         """Return when the server answers and its users are changeable."""
         super().wait_ready(seconds)

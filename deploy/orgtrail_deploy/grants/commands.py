@@ -27,15 +27,18 @@ REVOKED = "org.audit-log.access-revoked"
 _DELIVER_WITHIN_S = 15
 
 
+OperatorOrg = Annotated[
+    str, about("The organization of events about all organizations: the operator's own.")
+]
+
+
 class GrantsSettings(AccessSettings, frozen=True, kw_only=True):
     """Each field is read from the variable ``ORGTRAIL_`` plus its name in upper case."""
 
     analysts_file: Annotated[
         Path, about("The list of analysts and the organizations that each may read.")
     ] = Path("analysts.toml")
-    operator_org: Annotated[
-        str, about("The organization that records grants of all organizations: the operator's own.")
-    ] = "operator"
+    operator_org: OperatorOrg = "operator"
 
 
 def grant(analyst: str, *organizations: str, all_: bool = False) -> int:
