@@ -104,6 +104,7 @@ def make_app(
     reporter = Reporter(settings, idle_margin_ms, parts.writer, health, executor, parts.now_ms)
     _wire_agent(app, settings.topic, pipeline)
     _wire_timers(app, settings, reporter)
+    _wire_group(app, settings.consumer_group, health)
     _wire_web(app, health)
     return app
 
@@ -143,6 +144,15 @@ def _wire_timers(app: faust.App, settings: ConsumerSettings, reporter: Reporter)
     @app.on_partitions_revoked.connect
     async def forget_progress(*_args: Any, **_kwargs: Any) -> None:
         reporter.forget()
+
+
+def _wire_group(app: faust.App, group: str, health: Health) -> None:
+    """A worker that has not joined its group is not ready, with partitions or without."""
+    health.failed("group", f"has not joined {group} yet")
+
+    @app.on_partitions_assigned.connect
+    async def joined(*_args: Any, **_kwargs: Any) -> None:
+        health.succeeded("group")
 
 
 def _wire_web(app: faust.App, health: Health) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orgtrail_deploy.errors import StackError
+from orgtrail_schemas.kafka_acls import needed
 from orgtrail_schemas.topics import topic_configs
 
 
@@ -17,7 +18,7 @@ def migrate_topics(
     Raises:
         StackError: Kafka is unreachable or rejects a request.
     """
-    from confluent_kafka import KafkaException
+    from confluent_kafka import KafkaError, KafkaException
     from confluent_kafka.admin import (
         AdminClient,
         AlterConfigOpType,
@@ -60,5 +61,13 @@ def migrate_topics(
     except TimeoutError as error:
         raise StackError("cannot migrate Kafka: no answer within 30 s") from error
     except KafkaException as error:
-        raise StackError(f"cannot migrate Kafka: {error.args[0].str()}") from error
+        reason = error.args[0].str()
+        if error.args[0].code() in (
+            KafkaError.TOPIC_AUTHORIZATION_FAILED,
+            KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+            # It was not among the topics that the user may describe.
+            KafkaError.TOPIC_ALREADY_EXISTS,
+        ):
+            reason += f" {needed('migrator')}"
+        raise StackError(f"cannot migrate Kafka: {reason}") from error
     return [topic.topic for topic in missing]

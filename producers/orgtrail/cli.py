@@ -119,8 +119,9 @@ def emit(
         )
     if waiting:
         print(
-            f"orgtrail emit: Kafka at {settings.kafka_brokers} is unreachable ({why}). The next"
-            f" orgtrail emit or service sends the events in {settings.spool_folder()}",
+            f"orgtrail emit: Kafka at {settings.kafka_brokers} took no events for"
+            f" {settings.topic} ({why}). The next orgtrail emit or service sends the events in"
+            f" {settings.spool_folder()}",
             file=sys.stderr,
         )
     return 1 if refused or tally["set_aside"] or tally["lost"] else 0

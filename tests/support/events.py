@@ -56,8 +56,10 @@ def datum(event: str = "user.login", /, **changed: Any) -> bytes:
 class RawProducer:
     """Sends any bytes, as a service in another language might."""
 
-    def __init__(self, brokers: str) -> None:
-        self._producer = Producer({"bootstrap.servers": brokers, "partitioner": "murmur2_random"})
+    def __init__(self, brokers: str, settings: dict[str, str] | None = None) -> None:
+        """``settings`` are librdkafka's own, for a broker that is not in plaintext."""
+        plain = {"bootstrap.servers": brokers, "partitioner": "murmur2_random"}
+        self._producer = Producer(plain | (settings or {}))
 
     def send(
         self,

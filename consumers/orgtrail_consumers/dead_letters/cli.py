@@ -104,9 +104,10 @@ def _with_letters(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> int:
-    from confluent_kafka import KafkaException
+    from confluent_kafka import KafkaError, KafkaException
 
     from orgtrail_consumers.dead_letters.reader import read_dead_letters
+    from orgtrail_schemas.kafka_acls import needed
     from orgtrail_schemas.reasons import REASONS
 
     settings = read_settings(command)
@@ -126,7 +127,16 @@ def _with_letters(
     try:
         act(chosen, settings)
     except KafkaException as error:
-        print(f"orgtrail {command}: {error.args[0].str()}", file=sys.stderr)
+        reason = error.args[0].str()
+        if error.args[0].code() in (
+            KafkaError.TOPIC_AUTHORIZATION_FAILED,
+            KafkaError.GROUP_AUTHORIZATION_FAILED,
+            # Who may write to no topic gets no ID as a producer.
+            KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        ):
+            role = "replayer" if command == "dlq replay" else "reader"
+            reason += f": {needed(f'{role} of dead letters')}"
+        print(f"orgtrail {command}: {reason}", file=sys.stderr)
         return 1
     except BrokenPipeError:
         raise

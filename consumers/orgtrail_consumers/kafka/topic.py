@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType, TopicMetadata
 
+from orgtrail_consumers.kafka.rights import missing_rights
 from orgtrail_consumers.settings import ConsumerSettings
 
 _LAG = "replica.lag.time.max.ms"
@@ -25,7 +26,8 @@ def validate_topic(settings: ConsumerSettings) -> int:
     added to the configured margin.
 
     Raises:
-        TopicError: the topic is missing or misconfigured, or Kafka is unreachable.
+        TopicError: the topic is missing or misconfigured, a right is missing, or Kafka is
+            unreachable.
     """
     brokers = settings.kafka_brokers
     resource = ConfigResource(ResourceType.TOPIC, settings.topic)
@@ -33,9 +35,19 @@ def validate_topic(settings: ConsumerSettings) -> int:
         admin = AdminClient({**settings.librdkafka(), "log_level": 0})
         topic = admin.list_topics(timeout=15).topics.get(settings.topic)
         if topic is None:
-            raise TopicError(f"topic {settings.topic} does not exist: run orgtrail migrate")
+            raise TopicError(
+                f"topic {settings.topic} does not exist, or the Kafka user lacks Read on it:"
+                " run orgtrail migrate, or grant the right"
+            )
+        missing = missing_rights(admin, settings)
+        if missing:
+            raise TopicError(f"the Kafka user lacks {' and '.join(missing)}")
         config = admin.describe_configs([resource])[resource].result(15)
     except KafkaException as error:
+        if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            raise TopicError(
+                f"the Kafka user lacks DescribeConfigs on topic {settings.topic}"
+            ) from error
         raise TopicError(f"Kafka at {brokers} is unreachable: {error.args[0].str()}") from error
     except TimeoutError as error:
         raise TopicError(f"Kafka at {brokers} does not answer") from error

@@ -129,7 +129,13 @@ def reason(error: Any) -> str:
     cause = error.args[0] if isinstance(error, Exception) and error.args else error
     text = cause.str() if hasattr(cause, "str") else str(cause)
     name = cause.name() if hasattr(cause, "name") else type(error).__name__
+    if _is_refusal(cause):
+        return f"{name}: the Kafka user lacks Write on the topic"
     return f"{name}: {text}" if text else name
+
+
+def _is_refusal(error: Any) -> bool:
+    return isinstance(error, KafkaError) and error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
 
 
 def check(settings: ProducerSettings, seconds: float) -> None:
@@ -156,10 +162,10 @@ def check(settings: ProducerSettings, seconds: float) -> None:
         raise UnreachableError(f"Kafka at {settings.kafka_brokers}: {why}") from None
     topic = metadata.topics[settings.topic]
     if topic.error is not None:
-        raise UnreachableError(
-            f"the topic {settings.topic} at {settings.kafka_brokers}: {topic.error.str()}"
-            " (orgtrail migrate creates it)"
-        )
+        where = f"the topic {settings.topic} at {settings.kafka_brokers}"
+        if _is_refusal(topic.error):
+            raise UnreachableError(f"{where}: the Kafka user lacks Write on it")
+        raise UnreachableError(f"{where}: {topic.error.str()} (orgtrail migrate creates it)")
 
 
 def _producer(config: dict[str, Any]) -> Any:

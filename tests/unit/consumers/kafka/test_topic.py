@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import ResourceType
+from confluent_kafka.admin import AclOperation, ResourceType
 from tests.support.mock_broker import MockBroker
 
 from orgtrail_consumers.kafka import topic
@@ -21,12 +21,13 @@ def settings(**given):
 class Admin:
     """Kafka's answers: ``lag`` is the brokers' setting, or the error of asking for it."""
 
-    def __init__(self, replicas=(1,), kind="LogAppendTime", lag="30000", error=None):
+    def __init__(self, replicas=(1,), kind="LogAppendTime", lag="30000", error=None, told=None):
         self.partitions = {
             n: SimpleNamespace(replicas=list(range(count)), leader=n)
             for n, count in enumerate(replicas)
         }
         self.kind, self.lag, self.error, self.asked = kind, lag, error, []
+        self.told = told or {}
 
     def list_topics(self, timeout):
         if self.error:
@@ -37,6 +38,22 @@ class Admin:
         (resource,) = resources
         self.asked.append((resource.restype, resource.name))
         return {resource: SimpleNamespace(result=lambda _timeout: self.answer(resource.restype))}
+
+    def describe_topics(self, topics, **_options):
+        return {name: self._told("topic", name) for name in (TOPIC, f"{TOPIC}.dlq")}
+
+    def describe_consumer_groups(self, groups, **_options):
+        return {name: self._told("group", name) for name in groups}
+
+    def _told(self, kind, name):
+        told = self.told.get(name, [AclOperation.READ, AclOperation.WRITE])
+
+        def result(_timeout):
+            if isinstance(told, KafkaException):
+                raise told
+            return SimpleNamespace(authorized_operations=told)
+
+        return SimpleNamespace(result=result)
 
     def answer(self, kind):
         if kind == ResourceType.TOPIC:
@@ -90,7 +107,8 @@ def test_times_that_a_producer_could_forge_are_refused(answering):
 
 def test_a_topic_that_is_missing_is_named_with_the_fix(answering):
     answering()
-    with pytest.raises(TopicError, match=r"^topic other does not exist: run orgtrail migrate$"):
+    told = r"^topic other does not exist, or .* lacks Read on it: run orgtrail migrate, or grant"
+    with pytest.raises(TopicError, match=told):
         validate_topic(settings(topic="other"))
 
 
@@ -107,3 +125,44 @@ def test_a_broker_says_which_topics_it_has():
             validate_topic(settings(kafka_brokers=broker.address, topic="missing"))
     finally:
         broker.close()
+
+
+REFUSED = {
+    name: KafkaException(KafkaError(code))
+    for name, code in (
+        (TOPIC, KafkaError.TOPIC_AUTHORIZATION_FAILED),
+        (f"{TOPIC}.dlq", KafkaError.TOPIC_AUTHORIZATION_FAILED),
+        ("orgtrail", KafkaError.GROUP_AUTHORIZATION_FAILED),
+    )
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("told", ["refused", [AclOperation.DESCRIBE]], ids=str)
+def test_a_right_that_is_missing_is_named(answering, name, told):
+    right = {TOPIC: "Read on topic", f"{TOPIC}.dlq": "Write on topic", "orgtrail": "Read on group"}
+    answering(told={name: REFUSED[name] if told == "refused" else told})
+    with pytest.raises(TopicError, match=rf"^the Kafka user lacks {right[name]} {name}$"):
+        validate_topic(settings())
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"orgtrail": KafkaException(KafkaError(KafkaError.GROUP_ID_NOT_FOUND))},
+        {f"{TOPIC}.dlq": KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))},
+        {TOPIC: None, "orgtrail": []},
+    ],
+    ids=["a group that nobody joined", "no topic of dead letters", "an old broker"],
+)
+def test_what_kafka_does_not_say_is_no_reason_not_to_start(answering, told):
+    answering(told=told)
+    assert validate_topic(settings()) == 5_000
+
+
+def test_the_right_to_read_the_topics_settings_is_named(answering):
+    answering().answer = lambda _kind: (_ for _ in ()).throw(REFUSED[TOPIC])
+    with pytest.raises(
+        TopicError, match=f"^the Kafka user lacks DescribeConfigs on topic {TOPIC}$"
+    ):
+        validate_topic(settings())
