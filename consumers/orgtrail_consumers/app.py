@@ -148,7 +148,7 @@ def _wire_timers(app: faust.App, settings: ConsumerSettings, reporter: Reporter)
 
 def _wire_group(app: faust.App, group: str, health: Health) -> None:
     """A worker that has not joined its group is not ready, with partitions or without."""
-    health.failed("group", f"has not joined {group} yet")
+    health.failed("group", f"has not joined '{group}' yet")
 
     @app.on_partitions_assigned.connect
     async def joined(*_args: Any, **_kwargs: Any) -> None:
