@@ -18,6 +18,7 @@ from tests.support.certificates import Authority
 from tests.support.events import RawProducer
 from tests.support.running import eventually
 from tests.support.secure_kafka import ADMIN, SecureBroker
+from tests.support.token_issuer import TokenIssuer
 
 from orgtrail_consumers.dead_letters.producer import HEADER_DETAIL, HEADER_REASON, HEADER_SOURCE
 from orgtrail_deploy.local.ports import LOOPBACK, free_ports
@@ -36,7 +37,8 @@ class Secure:
     def __init__(self, folder, running):
         self.folder, self.running = folder, running
         self.authority = Authority(folder / "authority")
-        self.broker = SecureBroker(folder / "kafka", self.authority)
+        self.issuer = TokenIssuer({user: f"password of {user}" for user in USERS.values()})
+        self.broker = SecureBroker(folder / "kafka", self.authority, self.issuer.document)
         self.broker.wait_ready()
         for name, user in USERS.items():
             self.broker.create_user(user, f"password of {user}")
@@ -70,6 +72,18 @@ class Secure:
             "KAFKA_CERTIFICATE_FILE": str(certificate),
             "KAFKA_KEY_FILE": str(key),
         }
+
+    def oauth(self, _user):
+        """The settings with which the same user signs in by a token."""
+        return {
+            "KAFKA_BROKERS": f"{LOOPBACK}:{self.broker.oauth_port}",
+            "KAFKA_SASL_MECHANISM": "OAUTHBEARER",
+            "KAFKA_OAUTH_TOKEN_URL": f"{self.issuer.url}/token",
+        }
+
+    def way(self, name, user):
+        """One of the three ways to sign in."""
+        return {"scram": {}, "mtls": self.mtls(user), "oauth": self.oauth(user)}[name]
 
     def run(self, user, *command, **settings):
         done = subprocess.run(
@@ -117,6 +131,7 @@ def secure(tmp_path_factory, running):
         yield made
     finally:
         made.broker.stop()
+        made.issuer.close()
 
 
 def ready(address):
@@ -126,20 +141,21 @@ def ready(address):
         return False
 
 
-def test_topics_are_migrated_again(secure):
-    done = secure.run("migrator", "migrate", "--tables=false")
+WAYS = ("scram", "mtls", "oauth")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_topics_are_migrated_again(secure, way):
+    done = secure.run("migrator", "migrate", "--tables=false", **secure.way(way, "migrator"))
     assert (done.returncode, done.stdout) == (0, "Kafka: 0 topics created\n"), done.stderr
 
 
-@pytest.mark.parametrize("way", ["scram", "mtls"])
+@pytest.mark.parametrize("way", WAYS)
 def test_an_event_goes_from_the_producer_to_the_readers(secure, running, way):
-    def settings(user):
-        return secure.mtls(user) if way == "mtls" else {}
-
-    with secure.worker(**settings("consumer")) as (worker, address):
+    with secure.worker(**secure.way(way, "consumer")) as (worker, address):
         eventually(lambda: ready(address) or not worker.running, 60)
         assert worker.running, worker.log.read_text()
-        done = secure.emit(f"secure-{way}", **settings("producer"))
+        done = secure.emit(f"secure-{way}", **secure.way(way, "producer"))
         assert (done.returncode, done.stderr) == (0, "")
         running.wait_for(f"secure-{way}", 1)
         # A record that cannot be stored goes to the topic of dead letters.
@@ -154,12 +170,12 @@ def with_letters(secure):
     return done if done.returncode or len(done.stdout.splitlines()) > 1 else None
 
 
-def test_dead_letters_are_shown_and_replayed(secure):
-    shown = secure.run(
-        "reader-of-dead-letters", "dlq", "list", **secure.mtls("reader-of-dead-letters")
-    )
+@pytest.mark.parametrize("way", WAYS)
+def test_dead_letters_are_shown_and_replayed(secure, way):
+    reader, replayer = "reader-of-dead-letters", "replayer-of-dead-letters"
+    shown = secure.run(reader, "dlq", "list", **secure.way(way, reader))
     assert shown.returncode == 0, shown.stderr
-    replayed = secure.run("replayer-of-dead-letters", "dlq", "replay")
+    replayed = secure.run(replayer, "dlq", "replay", **secure.way(way, replayer))
     assert replayed.returncode == 0, replayed.stderr
 
 
