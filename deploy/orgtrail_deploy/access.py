@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import field
 
-from orgtrail_deploy.errors import StackError
+from orgtrail_deploy.errors import StackError, clickhouse_reason
 from orgtrail_schemas.access import LOOPBACK, access_sql, passwords_wanted
 from orgtrail_schemas.connections import ClickHouseSettings
 from orgtrail_schemas.settings import PREFIX, Secret, Settings, SettingsError, about, wrong
@@ -122,8 +122,7 @@ def connected(settings: AccessSettings) -> Iterator[Client]:
         with clickhouse_connect.get_client(**connection) as client:
             yield client
     except ClickHouseError as error:
-        # Not the whole message, because it repeats the statement.
-        reason = str(error).split("(for url")[0].strip().splitlines()[0][:200]
+        reason = clickhouse_reason(error)
         raise StackError(f"cannot apply access to {settings.clickhouse.host}: {reason}") from error
 
 

@@ -5,6 +5,7 @@ A command is imported only when it runs, so ``orgtrail emit`` needs only the ``p
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -100,6 +101,8 @@ def main() -> None:
 
 
 def _run() -> None:
+    # The library's own line about a failure; ours says the same.
+    logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
     chosen = next(iter(sys.argv[1:]), None)
     try:
         if chosen in _OF_THE_RUNNING_STACK:

@@ -5,3 +5,15 @@ from __future__ import annotations
 
 class StackError(Exception):
     """The command cannot continue. The message is one line and names the fix."""
+
+
+def clickhouse_reason(error: Exception) -> str:
+    """Why ClickHouse refused or could not be reached, in one line, without the statement."""
+    text = str(error)
+    if "certificate verify failed" in text:
+        # urllib3 wraps it three times.
+        _, _, why = text.partition("certificate verify failed")
+        return f"certificate verify failed: {why.partition('(_ssl')[0].strip(' :')}"
+    for end in ("(for url", "Stack trace", "\n"):
+        text = text.partition(end)[0].strip()
+    return text[:200]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from orgtrail_deploy.errors import StackError
+from orgtrail_deploy.errors import StackError, clickhouse_reason
 from orgtrail_schemas.connections import ClickHouseSettings
 from orgtrail_schemas.settings import Secret
 from orgtrail_schemas.tables import (
@@ -53,6 +53,6 @@ def migrate_tables(
             for statement in view_statements(cluster):
                 client.command(statement)
     except (ClickHouseError, MigrationException) as error:
-        reason = str(error).split("Stack trace")[0].strip().splitlines()[0]
+        reason = clickhouse_reason(error)
         raise StackError(f"cannot migrate ClickHouse at {clickhouse.host}: {reason}") from error
     return len(applied or [])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from msgspec import field
 
-from orgtrail_deploy.errors import StackError
+from orgtrail_deploy.errors import StackError, clickhouse_reason
 from orgtrail_deploy.grants.commands import OperatorOrg
 from orgtrail_deploy.grants.on_server import analysts_of
 from orgtrail_schemas.access import access
@@ -115,10 +115,11 @@ def _record(
             organizations = {a.name: a.organizations for a in analysts_of(client)}
             queries = list(_queries(client, settings.clickhouse_cluster, since))
     except ClickHouseError as error:
-        reason = str(error).split("(for url")[0].strip().splitlines()[0][:200]
-        raise StackError(
-            f"cannot read the query log of {settings.clickhouse.host}: {reason}"
-        ) from (error)
+        reason = clickhouse_reason(error)
+        if "UNKNOWN_TABLE" in str(error):
+            reason = "there is none: see <query_log> in ClickHouse's configuration"
+        where = settings.clickhouse.host
+        raise StackError(f"cannot read the query log of {where}: {reason}") from error
     new = [query for query in queries if query.query_id not in recorded]
     for query in new:
         for event in events_of(query, organizations.get(query.user, ()), settings.operator_org):

@@ -1,110 +1,29 @@
 """``orgtrail access --apply`` on a server whose users are made by SQL, as a production server's."""
 
-import os
 import re
-import subprocess
-import sys
 import threading
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import clickhouse_connect
-import httpx
 import pytest
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from tests.support.admin import ADMIN, admin_client, with_admin
+from tests.support.installed_clickhouse import ANALYSTS, PASSWORDS, InstalledClickHouse
 from tests.support.running import eventually
-from tests.support.sql_users import SqlClickHouse, only_admin
 
 from orgtrail_deploy.local.clickhouse import ClickHouse, ClickHouseNode
 from orgtrail_deploy.local.ports import LOOPBACK, free_ports
-from orgtrail_schemas.access import Analyst, passwords_wanted, users_xml
+from orgtrail_schemas.access import users_xml
 
-ANALYSTS = [
-    Analyst("ana", ("acme", "globex")),
-    Analyst("nobody_yet", ("nothing-stored",)),
-    Analyst("all_of_them", ("*",)),
-]
-PASSWORDS = {
-    name: f"password of {name}" for name in [*passwords_wanted(), *(a.name for a in ANALYSTS)]
-}
-LIST = """
-# Kept by operators.
-[analysts]
-ana = ["acme", "globex"]  # until June
-nobody_yet = ["nothing-stored"]
-all_of_them = "all"
-"""
 ORGS = ("acme", "globex", "initech", "umbrella:eu")
-
-
-class Server:
-    """A ClickHouse of its own, and the Kafka of the stack."""
-
-    def __init__(self, folder, brokers):
-        self.brokers = brokers
-        http, tcp = free_ports(2)
-        self.node = ClickHouseNode(folder=folder, http_port=http, tcp_port=tcp)
-        users = with_admin(only_admin(users_xml(PASSWORDS, [])))
-        self.clickhouse = SqlClickHouse(self.node, users)
-        self.clickhouse.wait_ready()
-        self.admin = admin_client(http)
-        self.list = folder / "analysts.toml"
-        self.list.write_text(LIST)
-
-    def run(self, command, *arguments, **settings):
-        """One of our commands, with its settings in the environment as an operator gives them."""
-        given = {
-            f"CLICKHOUSE_{n.removeprefix('audit_').upper()}_PASSWORD": p
-            for n, p in PASSWORDS.items()
-        }
-        given |= {
-            "CLICKHOUSE_PORT": str(self.node.http_port),
-            "CLICKHOUSE_ADMIN_USER": ADMIN,
-            "CLICKHOUSE_ADMIN_PASSWORD": ADMIN,
-            "ANALYSTS_FILE": str(self.list),
-            "KAFKA_BROKERS": self.brokers,
-            "SPOOL_DIR": str(self.list.with_name("spool")),
-            **settings,
-        }
-        done = subprocess.run(
-            [sys.executable, "-m", "orgtrail_deploy.cli", command, *arguments],
-            env=os.environ | {f"ORGTRAIL_{name}": value for name, value in given.items()},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return done
-
-    def apply(self, **settings):
-        """The services' users and the analysts of the file, as after an installation."""
-        done = self.run("access", "--apply", **settings)
-        return done if done.returncode else self.run("grants", "--apply", **settings)
-
-    def client(self, user, **more):
-        return clickhouse_connect.get_client(
-            host=LOOPBACK,
-            port=self.node.http_port,
-            username=user,
-            password=PASSWORDS.get(user, user),
-            autogenerate_session_id=False,
-            **more,
-        )
-
-    def ask(self, user, sql, **more):
-        with self.client(user) as client:
-            return client.query(sql, **more).result_rows
-
-    def post(self, user, sql, settings):
-        """By HTTP alone: the library leaves out the settings that it knows to be refused."""
-        address = f"http://{LOOPBACK}:{self.node.http_port}/"
-        return httpx.post(address, params=settings, content=sql, auth=(user, PASSWORDS[user]))
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, running):
-    made = Server(tmp_path_factory.mktemp("clickhouse") / "server", running.stack.brokers)
+    made = InstalledClickHouse(
+        tmp_path_factory.mktemp("clickhouse") / "server", running.stack.brokers
+    )
     try:
         done = made.apply()
         assert done.returncode == 0, done.stderr
@@ -485,6 +404,10 @@ def test_a_query_log_that_cannot_be_read_is_told_in_one_line(server):
     assert done.returncode == 1
     assert done.stderr.startswith("orgtrail: cannot read the query log of 127.0.0.1: ")
     assert done.stderr.count("\n") == 1
+    server.admin.command("DROP TABLE system.query_log")
+    done = server.run("record-queries")
+    assert done.returncode == 1
+    assert "there is none: see <query_log>" in done.stderr
 
 
 DIFFERENT = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 
 from orgtrail_deploy.local.ports import LOOPBACK
@@ -11,10 +12,12 @@ from orgtrail_deploy.local.ports import LOOPBACK
 class Proxy:
     """Passes bytes between ``port`` and ``target``, in a thread of its own."""
 
-    def __init__(self, port: int, target: int) -> None:
+    def __init__(self, port: int, target: int, tls: ssl.SSLContext | None = None) -> None:
+        """With ``tls`` it ends the clients' encryption, as a proxy before a server does."""
         self.port = port
         self.swallowed = 0
         self._target = target
+        self._tls = tls
         self._swallow = 0
         self._marker = b""
         self._open = True
@@ -57,7 +60,7 @@ class Proxy:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     async def _start(self) -> None:
-        await asyncio.start_server(self._serve, LOOPBACK, self.port)
+        await asyncio.start_server(self._serve, LOOPBACK, self.port, ssl=self._tls)
 
     async def _break(self) -> None:
         for stream in list(self._streams):
