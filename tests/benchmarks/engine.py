@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from uuid import uuid4
 
 from clickhouse_connect.driver.client import Client
 from tests.benchmarks.workload import Message
@@ -18,7 +19,10 @@ def confluent(messages: Iterator[Message]) -> Iterator[Message]:
 
 
 def create(client: Client, brokers: str, topic: str, address: str, consumers: int) -> None:
-    """The engine's table and a materialised view into the same storage table."""
+    """The engine's table and a materialised view into the same storage table.
+
+    Its group is new each time: an earlier one has read the topic already.
+    """
     client.command("DROP TABLE IF EXISTS audit.bench_view")
     client.command("DROP TABLE IF EXISTS audit.bench_kafka")
     client.command(
@@ -33,7 +37,7 @@ def create(client: Client, brokers: str, topic: str, address: str, consumers: in
             outcome String, metadata Map(String, String)
         ) ENGINE = Kafka SETTINGS
             kafka_broker_list = '{brokers}', kafka_topic_list = '{topic}',
-            kafka_group_name = 'engine-{consumers}', kafka_format = 'AvroConfluent',
+            kafka_group_name = 'engine-{uuid4()}', kafka_format = 'AvroConfluent',
             format_avro_schema_registry_url = '{address}', kafka_num_consumers = {consumers},
             kafka_thread_per_consumer = 1, kafka_max_block_size = 65536,
             kafka_poll_max_batch_size = 65536, kafka_flush_interval_ms = 1000,
