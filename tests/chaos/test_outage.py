@@ -95,12 +95,13 @@ def test_the_schema_registry_is_away(arena, minutes, rounds):
         proxy = Proxy(free_ports(1)[0], port)
         proxy.cut()
         url = f"http://127.0.0.1:{proxy.port}"
-        worker = arena.start_consumer(ORGTRAIL_SCHEMA_REGISTRY_URL=url).wait_ready()
         producer = RawProducer(arena.brokers)
         for _ in range(20):
             waiting = encode_confluent(current_schema(), REGISTRY_ID, record(org_id="waiting"))
             producer.send(waiting, b"waiting", partition=1)
         producer.send(datum(org_id="unaffected"), partition=2)
+        # They are one batch of their partition. Two batches that wait would hold up the others.
+        worker = arena.start_consumer(ORGTRAIL_SCHEMA_REGISTRY_URL=url)
         count = "SELECT count() FROM audit.events WHERE org_id "
         eventually(lambda: arena.query(count + "= 'unaffected'")[0][0] == 1)
         eventually(lambda: worker.readiness()[0] == 503)

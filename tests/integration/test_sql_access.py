@@ -198,6 +198,13 @@ def test_nobody_signs_in_as_the_definer_who_may_do_nothing_but_read_one_table(se
         assert [g.split(" TO ")[0] for g in grants] == ["GRANT SELECT ON audit.events_store"]
 
 
+def test_the_view_runs_with_the_settings_of_whoever_reads_it(server):
+    """Analysts may use no skip indexes: what is skipped tells of other organizations' values."""
+    explain = "EXPLAIN indexes = 1 SELECT count() FROM audit.events WHERE ip = '192.0.2.7'"
+    assert "ip_idx" not in str(server.ask("ana", explain))
+    assert "ip_idx" in str(server.ask("audit_export", explain))
+
+
 def test_users_sign_in_from_the_networks_that_the_operator_named(server):
     done = server.apply(CLICKHOUSE_ANALYSTS_FROM="192.0.2.0/24, 2001:db8::/32")
     assert done.returncode == 0, done.stderr
