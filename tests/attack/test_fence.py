@@ -12,10 +12,10 @@ from orgtrail_deploy.local.clickhouse import ClickHouse, ClickHouseNode
 from orgtrail_deploy.local.fence import has_fence
 from orgtrail_deploy.local.ports import free_ports
 from orgtrail_deploy.local.secrets import ANALYST, ANALYSTS, load_secrets
-from orgtrail_schemas.access import access, users_xml
+from orgtrail_schemas.access import access, passwords_wanted, users_xml
 
 USERS = ["", "default", ANALYST.name, *(role.name for role in access().role)]
-WITH_PASSWORD = USERS[2:]
+WITH_PASSWORD = [ANALYST.name, *passwords_wanted()]
 
 
 class Server:
