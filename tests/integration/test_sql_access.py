@@ -330,6 +330,18 @@ def test_the_server_is_made_equal_to_the_list(server):
     assert server.run("grants").returncode == 0
 
 
+def test_without_a_list_nobody_is_dropped(server, tmp_path):
+    """An operator who upgrades, or is in another folder, must not drop everybody by accident."""
+    absent = {"ANALYSTS_FILE": str(tmp_path / "absent.toml")}
+    applied = server.run("grants", "--apply", **absent)
+    granted = server.run("grant", "ana", "acme", **absent)
+    assert (applied.returncode, granted.returncode) == (1, 1)
+    assert "absent.toml does not exist" in applied.stderr
+    assert "ClickHouse has analysts (all_of_them, ana, nobody_yet)" in granted.stderr
+    assert not (tmp_path / "absent.toml").exists()
+    assert server.run("grants").returncode == 0
+
+
 def test_a_running_query_of_an_analyst_who_is_revoked_ends(server):
     server.run("grant", "slow", "acme", CLICKHOUSE_SLOW_PASSWORD="slow")
     ended = []

@@ -111,7 +111,7 @@ def test_a_person_and_the_beginning_of_an_event(running, events):
     assert len(found) == len(events) / 2
 
 
-@pytest.mark.parametrize(("one", "other"), combinations([*_WHO, *_WHAT], 2))
+@pytest.mark.parametrize(("one", "other"), list(combinations([*_WHO, *_WHAT], 2)))
 def test_clickhouse_asks_the_index(running, events, one, other):
     given = {name: (_WHO[name](events[0])[0] if name in _WHO else _WHAT[name](events[0]))
              for name in (one, other)}  # fmt: skip

@@ -25,7 +25,7 @@ from tests.support.certificates import Authority
 
 from orgtrail_deploy.local.folders import jar_cache
 from orgtrail_deploy.local.jars import ensure_jars
-from orgtrail_deploy.local.kafka import Broker, BrokerNode, _java, cluster_id
+from orgtrail_deploy.local.kafka import Broker, BrokerNode, cluster_id, java
 from orgtrail_deploy.local.ports import LOOPBACK, free_ports
 from orgtrail_deploy.local.process import Child
 from orgtrail_schemas.kafka_acls import Acl
@@ -154,7 +154,7 @@ class SecureBroker(Broker):
         return Child(
             "a secure Kafka broker",
             [
-                _java(), "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+                java(), "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
                 "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
                 "-Dorg.slf4j.simpleLogger.log.kafka.authorizer.logger=info",
                 f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={allowed}",
@@ -166,7 +166,7 @@ class SecureBroker(Broker):
     def _format(self, properties: Path) -> None:
         subprocess.run(
             [
-                _java(), "-XX:TieredStopAtLevel=1", "-cp", self._classpath,
+                java(), "-XX:TieredStopAtLevel=1", "-cp", self._classpath,
                 "kafka.tools.StorageTool", "format", "--standalone",
                 "-t", cluster_id(self.node.controller_port), "-c", str(properties),
                 "--add-scram", f"SCRAM-SHA-512=[name={ADMIN},password={ADMIN}]",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -11,6 +12,8 @@ from orgtrail_consumers.dead_letters.reader import DeadLetter
 from orgtrail_consumers.settings import ConsumerSettings
 
 _FLUSH_EVERY = 10_000
+_log = logging.getLogger("orgtrail.replay")
+_log.addHandler(logging.NullHandler())
 
 
 def replay(
@@ -34,6 +37,8 @@ def replay(
             "message.max.bytes": MAX_LETTER_BYTES,
             "allow.auto.create.topics": False,
             "log_level": 2,
+            # The command tells of an error itself.
+            "logger": _log,
         }
     )
     sent = 0

