@@ -85,15 +85,17 @@ def record_queries(*, every: int | None = None) -> int:
 
     try:
         settings = RecordSettings.load()
-        since = datetime.now(UTC) - timedelta(hours=settings.queries_look_back_hours)
+        newest = datetime.now(UTC) - timedelta(hours=settings.queries_look_back_hours)
         recorded: dict[str, datetime] = {}
         with AuditProducer(ProducerSettings.load(service="orgtrail")) as audit:
             while True:
+                # The log is written a few seconds after a query's end.
+                since = newest - _OVERLAP
                 count = _record(settings, audit, since, recorded)
                 if every is None:
                     print(f"{count} queries of audit.events recorded")
                     return 0
-                since = max([*recorded.values(), since]) - _OVERLAP
+                newest = max([newest, *recorded.values()])
                 for query_id in [q for q, ended_at in recorded.items() if ended_at < since]:
                     del recorded[query_id]
                 time.sleep(every)
