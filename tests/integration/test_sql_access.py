@@ -376,6 +376,8 @@ def test_reads_with_sql_are_events_of_each_organization_that_was_granted(server,
         server.ask("lee", "SELECT throwIf(count() = 0) FROM audit.events WHERE actor_id = 'x'")
     for value in ("secret-1", "secret-2"):
         server.ask("lee", f"SELECT count() FROM audit.events WHERE actor_id = '{value}'")
+    for other in ("ana", "all_of_them"):
+        server.ask(other, COUNTED)
     # What does not read the view is no event.
     server.ask("lee", "SELECT 1")
     server.admin.command("SYSTEM FLUSH LOGS")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import os
 import re
 import shutil
@@ -14,10 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from tests.support.certificates import Authority
 from tests.support.running import eventually
 
 from orgtrail_deploy.local.ports import LOOPBACK
@@ -59,7 +54,8 @@ def nginx(folder: Path, port: int, behind: int, *, strips: bool = False) -> Iter
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    certificate, key = _certificate(folder)
+    authority = Authority(folder)
+    certificate, key = authority.issue("server", folder)
     server = documented()
     for text, replaced in {
         "listen 443": f"listen {LOOPBACK}:{port}",
@@ -79,7 +75,7 @@ def nginx(folder: Path, port: int, behind: int, *, strips: bool = False) -> Iter
     )
     try:
         eventually(lambda: _serves(port, certificate), 20)
-        yield certificate
+        yield authority.file
     finally:
         process.terminate()
         process.wait(20)
@@ -92,35 +88,6 @@ def _serves(port: int, certificate: Path) -> bool:
         )
     except OSError:
         return False
-
-
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, LOOPBACK)])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(LOOPBACK))]), False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    files = folder / "server.crt", folder / "server.key"
-    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    files[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return files
 
 
 def _install() -> str | None:
