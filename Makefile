@@ -4,7 +4,7 @@ BIN := .orgtrail/venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env up test integration lint types format docs lock unit bench bench-emit bench-reads soak chaos browser attack clean
+.PHONY: help env up test integration lint types format docs lock unit bench bench-emit bench-reads soak chaos browser attack deploy-test clean
 
 help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
@@ -42,6 +42,9 @@ browser: env ## Test the page in Chromium: every view, width and color scheme; A
 attack: env ## Run the security tests of the query service; ARGS go to pytest
 	@$(BIN)/python -m pytest tests/attack --rounds 10 $(ARGS)
 
+deploy-test: env ## Check what operators deploy with real tools, on Debian; ARGS go to pytest
+	@$(BIN)/python -m pytest tests/deploy --rounds 10 $(ARGS)
+
 bench: env ## Compare the consumer with its peers; ARGS='--events N'
 	@$(BIN)/python -m tests.benchmarks.consumer $(ARGS)
 
@@ -56,6 +59,7 @@ soak: env ## Check that memory stays flat in 30 minutes of load; ARGS='--minutes
 
 docs: env ## Regenerate the generated documents in docs/
 	@$(BIN)/python -m orgtrail_deploy.documents
+	@$(BIN)/python deploy/monitoring/dashboard.py
 
 COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes \
   --no-annotate --no-header

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from prometheus_client import Counter, Gauge, Histogram, Metric
 
+from orgtrail_schemas.reasons import REASONS
+
 EVENTS = Counter("orgtrail_consumer_events_total", "Events stored.")
 DEAD_LETTERS = Counter("orgtrail_consumer_dead_letters_total", "Records dead-lettered.", ["reason"])
 FAILURES = Counter(
@@ -39,6 +41,15 @@ BATCH_RECORDS = Histogram(
 )
 STEP_SECONDS = Histogram("orgtrail_consumer_step_seconds", "Seconds spent in a step.", ["step"])
 LAG = Gauge("orgtrail_consumer_lag_records", "Records in Kafka not stored yet.", ["partition"])
+SETTLED = Gauge(
+    "orgtrail_consumer_settled_through_timestamp_seconds",
+    "Time up to which readers see everything that Kafka received (Unix time).",
+    ["partition"],
+)
+
+# Prometheus sees no increase in a counter that appears with its first event.
+for reason in REASONS:
+    DEAD_LETTERS.labels(reason)
 
 
 def families() -> Iterator[Metric]:

@@ -44,6 +44,9 @@ class AccessSettings(Settings, frozen=True, kw_only=True):
     clickhouse_recorder_password: Annotated[
         Secret, about("Password to set for orgtrail record-queries.")
     ] = Secret("")
+    clickhouse_checker_password: Annotated[Secret, about("Password to set for orgtrail check.")] = (
+        Secret("")
+    )
     clickhouse_services_from: Annotated[
         str,
         about(
@@ -77,8 +80,8 @@ def access(
     """Print the SQL that creates the service users, with grants and row policies. --apply runs it.
 
     Passwords are read from the environment: ORGTRAIL_CLICKHOUSE_WRITER_PASSWORD for audit_writer,
-    likewise READER, EXPORT, MIGRATOR and RECORDER. --apply connects as the admin user, with
-    ORGTRAIL_CLICKHOUSE_ADMIN_PASSWORD. Analysts are made by orgtrail grant.
+    likewise READER, EXPORT, MIGRATOR, RECORDER and CHECKER. --apply connects as the admin user,
+    with ORGTRAIL_CLICKHOUSE_ADMIN_PASSWORD. Analysts are made by orgtrail grant.
     """
     options: dict[str, Any] = {
         "clickhouse_host": clickhouse_host,
@@ -106,8 +109,8 @@ def access(
 
 
 @contextmanager
-def connected(settings: AccessSettings) -> Iterator[Client]:
-    """A client of the administrator.
+def connected(settings: AccessSettings, purpose: str = "apply access to") -> Iterator[Client]:
+    """A client of the administrator. ``purpose`` is what an error says could not be done.
 
     Raises:
         StackError: ClickHouse is unreachable, or rejects a statement of the block.
@@ -123,7 +126,7 @@ def connected(settings: AccessSettings) -> Iterator[Client]:
             yield client
     except ClickHouseError as error:
         reason = clickhouse_reason(error)
-        raise StackError(f"cannot apply access to {settings.clickhouse.host}: {reason}") from error
+        raise StackError(f"cannot {purpose} {settings.clickhouse.host}: {reason}") from error
 
 
 def networks(text: str) -> tuple[str, ...]:

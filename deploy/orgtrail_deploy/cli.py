@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from orgtrail_deploy.errors import StackError
@@ -42,6 +43,13 @@ COMMANDS = {
         "orgtrail_deploy.record_queries:record_queries",
         "Record who read audit.events with SQL.",
     ),
+    "backup": ("orgtrail_deploy.backups.commands:backup", "Back up ClickHouse's tables."),
+    "restore": ("orgtrail_deploy.backups.commands:restore", "Restore ClickHouse's tables."),
+    "rewind": ("orgtrail_deploy.rewind:rewind", "Read events again from Kafka."),
+    "check": (
+        "orgtrail_deploy.check.commands:check",
+        "Check an installation, with an event on its way.",
+    ),
     "grants": ("orgtrail_deploy.grants.commands:grants", "Show or apply what analysts may read."),
 }
 """Maps each command to its import path and a one-line help text."""
@@ -54,6 +62,7 @@ def make_app(chosen: str | None) -> App:
     app = App(
         name="orgtrail",
         help="Audit logs for organizations.",
+        version=version("orgtrail"),
         version_flags=["--version"],
         default_parameter=Parameter(negative=()),
     )
@@ -65,21 +74,27 @@ def make_app(chosen: str | None) -> App:
     return app
 
 
-_OF_THE_RUNNING_STACK = ("emit", "query", "export")
+_OF_THE_RUNNING_STACK = ("emit", "query", "export", "check")
 
 
-def _use_the_running_stack() -> None:
+def _use_the_running_stack(command: str) -> None:
     """Without settings of its own, a command means the local stack that runs in the folder."""
     from orgtrail_deploy.local.folders import default_root, running
     from orgtrail_deploy.local.ports import LOOPBACK
+    from orgtrail_deploy.local.secrets import load_secrets
     from orgtrail_deploy.local.settings import recorded
 
     root = default_root()
     if running(root) is None:
         return
     ports = recorded(root)
-    os.environ.setdefault("ORGTRAIL_KAFKA_BROKERS", f"{LOOPBACK}:{ports.kafka_port}")
+    brokers = f"{LOOPBACK}:{ports.kafka_port}"
+    os.environ.setdefault("ORGTRAIL_KAFKA_BROKERS", brokers)
     os.environ.setdefault("ORGTRAIL_URL", f"http://{LOOPBACK}:{ports.page_port}")
+    if command == "check" and os.environ["ORGTRAIL_KAFKA_BROKERS"] == brokers:
+        passwords = load_secrets(root).passwords
+        os.environ.setdefault("ORGTRAIL_CLICKHOUSE_PORT", str(ports.clickhouse_http_port))
+        os.environ.setdefault("ORGTRAIL_CLICKHOUSE_CHECKER_PASSWORD", passwords["audit_checker"])
 
 
 def main() -> None:
@@ -106,7 +121,7 @@ def _run() -> None:
     chosen = next(iter(sys.argv[1:]), None)
     try:
         if chosen in _OF_THE_RUNNING_STACK:
-            _use_the_running_stack()
+            _use_the_running_stack(chosen)
         make_app(chosen)()
     except (StackError, SettingsError) as error:
         print(f"orgtrail: {error}", file=sys.stderr)

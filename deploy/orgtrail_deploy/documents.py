@@ -12,11 +12,14 @@ from orgtrail.typed.generate import events_module
 from orgtrail_consumers import metrics as consumer_metrics
 from orgtrail_consumers.settings import ConsumerSettings
 from orgtrail_deploy.access import AccessSettings
+from orgtrail_deploy.backups.commands import BackupSettings
+from orgtrail_deploy.check.settings import CheckSettings
 from orgtrail_deploy.grants.commands import GrantsSettings
 from orgtrail_deploy.local.settings import PREFIX as UP_PREFIX
 from orgtrail_deploy.local.settings import FolderSettings, LocalSettings
 from orgtrail_deploy.migrate import MigrateSettings
 from orgtrail_deploy.record_queries import RecordSettings
+from orgtrail_deploy.rewind import RewindSettings
 from orgtrail_query_service import telemetry as query_metrics
 from orgtrail_query_service.reads.export_formats import FORMATS
 from orgtrail_query_service.reads.filters import FILTERS
@@ -58,6 +61,9 @@ PROCESSES: list[tuple[str, str, type[Settings]]] = [
         GrantsSettings,
     ),
     ("`orgtrail record-queries`, in addition to those of the SDK", PREFIX, RecordSettings),
+    ("`orgtrail check`, in addition to those of the SDK", PREFIX, CheckSettings),
+    ("`orgtrail rewind`", PREFIX, RewindSettings),
+    ("`orgtrail backup` and `restore`, in addition to those of `access`", PREFIX, BackupSettings),
     ("The local stack (`make up`)", UP_PREFIX, LocalSettings),
     ("The local stack's folder", PREFIX, FolderSettings),
 ]

@@ -51,6 +51,19 @@ def test_shell_commands(up, block):
     assert "problem" not in done.stdout
 
 
+def test_the_checklist_is_the_one_that_is_printed(up):
+    (shown,) = blocks("text")
+    printed = shell(up, ".orgtrail/venv/bin/orgtrail check").stdout
+    assert [shape(line) for line in shown.splitlines()] == [
+        shape(line) for line in printed.splitlines()
+    ]
+
+
+def shape(line):
+    """A line without what differs from one machine and one day to the next."""
+    return re.sub(r"[0-9][0-9.,-]*( [KMGT]?B| ms| s)?", "N", line)
+
+
 def test_the_two_commands_are_the_ones_that_run():
     (first,) = [b for b in blocks("sh") if "make up" in b]
     assert re.findall(r"^(make \w+)", first, re.MULTILINE) == ["make up", "make test"]

@@ -6,6 +6,7 @@ With one right fewer it says which one is missing, in one line.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 import httpx
 import msgspec
 import pytest
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from tests.support.certificates import Authority
 from tests.support.events import RawProducer
 from tests.support.running import eventually
@@ -99,6 +101,10 @@ class Secure:
     def emit(self, org, user="producer", **settings):
         return self.run(user, "emit", "user.login", "--org", org, "--actor-id", "u-1", **settings)
 
+    def check(self, **settings):
+        """Without ClickHouse, so that the check does not wait for a consumer."""
+        return self.run("checker", "check", CLICKHOUSE_PORT="1", **settings)
+
     @contextmanager
     def worker(self, user="consumer", **settings):
         (port,) = free_ports(1)
@@ -179,6 +185,47 @@ def test_dead_letters_are_shown_and_replayed(secure, way):
     assert replayed.returncode == 0, replayed.stderr
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_an_installation_is_checked(secure, way):
+    with secure.worker() as (worker, address):
+        eventually(lambda: ready(address) or not worker.running, 60)
+        done = secure.check(**secure.way(way, "checker"))
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    (failed,) = [line for line in lines if line.startswith("FAILED")]
+    assert "sign in as audit_checker" in failed, done.stdout
+    assert any(line.startswith("ok          topic audit.events.v1.dlq: ") for line in lines)
+    assert any(re.match(r"ok +consumer group orgtrail: 1 consumer, ", line) for line in lines)
+    assert any(line.startswith("ok          an event sent: acknowledged") for line in lines)
+    assert "not checked who may write events: the Kafka user lacks Describe on the cluster" in lines
+
+
+def test_who_may_write_is_named(secure):
+    done = secure.check(KAFKA_SASL_USERNAME=ADMIN, KAFKA_SASL_PASSWORD=ADMIN,
+                        KAFKA_SASL_PASSWORD_FILE=None)  # fmt: skip
+    (line,) = [line for line in done.stdout.splitlines() if "who may write" in line]
+    writers = (USERS[name] for name in ("producer", "checker", "replayer of dead letters"))
+    assert line.partition("events: ")[2] == ", ".join(sorted(f"User:{name}" for name in writers))
+
+
+def test_a_topic_that_somebody_changed_is_named(secure):
+    admin = secure.broker.admin
+
+    def change(kind):
+        entry = ConfigEntry(
+            "message.timestamp.type", kind, incremental_operation=AlterConfigOpType.SET
+        )
+        resource = ConfigResource(ResourceType.TOPIC, EVENTS_TOPIC, incremental_configs=[entry])
+        admin.incremental_alter_configs([resource])[resource].result(20)
+
+    change("CreateTime")
+    try:
+        told = secure.check().stdout
+    finally:
+        change("LogAppendTime")
+    assert "message.timestamp.type is CreateTime, not LogAppendTime" in told
+    assert "→ run orgtrail migrate" in told
+
+
 def fewer():
     """Each right of each process, and the others."""
     for name, process in processes().items():
@@ -214,6 +261,9 @@ def refusal(secure, name, user):
         done = secure.emit("acme")
         assert "1 spooled" in done.stderr
         return done.stderr
+    if name == "checker":
+        done = secure.check()
+        return " ".join(line for line in done.stdout.splitlines() if "  FAILED " in line)
     if name == "migrator":
         for topic in (EVENTS_TOPIC, f"{EVENTS_TOPIC}.dlq"):
             secure.broker.admin.delete_topics([topic])[topic].result(20)

@@ -50,6 +50,7 @@ class Reporter:
         """Forget all progress. After a revocation, this worker must not write it any more."""
         self._settled.clear()
         metrics.LAG.clear()
+        metrics.SETTLED.clear()
 
     async def report(self, consumer: BatchConsumer) -> None:
         """Measure once, and write the progress to ``audit.ingest_progress``."""
@@ -71,6 +72,8 @@ class Reporter:
                 end = max(position.high_watermark, end_offsets.get(tp, 0))
                 lag = end - consumer.first_unstored(tp, position)
                 metrics.LAG.labels(str(tp.partition)).set(max(0, lag))
+                # From zero, so that the first loss is seen as an increase.
+                metrics.LOST.labels(str(tp.partition))
             reached = settled_through(
                 self._settled.get(tp.partition),
                 offsets.stored_through(tp),
@@ -89,10 +92,15 @@ class Reporter:
             await self._write(partitions.number)
 
     async def _write(self, partitions: int) -> None:
-        rows = progress_rows(self._settings.topic, partitions, self._settled)
+        written = dict(self._settled)
+        rows = progress_rows(self._settings.topic, partitions, written)
         try:
             await asyncio.get_running_loop().run_in_executor(
                 self._executor, self._writer.insert, "ingest_progress", rows
             )
         except WriteError as error:
             log.warning("progress_write_failed", error=describe(error))
+            return
+        # A revocation meanwhile took them away.
+        for partition in written.keys() & self._settled.keys():
+            metrics.SETTLED.labels(str(partition)).set(written[partition] / 1000)

@@ -23,16 +23,22 @@ class Secrets(msgspec.Struct, frozen=True):
 
 
 def load_secrets(root: Path) -> Secrets:
-    """Load the secrets of a stack folder. They are created the first time."""
+    """Load the secrets of a stack folder. Those that it lacks are created.
+
+    A folder of an earlier version has no passwords of newer users.
+    """
     file = root / "secrets.json"
-    if file.exists():
-        return msgspec.json.decode(file.read_bytes(), type=Secrets)
-    names = passwords_wanted() + [analyst.name for analyst in ANALYSTS]
-    created = Secrets(
-        {name: secrets.token_urlsafe(24) for name in names}, secrets.token_urlsafe(48)
+    known = (
+        msgspec.json.decode(file.read_bytes(), type=Secrets)
+        if file.exists()
+        else Secrets({}, secrets.token_urlsafe(48))
     )
-    write_private(file, msgspec.json.encode(created))
-    return created
+    names = passwords_wanted() + [analyst.name for analyst in ANALYSTS]
+    missing = {name: secrets.token_urlsafe(24) for name in names if name not in known.passwords}
+    if missing:
+        known = Secrets(known.passwords | missing, known.service)
+        write_private(file, msgspec.json.encode(known))
+    return known
 
 
 def write_private(file: Path, data: bytes) -> None:

@@ -3,6 +3,7 @@
 from prometheus_client import Counter, Gauge, Histogram
 
 from orgtrail_consumers import metrics
+from orgtrail_schemas.reasons import REASONS
 
 FAMILIES = {family.name: family for family in metrics.families()}
 
@@ -33,3 +34,7 @@ def test_a_freshness_of_a_second_and_of_an_hour_are_told_apart():
     assert 1 in bounds
     assert 3600 in bounds
     assert bounds == sorted(bounds)
+
+
+def test_the_first_dead_letter_is_an_increase():
+    assert {reason for (reason,) in metrics.DEAD_LETTERS._metrics} >= set(REASONS)

@@ -9,7 +9,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from orgtrail_deploy.access import access
 from orgtrail_deploy.errors import StackError
 
-SERVICES = ["WRITER", "READER", "EXPORT", "MIGRATOR", "RECORDER"]
+SERVICES = ["WRITER", "READER", "EXPORT", "MIGRATOR", "RECORDER", "CHECKER"]
 PASSWORDS = {f"ORGTRAIL_CLICKHOUSE_{name}_PASSWORD": f"pw-{name}" for name in SERVICES}
 
 

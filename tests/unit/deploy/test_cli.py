@@ -2,10 +2,14 @@ import importlib
 import os
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
 from orgtrail_deploy.cli import COMMANDS, make_app
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -29,6 +33,13 @@ def test_a_command_says_all_it_has(capsys):
     with pytest.raises(SystemExit):
         make_app("emit")(["emit", "--help"])
     assert "one event per JSON line on standard input" in capsys.readouterr().out
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit):
+        make_app(None)(["--version"])
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert capsys.readouterr().out == f"{declared}\n"
 
 
 @pytest.mark.parametrize("status", [0, 1, 3])

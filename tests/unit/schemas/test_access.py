@@ -89,10 +89,13 @@ def test_only_orgtrails_own_processes_reach_the_storage_table():
     """Its row policies are on the view, so whoever reads with SQL must not pass by it."""
     found = _grants_of_xml()
     reach = {n for n, grants in found.items() if any("events_store" in g for g in grants)}
-    assert reach == {"audit_writer", "audit_reader", "audit_definer"}
-    assert {n for n, grants in found.items() if any("audit.*" in g for g in grants)} == {
-        "audit_migrator"
-    }
+    assert reach == {"audit_writer", "audit_reader", "audit_definer", "audit_checker"}
+    # The checker sees that an event is there, and not what happened.
+    (shown,) = [g for g in found["audit_checker"] if "events_store" in g]
+    assert shown == ("SELECT(event_id, occurred_at, org_id, received_at) ON audit.events_store")
+    everywhere = {n: [g for g in grants if "audit.*" in g] for n, grants in found.items()}
+    assert {n for n, grants in everywhere.items() if grants} == {"audit_migrator", "audit_checker"}
+    assert all(g.startswith("SHOW ") for g in everywhere["audit_checker"])
     assert not any(g.startswith("SELECT") for g in found["audit_writer"])
     assert all(g.startswith("SELECT") for g in found["audit_reader"])
 

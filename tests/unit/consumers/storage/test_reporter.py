@@ -68,6 +68,7 @@ class Writer:
 @pytest.fixture
 def reporter():
     metrics.LAG.clear()
+    metrics.SETTLED.clear()
     with ThreadPoolExecutor(1) as executor:
         made = Reporter(ConsumerSettings(), MARGIN, Writer(), Health(), executor, lambda: NOW)
         yield made
@@ -83,6 +84,21 @@ async def test_idle_partitions_are_settled_up_to_the_margin(reporter):
     assert reporter._writer.settled() == {0: NOW - MARGIN, 1: NOW - MARGIN - 1_000}
     assert {row["partitions"] for row in reporter._writer.rows} == {2}
     assert sorted(consumer.checked) == [P0, P1]
+
+
+def settled():
+    return {int(p): gauge._value.get() for (p,), gauge in metrics.SETTLED._metrics.items()}
+
+
+async def test_what_readers_can_see_is_a_metric(reporter):
+    await reporter.report(Consumer(p0=idle(), p1=idle(NOW - 1_000)))
+    assert settled() == {0: (NOW - MARGIN) / 1000, 1: (NOW - MARGIN - 1_000) / 1000}
+    before = settled()
+    reporter._writer.error = OSError("away")
+    await reporter.report(Consumer(p0=idle(NOW + 5_000)))
+    assert settled() == before
+    reporter.forget()
+    assert settled() == {}
 
 
 async def test_a_partition_in_progress_is_settled_up_to_what_is_stored(reporter):

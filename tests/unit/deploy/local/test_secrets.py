@@ -5,7 +5,7 @@ import os
 import msgspec
 import pytest
 
-from orgtrail_deploy.local.secrets import ANALYSTS, load_secrets, write_private
+from orgtrail_deploy.local.secrets import ANALYSTS, Secrets, load_secrets, write_private
 from orgtrail_schemas.access import passwords_wanted
 
 
@@ -20,6 +20,17 @@ def test_every_user_of_clickhouse_has_a_password_of_its_own(tmp_path):
 
 def test_they_are_made_once(tmp_path):
     assert load_secrets(tmp_path) == load_secrets(tmp_path)
+
+
+def test_users_of_a_newer_version_get_passwords_and_the_others_keep_theirs(tmp_path):
+    before = load_secrets(tmp_path)
+    older = {k: v for k, v in before.passwords.items() if k not in ("audit_checker", "analyst")}
+    write_private(tmp_path / "secrets.json", msgspec.json.encode(Secrets(older, before.service)))
+    after = load_secrets(tmp_path)
+    assert after.passwords.items() >= older.items()
+    assert after.passwords.keys() == before.passwords.keys()
+    assert after.service == before.service
+    assert load_secrets(tmp_path) == after
 
 
 def test_two_stacks_share_none(tmp_path):

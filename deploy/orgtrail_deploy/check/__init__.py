@@ -1,0 +1,1 @@
+"""``orgtrail check``: whether an installation is as it should be, question by question."""

@@ -1,0 +1,132 @@
+"""``orgtrail check``: the questions in order, as a checklist."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from orgtrail_deploy.check.findings import Finding, Verdict, failed, ok, unknown
+from orgtrail_deploy.check.in_clickhouse import clickhouse_findings
+from orgtrail_deploy.check.in_kafka import kafka_findings
+from orgtrail_deploy.check.round_trip import round_trip
+from orgtrail_deploy.check.settings import CheckSettings
+from orgtrail_deploy.errors import StackError, clickhouse_reason
+from orgtrail_schemas.settings import SettingsError
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+_ON_ITS_WAY = "From Kafka to ClickHouse"
+_STORED = """
+SELECT toUnixTimestamp64Milli(received_at) FROM audit.events_store
+WHERE org_id = {org:String} AND occurred_at >= now64(3) - INTERVAL 1 HOUR
+    AND event_id = {event_id:UUID}
+LIMIT 1
+"""
+
+
+def check() -> int:
+    """Check an installation: Kafka, ClickHouse, the query service, and an event on its way.
+
+    Exits with 1 if anything must be mended. Reads the ORGTRAIL_ settings (docs/settings.md); the
+    ClickHouse user audit_checker can read no event. The event is one of the operator's
+    organization, org.audit-log.checked.
+    """
+    try:
+        settings = CheckSettings.load()
+        settings.librdkafka()
+        settings.check_files()
+    except SettingsError as error:
+        raise StackError(str(error)) from None
+    verdicts: list[Verdict] = []
+    for title, findings in _sections(settings):
+        print(f"\n{title}" if verdicts else title)
+        for finding in findings:
+            verdicts.append(finding.verdict)
+            print(_line(finding), flush=True)
+    failures = verdicts.count(Verdict.FAILED)
+    print(f"\n{verdicts.count(Verdict.OK)} ok, {failures} failed, {_rest(verdicts)}")
+    return 1 if failures else 0
+
+
+def _sections(settings: CheckSettings) -> Iterator[tuple[str, Iterator[Finding]]]:
+    yield f"Kafka at {settings.kafka_brokers}", kafka_findings(settings)
+    where = f"ClickHouse at {settings.clickhouse.host}:{settings.clickhouse.port}"
+    client, refusal = _connect(settings)
+    if client is None:
+        yield where, iter([refusal])
+        yield _ON_ITS_WAY, round_trip(settings.operator_org, None)
+    else:
+        with closing(client):
+            yield where, _answered(clickhouse_findings(client, settings))
+            yield (
+                _ON_ITS_WAY,
+                _answered(
+                    round_trip(
+                        settings.operator_org, lambda org, event: _stored(client, org, event)
+                    )
+                ),
+            )
+    yield "Query service", iter([_query_service(settings.url)])
+
+
+def _connect(settings: CheckSettings) -> tuple[Client | None, Finding]:
+    import clickhouse_connect
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
+    question = f"sign in as {settings.clickhouse_checker_user}"
+    try:
+        connection = settings.clickhouse.connection(
+            settings.clickhouse_checker_user, settings.clickhouse_checker_password
+        )
+        return clickhouse_connect.get_client(**connection), ok(question, "")
+    except (ClickHouseError, SettingsError) as error:
+        return None, failed(
+            question,
+            clickhouse_reason(error),
+            "compare ORGTRAIL_CLICKHOUSE_… with the server, and run orgtrail access --apply",
+        )
+
+
+def _answered(findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The findings, and one more if the server stops answering."""
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
+    try:
+        yield from findings
+    except ClickHouseError as error:
+        yield failed("answer", clickhouse_reason(error), "run orgtrail access --apply")
+
+
+def _stored(client: Client, org: str, event_id: str) -> datetime | None:
+    rows = client.query(_STORED, {"org": org, "event_id": event_id}).result_rows
+    return datetime.fromtimestamp(rows[0][0] / 1000, UTC) if rows else None
+
+
+def _query_service(url: str) -> Finding:
+    if not url:
+        return unknown("readiness", "set ORGTRAIL_URL to its address")
+    question, address = f"readiness of {url}", f"{url.rstrip('/')}/readyz"
+    if not address.startswith(("http://", "https://")):
+        return failed(question, "ORGTRAIL_URL is no web address", "begin it with https://")
+    try:
+        with urllib.request.urlopen(address, timeout=15):  # noqa: S310
+            return ok(question, "it answers, and reaches ClickHouse")
+    except urllib.error.HTTPError as error:
+        return failed(question, f"it answers {error.code}", "look at its log")
+    except OSError as error:
+        return failed(question, str(getattr(error, "reason", error)), "start orgtrail serve")
+
+
+def _line(finding: Finding) -> str:
+    line = f"  {finding.verdict.value:<11} {finding.question}: {finding.seen}"
+    return f"{line}\n{'':14}→ {finding.remedy}" if finding.remedy else line
+
+
+def _rest(verdicts: list[Verdict]) -> str:
+    notes, unchecked = verdicts.count(Verdict.NOTE), verdicts.count(Verdict.UNKNOWN)
+    return f"{notes} to note, {unchecked} not checked"

@@ -1,0 +1,73 @@
+"""An event that ``orgtrail check`` sends to Kafka, and looks for in ClickHouse."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+from orgtrail_deploy.check.findings import Finding, failed, ok, unknown
+from orgtrail_deploy.check.in_clickhouse import judge_clock
+
+CHECKED = "org.audit-log.checked"
+_DELIVER_WITHIN_S = 15
+_STORE_WITHIN_S = 30
+
+Stored = Callable[[str, str], datetime | None]
+"""When Kafka received an event of an organization, by its ID; ``None`` while it is not stored."""
+
+
+def round_trip(operator_org: str, stored: Stored | None) -> Iterator[Finding]:
+    """Send one event of the operator's organization, and wait until it can be read.
+
+    ``stored`` is ``None`` if ClickHouse does not answer.
+    """
+    from orgtrail import Actor, AuditProducer, ProducerSettings, Target
+    from orgtrail.errors import AuditError
+
+    question = "an event sent"
+    log = logging.getLogger("orgtrail")
+    level = log.level
+    # The finding says what the SDK logs for services.
+    log.setLevel(logging.CRITICAL)
+    began, clock = time.monotonic(), datetime.now(UTC)
+    try:
+        # In memory: an event that cannot be delivered now is not to arrive later.
+        with AuditProducer(ProducerSettings.load(service="orgtrail", spool="memory")) as audit:
+            event_id = audit.emit(
+                CHECKED,
+                org_id=operator_org,
+                actor=Actor(type="user", id=f"{getpass.getuser()}@{socket.gethostname()}"),
+                targets=[Target(type="organization", id=operator_org)],
+            )
+            waiting = audit.flush(_DELIVER_WITHIN_S)
+            trouble = audit.trouble
+            audit.close(0)
+    except AuditError as error:
+        yield failed(question, str(error).splitlines()[0], "compare the settings with Kafka's")
+        return
+    finally:
+        log.setLevel(level)
+    acknowledged, after = time.monotonic(), datetime.now(UTC)
+    if waiting:
+        seen = f"Kafka did not take it within {_DELIVER_WITHIN_S} s: {trouble}"
+        yield failed(question, seen, "see the questions about Kafka above")
+        return
+    yield ok(question, f"acknowledged after {(acknowledged - began) * 1000:.0f} ms")
+    if stored is None:
+        yield unknown("and read back", "ClickHouse does not answer")
+        return
+    while (received_at := stored(operator_org, event_id)) is None:
+        if time.monotonic() - acknowledged > _STORE_WITHIN_S:
+            yield failed(
+                "and read back",
+                f"not stored {_STORE_WITHIN_S} s later",
+                "look at the consumers' log, and at orgtrail dlq list",
+            )
+            return
+        time.sleep(0.05)
+    yield ok("and read back", f"{(time.monotonic() - acknowledged) * 1000:.0f} ms later")
+    yield judge_clock("clock of Kafka", received_at, (clock, after))

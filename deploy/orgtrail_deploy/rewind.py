@@ -1,0 +1,118 @@
+"""``orgtrail rewind``: let the consumers read again what Kafka received since a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, NamedTuple
+
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    KafkaException,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from orgtrail_deploy.errors import StackError
+from orgtrail_schemas.connections import KafkaSettings
+from orgtrail_schemas.kafka_acls import needed
+from orgtrail_schemas.settings import SettingsError, about
+from orgtrail_schemas.topics import EVENTS_TOPIC
+
+_TIMEOUT_S = 15
+
+
+class RewindSettings(KafkaSettings, frozen=True, kw_only=True):
+    """Each field is read from the variable ``ORGTRAIL_`` plus its name in upper case."""
+
+    consumer_group: Annotated[str, about("The consumer group.")] = "orgtrail"
+
+
+class Move(NamedTuple):
+    """Where a partition was, and where its consumer goes on."""
+
+    partition: int
+    before: int
+    after: int
+
+
+def rewind(time: datetime, *, dry_run: bool = False) -> int:
+    """Let the consumers read again everything that Kafka received since TIME (RFC 3339).
+
+    Nothing is stored twice: readers see an event once, however often it is read. No consumer may
+    run meanwhile. --dry-run shows what would be read again.
+    """
+    if time.tzinfo is None:
+        raise StackError(f"{time.isoformat()} has no time zone: end it with Z for UTC")
+    try:
+        settings = RewindSettings.load()
+        admin = AdminClient({**settings.librdkafka(), "log_level": 0})
+    except SettingsError as error:
+        raise StackError(str(error)) from None
+    group = settings.consumer_group
+    try:
+        if members := len(
+            admin.describe_consumer_groups([group])[group].result(_TIMEOUT_S).members
+        ):
+            raise StackError(f"group {group} has {members} consumers: stop them first")
+        moves = moves_to(*_offsets(admin, group, time))
+        if not dry_run:
+            _commit(admin, group, moves)
+    except KafkaException as error:
+        reason = error.args[0].str()
+        if "AUTHORIZATION" in error.args[0].name():
+            reason += f" {needed('rewinder')}"
+        raise StackError(f"cannot rewind group {group}: {reason}") from error
+    for move in moves:
+        print(f"partition {move.partition}: {move.before - move.after:,} records again")
+    at = time.astimezone(UTC).isoformat(timespec="milliseconds")
+    print(f"{'Would go' if dry_run else 'Went'} back to {at}. Start the consumers")
+    return 0
+
+
+def moves_to(
+    committed: Mapping[int, int], since: Mapping[int, int], end: Mapping[int, int]
+) -> list[Move]:
+    """Where each partition goes on: never later than where it is.
+
+    ``since`` has the offset of the first record since the time, negative if there is none yet.
+    """
+    moves = []
+    for partition, last in sorted(end.items()):
+        before = committed.get(partition, 0)
+        at = since[partition] if since[partition] >= 0 else last
+        moves.append(Move(partition, before, min(before, at)))
+    return moves
+
+
+def _offsets(
+    admin: AdminClient, group: str, time: datetime
+) -> tuple[dict[int, int], dict[int, int], dict[int, int]]:
+    topic = admin.list_topics(EVENTS_TOPIC, timeout=_TIMEOUT_S).topics[EVENTS_TOPIC]
+    if topic.error is not None:
+        raise KafkaException(topic.error)
+    places = [TopicPartition(EVENTS_TOPIC, number) for number in topic.partitions]
+    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group]
+    committed = {
+        place.partition: place.offset
+        for place in asked.result(_TIMEOUT_S).topic_partitions or []
+        if place.topic == EVENTS_TOPIC
+    }
+    milliseconds = round(time.timestamp() * 1000)
+
+    def at(spec: OffsetSpec) -> dict[int, int]:
+        answers = admin.list_offsets(dict.fromkeys(places, spec), request_timeout=_TIMEOUT_S)
+        return {place.partition: f.result(_TIMEOUT_S).offset for place, f in answers.items()}
+
+    since = at(OffsetSpec.for_timestamp(milliseconds))
+    end = at(OffsetSpec.latest())  # type: ignore[no-untyped-call]
+    return committed, since, end
+
+
+def _commit(admin: AdminClient, group: str, moves: list[Move]) -> None:
+    places = [TopicPartition(EVENTS_TOPIC, move.partition, move.after) for move in moves]
+    wanted = ConsumerGroupTopicPartitions(group, places)
+    done = admin.alter_consumer_group_offsets([wanted])[group].result(_TIMEOUT_S)
+    for place in done.topic_partitions or []:
+        if place.error is not None:
+            raise KafkaException(place.error)
