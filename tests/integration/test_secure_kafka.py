@@ -26,6 +26,7 @@ from orgtrail_consumers.dead_letters.producer import HEADER_DETAIL, HEADER_REASO
 from orgtrail_deploy.local.ports import LOOPBACK, free_ports
 from orgtrail_deploy.local.process import Child
 from orgtrail_deploy.local.secrets import load_secrets
+from orgtrail_deploy.local.stack import PARTITIONS
 from orgtrail_schemas.kafka_acls import processes
 from orgtrail_schemas.topics import EVENTS_TOPIC
 
@@ -196,7 +197,23 @@ def test_an_installation_is_checked(secure, way):
     assert any(line.startswith("ok          topic audit.events.v1.dlq: ") for line in lines)
     assert any(re.match(r"ok +consumer group orgtrail: 1 consumer, ", line) for line in lines)
     assert any(line.startswith("ok          an event sent: acknowledged") for line in lines)
-    assert "not checked who may write events: the Kafka user lacks Describe on the cluster" in lines
+    assert (
+        "not checked who may write events: the Kafka user lacks DescribeConfigs on the cluster"
+        in lines
+    )
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_group_is_rewound(secure, way):
+    def rewind(*options):
+        command = ("rewind", "2026-01-01T00:00:00Z", *options)
+        done = secure.run("rewinder", *command, **secure.way(way, "rewinder"))
+        assert done.returncode == 0 or "stop them first" in done.stderr, done.stderr
+        return done.stdout.splitlines()
+
+    # A worker that was killed is a member until its session ends.
+    assert len(eventually(lambda: rewind("--dry-run"), 30)) == PARTITIONS + 1
+    assert len(rewind()) == PARTITIONS + 1
 
 
 def test_who_may_write_is_named(secure):
@@ -273,6 +290,8 @@ def refusal(secure, name, user):
         finally:
             secure.broker.grant(user, processes()[name].acl)
             assert secure.run(user, "migrate", "--tables=false").returncode == 0
+    elif name == "rewinder":
+        done = secure.run(user, "rewind", "2026-01-01T00:00:00Z")
     else:
         put_dead_letter(secure)
         command = "replay" if "replayer" in name else "list"

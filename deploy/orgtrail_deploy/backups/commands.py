@@ -49,27 +49,31 @@ def backup(name: str, *, base: str | None = None) -> int:
     everything that Kafka received before is in it.
     """
     settings = _settings(name, *filter(None, [base]))
-    since = None if base is None else _place(settings, base, "tables")
+    since = _based_on(settings, base)
     with connected(settings, "back up") as client:
         # Progress first: it never says more than the tables hold, which are read later.
         _run(client, f"BACKUP {_tables(_PROGRESS)} TO {_place(settings, name, 'progress')}")
-        tables = f"BACKUP {_tables(_TABLES)} TO {_place(settings, name, 'tables')}"
-        size = _run(client, tables if since is None else f"{tables} SETTINGS base_backup = {since}")
+        size = _run(
+            client, f"BACKUP {_tables(_TABLES)} TO {_place(settings, name, 'tables')}{since}"
+        )
         through = _settled_through(client)
     print(f"{name}: {size / 1e6:,.1f} MB written, complete up to {through} or later")
     return 0
 
 
-def restore(name: str) -> int:
+def restore(name: str, *, base: str | None = None) -> int:
     """Restore the tables of backup NAME into a ClickHouse that has none of them.
 
-    Then run the commands that are printed: they make users, views and the events since.
+    Then run the commands that are printed: they make users, views and the events since. A backup
+    remembers where its base was: if backups were moved, name the base with --base OTHER.
     """
-    settings = _settings(name)
+    settings = _settings(name, *filter(None, [base]))
+    since = _based_on(settings, base)
     with connected(settings, "restore") as client:
         client.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
-        for part, tables in (("tables", _TABLES), ("progress", _PROGRESS)):
-            _run(client, f"RESTORE {_tables(tables)} FROM {_place(settings, name, part)}")
+        place = _place(settings, name, "tables")
+        _run(client, f"RESTORE {_tables(_TABLES)} FROM {place}{since}")
+        _run(client, f"RESTORE {_tables(_PROGRESS)} FROM {_place(settings, name, 'progress')}")
         through = _settled_through(client)
     print(f"{name}: restored, complete up to {through}")
     print("Now, while no consumer runs:")
@@ -92,19 +96,30 @@ def _place(settings: BackupSettings, name: str, part: str) -> str:
     return settings.backup_to.replace("{name}", f"{name}-{part}")
 
 
+def _based_on(settings: BackupSettings, base: str | None) -> str:
+    return "" if base is None else f" SETTINGS base_backup = {_place(settings, base, 'tables')}"
+
+
 def _tables(names: tuple[str, ...]) -> str:
     return ", ".join(f"TABLE {DATABASE}.{name}" for name in names)
 
 
 def _run(client: Client, statement: str) -> int:
-    """Run a BACKUP or RESTORE to its end, however long it takes. Return the bytes written."""
+    """Run a BACKUP or RESTORE to its end, however long it takes. Return the bytes written.
+
+    Raises:
+        StackError: it failed.
+    """
+    purpose = "back up" if statement.startswith("BACKUP") else "restore"
     ((number, _),) = client.query(f"{statement} ASYNC").result_rows
     while True:
         ((status, error, size),) = client.query(_STATE, {"id": number}).result_rows
         if status in ("BACKUP_CREATED", "RESTORED"):
             return int(size)
         if status not in ("CREATING_BACKUP", "RESTORING"):
-            raise StackError(f"ClickHouse: {error.splitlines()[0][:300]}")
+            # Without the number before it and the call for a stack trace after it.
+            reason = error.partition("DB::Exception: ")[2].partition(", Stack trace")[0]
+            raise StackError(f"cannot {purpose}: {(reason or error)[:300].splitlines()[0]}")
         time.sleep(_ASK_EVERY_S)
 
 

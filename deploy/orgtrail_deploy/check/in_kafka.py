@@ -177,15 +177,16 @@ def _writers(admin: AdminClient, settings: CheckSettings, broker: int) -> Findin
     )
     try:
         bindings = admin.describe_acls(asked, request_timeout=_TIMEOUT_S).result(_TIMEOUT_S)
+        # The library answers with no ACLs when the broker refuses to list them, and when it has
+        # nobody to keep them (librdkafka 2.16); the broker's configuration tells which.
+        authorizer = bool(bindings) or _has_authorizer(admin, broker)
     except KafkaException as error:
-        code = error.args[0].code()
-        if code == KafkaError.CLUSTER_AUTHORIZATION_FAILED:
-            return unknown(question, "the Kafka user lacks Describe on the cluster")
-        if code != KafkaError.SECURITY_DISABLED:
-            return _refused(question, error, "Describe on the cluster")
-        bindings = []
-    # Some versions of the library answer with no ACLs when there is nobody to keep them.
-    if bindings or _has_authorizer(admin, broker):
+        if "AUTHORIZATION" in error.args[0].name():
+            return unknown(question, "the Kafka user lacks DescribeConfigs on the cluster")
+        if error.args[0].code() != KafkaError.SECURITY_DISABLED:
+            return failed(question, error.args[0].str(), "look at the brokers")
+        authorizer = False
+    if authorizer:
         return judge_writers(question, bindings)
     seen = "anyone who reaches Kafka: it has no authorizer"
     if all(map(_is_loopback, settings.kafka_brokers.split(","))):
