@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from orgtrail import ProducerSettings
@@ -30,8 +31,10 @@ from orgtrail_schemas.kafka_acls import processes
 from orgtrail_schemas.reasons import EXPLAINED
 from orgtrail_schemas.settings import PREFIX, Settings, described
 from orgtrail_schemas.tables import data_dictionary
+from orgtrail_schemas.topics import topic_configs
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
+CHART_FILES = DOCS.parent / "deploy" / "chart" / "files"
 
 
 def documents() -> dict[str, str]:
@@ -44,6 +47,31 @@ def documents() -> dict[str, str]:
         "dead-letters.md": dead_letters(),
         "metrics.md": metrics(),
         "kafka-rights.md": kafka_rights(),
+    }
+
+
+def chart_files() -> dict[str, str]:
+    """What the Helm chart knows of topics and rights, by file name in ``deploy/chart/files/``.
+
+    Rights have the form of Strimzi's ``KafkaUser``.
+    """
+    rights = {
+        process.name: [
+            {
+                "resource": {
+                    "type": acl.resource,
+                    "name": acl.name,
+                    "patternType": "prefix" if acl.prefix else "literal",
+                },
+                "operations": acl.operations,
+            }
+            for acl in process.acl
+        ]
+        for process in processes().values()
+    }
+    return {
+        name: json.dumps(content, indent=2) + "\n"
+        for name, content in (("kafka-rights.json", rights), ("topics.json", topic_configs()))
     }
 
 
@@ -239,3 +267,5 @@ if __name__ == "__main__":
     DOCS.mkdir(exist_ok=True)
     for name, text in documents().items():
         (DOCS / name).write_text(text, "utf-8")
+    for name, text in chart_files().items():
+        (CHART_FILES / name).write_text(text, "utf-8")

@@ -13,9 +13,12 @@ SERVICES = COMPOSE["services"]
 SERVERS = ("kafka", "clickhouse")
 
 
-def test_only_the_query_service_is_reachable_and_only_from_this_machine():
+def test_only_two_services_are_reachable_and_only_from_this_machine():
     published = {name: s["ports"] for name, s in SERVICES.items() if "ports" in s}
-    assert published == {"query": ["127.0.0.1:8080:8080"]}
+    assert published == {
+        "query": ["127.0.0.1:8080:8080"],
+        "prometheus": ["127.0.0.1:9090:9090"],
+    }
     assert not [
         name for name, s in SERVICES.items() if s.get("network_mode") or s.get("privileged")
     ]
@@ -28,10 +31,45 @@ def test_the_servers_connect_to_nothing_outside(name):
     assert COMPOSE["networks"]["servers"] == {"internal": True}
 
 
-def test_nothing_of_the_host_is_mounted_into_the_servers():
-    for name in SERVERS:
-        for volume in SERVICES[name]["volumes"]:
-            assert volume.split(":")[0] in COMPOSE["volumes"], volume
+def test_nothing_of_the_host_is_mounted_but_files_of_ours_to_read():
+    for name, service in SERVICES.items():
+        for volume in service.get("volumes", []):
+            source, _, rest = volume.partition(":")
+            if source.startswith("./"):
+                assert (ROOT / "deploy" / source).is_file()
+                assert rest.endswith(":ro")
+            elif not source.startswith("${"):
+                assert source in COMPOSE["volumes"], (name, volume)
+
+
+def test_no_two_services_share_a_volume():
+    volumes = [v.split(":")[0] for s in SERVICES.values() for v in s.get("volumes", [])]
+    named = [v for v in volumes if v in COMPOSE["volumes"]]
+    assert sorted(named) == sorted(COMPOSE["volumes"])
+
+
+def test_prometheus_asks_services_that_there_are():
+    text = (ROOT / "deploy" / "monitoring" / "prometheus.yaml").read_text()
+    jobs = yaml.safe_load(text)["scrape_configs"]
+    asked = {
+        name for job in jobs for found in job.get("dns_sd_configs", []) for name in found["names"]
+    } | {
+        t.split(":")[0] for job in jobs for s in job.get("static_configs", []) for t in s["targets"]
+    }
+    assert asked <= set(SERVICES)
+    assert {"consumer-1", "consumer-2", "query", "clickhouse"} == asked
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_container_has_bounds(name):
+    service = SERVICES[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["mem_limit"]
+    assert service["pids_limit"]
+    assert service["logging"]["options"]["max-size"]
+    runs_once = service.get("command", [""])[0] in ("access", "migrate")
+    assert service.get("restart") == (None if runs_once else "unless-stopped")
 
 
 def test_nobody_signs_in_without_a_password():
@@ -56,7 +94,4 @@ def test_an_analyst_is_granted_no_source_of_data_but_the_view():
 
 @pytest.mark.parametrize("name", [name for name in SERVICES if name not in SERVERS])
 def test_our_own_containers_may_change_nothing(name):
-    service = SERVICES[name]
-    assert service["read_only"] is True
-    assert service["cap_drop"] == ["ALL"]
-    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert SERVICES[name]["read_only"] is True

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orgtrail_deploy.documents import DOCS, documents
+from orgtrail_deploy.documents import CHART_FILES, DOCS, chart_files, documents
 
 
 @pytest.mark.parametrize("name", documents())
@@ -27,3 +27,8 @@ FOLDERS = (TESTS.parent, TESTS / "attack", TESTS / "unit" / "consumers")
 )
 def test_a_security_test_that_is_named_exists(name):
     assert [folder for folder in FOLDERS if (folder / name).is_file()]
+
+
+@pytest.mark.parametrize("name", chart_files())
+def test_what_the_chart_knows_is_up_to_date(name):
+    assert (CHART_FILES / name).read_text("utf-8") == chart_files()[name], "run: make docs"
