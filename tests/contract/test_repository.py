@@ -19,7 +19,8 @@ PRODUCT = ("schemas", "producers", "consumers", "query_service", "deploy")
 READS = {
     "access": [AccessSettings],
     "migrate": [MigrateSettings],
-    "consumer": [ConsumerSettings],
+    "consumer-1": [ConsumerSettings],
+    "consumer-2": [ConsumerSettings],
     "query": [QuerySettings, ProducerSettings],
 }
 """The settings classes that each service of Compose reads."""
@@ -104,8 +105,9 @@ def test_compose_gives_every_service_its_servers():
 
 
 def test_compose_keeps_what_waits_on_a_disk():
-    for service, folder in (("consumer", "/var/lib/orgtrail"), ("query", "/var/lib/orgtrail")):
-        assert any(v.endswith(f":{folder}") for v in compose()["services"][service]["volumes"])
+    for service in ("consumer-1", "consumer-2", "query"):
+        volumes = compose()["services"][service]["volumes"]
+        assert any(volume.endswith(":/var/lib/orgtrail") for volume in volumes)
     query = compose()["services"]["query"]["environment"]
     assert query["ORGTRAIL_SPOOL_DIR"].startswith("/var/lib/orgtrail/")
 
@@ -158,7 +160,7 @@ def test_compose_opens_nothing_beyond_loopback_and_holds_no_password():
 
 def test_compose_pins_its_images():
     for service in compose()["services"].values():
-        assert service["image"] == "orgtrail" or re.search(r":\d+\.\d+", service["image"])
+        assert service["image"] == "orgtrail" or re.search(r":v?\d+\.\d+", service["image"])
 
 
 def test_compose_asks_for_what_the_example_lists():
