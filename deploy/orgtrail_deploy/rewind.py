@@ -63,6 +63,8 @@ def rewind(time: datetime, *, dry_run: bool = False) -> int:
         if "AUTHORIZATION" in error.args[0].name():
             reason += f" {needed('rewinder')}"
         raise StackError(f"cannot rewind group {group}: {reason}") from error
+    except TimeoutError:
+        raise StackError(f"cannot rewind group {group}: no answer within {_TIMEOUT_S} s") from None
     for move in moves:
         print(f"partition {move.partition}: {move.before - move.after:,} records again")
     at = time.astimezone(UTC).isoformat(timespec="milliseconds")

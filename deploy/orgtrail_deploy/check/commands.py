@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from orgtrail_deploy.check.findings import Finding, Verdict, failed, ok, unknown
@@ -54,7 +55,7 @@ def check() -> int:
 
 
 def _sections(settings: CheckSettings) -> Iterator[tuple[str, Iterator[Finding]]]:
-    yield f"Kafka at {settings.kafka_brokers}", kafka_findings(settings)
+    yield f"Kafka at {settings.kafka_brokers}", _answered(kafka_findings(settings))
     where = f"ClickHouse at {settings.clickhouse.host}:{settings.clickhouse.port}"
     client, refusal = _connect(settings)
     if client is None:
@@ -63,14 +64,8 @@ def _sections(settings: CheckSettings) -> Iterator[tuple[str, Iterator[Finding]]
     else:
         with closing(client):
             yield where, _answered(clickhouse_findings(client, settings))
-            yield (
-                _ON_ITS_WAY,
-                _answered(
-                    round_trip(
-                        settings.operator_org, lambda org, event: _stored(client, org, event)
-                    )
-                ),
-            )
+            stored = partial(_stored, client)
+            yield _ON_ITS_WAY, _answered(round_trip(settings.operator_org, stored))
     yield "Query service", iter([_query_service(settings.url)])
 
 
@@ -93,13 +88,18 @@ def _connect(settings: CheckSettings) -> tuple[Client | None, Finding]:
 
 
 def _answered(findings: Iterator[Finding]) -> Iterator[Finding]:
-    """The findings, and one more if the server stops answering."""
+    """The findings, and one more if a server stops answering."""
     from clickhouse_connect.driver.exceptions import ClickHouseError
+    from confluent_kafka import KafkaException
 
     try:
         yield from findings
     except ClickHouseError as error:
         yield failed("answer", clickhouse_reason(error), "run orgtrail access --apply")
+    except KafkaException as error:
+        yield failed("answer", error.args[0].str(), "look at the brokers")
+    except TimeoutError:
+        yield failed("answer", "none within 15 s", "look at the brokers")
 
 
 def _stored(client: Client, org: str, event_id: str) -> datetime | None:

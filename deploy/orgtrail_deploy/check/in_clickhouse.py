@@ -125,7 +125,12 @@ def _oldest_week(client: Client) -> date | None:
 def judge_retention(table: str, oldest_week: date | None, today: date) -> Finding:
     """Whether old events are deleted. A week is dropped when its last event is past the TTL."""
     if not re.search(rf"TTL .*\b{RETENTION_DAYS}\b", table):
-        return failed("retention", f"the TTL is not {RETENTION_DAYS} days", _MIGRATE)
+        return failed(
+            "retention",
+            f"the TTL is not {RETENTION_DAYS} days",
+            f"ALTER TABLE audit.events_store MODIFY TTL toDateTime(occurred_at)"
+            f" + INTERVAL {RETENTION_DAYS} DAY",
+        )
     if oldest_week is None:
         return ok("retention", f"{RETENTION_DAYS} days; nothing is stored yet")
     # Merges look for what is past the TTL every four hours.

@@ -197,7 +197,8 @@ def _writers(admin: AdminClient, settings: CheckSettings, broker: int) -> Findin
 def _has_authorizer(admin: AdminClient, broker: int) -> bool:
     resource = ConfigResource(ResourceType.BROKER, str(broker))
     configs = admin.describe_configs([resource])[resource].result(_TIMEOUT_S)
-    return bool(configs["authorizer.class.name"].value)
+    entry = configs.get("authorizer.class.name")
+    return entry is not None and bool(entry.value)
 
 
 def judge_writers(question: str, bindings: Sequence[AclBinding]) -> Finding:
