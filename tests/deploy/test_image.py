@@ -1,6 +1,7 @@
 """The image: built as it is written, and each process run in it, with the stack's servers."""
 
 import os
+import re
 import subprocess
 
 import httpx
@@ -110,7 +111,10 @@ def test_its_query_service_answers(image, running, tmp_path):
         for path in ("events", "events/export.csv", "events/export.parquet", "summary"):
             answer = httpx.get(f"{url}/v1/orgs/acme/{path}", headers=headers)
             assert answer.status_code == 200, answer.text
-        for path in ("/docs", "/schema/openapi.json", "/static/style.css", "/metrics"):
+        page = httpx.get(url, follow_redirects=True).text
+        static = re.findall(r'"(/static/[^"]+)"', page)
+        assert static, page
+        for path in ("/docs", "/schema/openapi.json", "/metrics", *static):
             assert httpx.get(url + path, follow_redirects=True).status_code == 200, path
 
 

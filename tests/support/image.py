@@ -27,6 +27,7 @@ _NEEDLESS = (
     "usr/share/man",
     "usr/share/locale",
 )
+_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 _BUILDAH = ("buildah", "--storage-driver", "vfs")
 
 
@@ -60,6 +61,8 @@ class Image:
     def __init__(self) -> None:
         container = _run(*_BUILDAH, "from", "scratch")
         _run(*_BUILDAH, "copy", container, _base_system(), "/")
+        # What this machine trusts: it may reach the registry of packages by a proxy.
+        _run(*_BUILDAH, "copy", container, _CERTIFICATES, _CERTIFICATES)
         _run(
             *_BUILDAH,
             "config",
@@ -70,7 +73,7 @@ class Image:
         _run(*_BUILDAH, "commit", "--rm", container, BASE)
         _run(
             *_BUILDAH, "bud", "--isolation", "chroot", "--pull-never", "--network", "host",
-            "--env", "PIP_CERT=/etc/ssl/certs/ca-certificates.crt",
+            "--env", f"PIP_CERT={_CERTIFICATES}",
             "-f", "deploy/Dockerfile", "-t", "orgtrail", ".",
         )  # fmt: skip
         self._container = _run(*_BUILDAH, "from", "--pull-never", "orgtrail")
@@ -98,7 +101,8 @@ shift
 exec chroot --userspec=10001:10001 "$0" "$@"
 """
         return [
-            "unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script,
+            # Without a fork, so that a signal reaches the process itself.
+            "unshare", "--mount", "sh", "-c", script,
             self.folder, data, "orgtrail", *arguments,
         ]  # fmt: skip
 
