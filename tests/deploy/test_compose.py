@@ -1,7 +1,5 @@
 """compose.yaml as the specification's own library reads it."""
 
-import os
-import re
 import subprocess
 from pathlib import Path
 
@@ -10,12 +8,13 @@ from tests.support.tools import go
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 
 
-def test_it_is_taken_with_the_example_s_variables():
-    example = (DEPLOY / "compose.env.example").read_text()
-    names = re.findall(r"^(\w+)=$", example, re.MULTILINE)
+def test_its_structure_is_taken():
     done = subprocess.run(
-        [go("github.com/compose-spec/compose-go/v2/cmd", "v2.16.2"), DEPLOY / "compose.yaml"],
-        env=os.environ | dict.fromkeys(names, "/x"),
+        [
+            go("github.com/compose-spec/compose-go/v2/cmd", "v2.16.2"),
+            "-no-interpolation",
+            DEPLOY / "compose.yaml",
+        ],
         capture_output=True,
         text=True,
         check=False,

@@ -111,7 +111,7 @@ def test_its_query_service_answers(image, running, tmp_path):
         for path in ("events", "events/export.csv", "events/export.parquet", "summary"):
             answer = httpx.get(f"{url}/v1/orgs/acme/{path}", headers=headers)
             assert answer.status_code == 200, answer.text
-        page = httpx.get(url, follow_redirects=True).text
+        page = httpx.get(url, headers={"Accept": "text/html"}, follow_redirects=True).text
         static = re.findall(r'"(/static/[^"]+)"', page)
         assert static, page
         for path in ("/docs", "/schema/openapi.json", "/metrics", *static):

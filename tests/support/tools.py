@@ -137,8 +137,11 @@ def kube_apiserver() -> Path:
         ]
         (folder / "go.mod").write_text("\n".join(lines) + "\n")
         _run("go", "mod", "tidy", "-e", cwd=folder)
+        major, minor, _ = KUBERNETES.split(".")
+        said = {"gitVersion": f"v{KUBERNETES}", "gitMajor": major, "gitMinor": minor}
+        flags = [f"-X k8s.io/component-base/version.{name}={text}" for name, text in said.items()]
         _run(
-            "go", "build", "-p", "1", "-ldflags=-s -w", "-o", "kube-apiserver",
+            "go", "build", "-p", "1", f"-ldflags=-s -w {' '.join(flags)}", "-o", "kube-apiserver",
             "k8s.io/kubernetes/cmd/kube-apiserver", cwd=folder,
         )  # fmt: skip
 
