@@ -144,7 +144,7 @@ def test_a_backup_says_what_is_wrong_in_one_line(make_server, running):
     server = make_server("alone")
     for command, env, told in (
         (("backup", "x"), {}, "ORGTRAIL_BACKUP_TO: must name a place with {name} in it"),
-        (("backup", "../x"), {}, "'../x' is no name of a backup"),
+        (("backup", "../x"), {}, "'../x' is not a backup name"),
         (("backup", "x"), {"BACKUP_TO": "File('{name}')"}, "cannot back up"),
         (("restore", "x"), {"BACKUP_TO": "Disk('nowhere', '{name}')"}, "cannot restore"),
         (("rewind", "2026-01-01T00:00:00"), {}, "has no time zone"),

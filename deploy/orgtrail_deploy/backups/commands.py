@@ -85,7 +85,7 @@ def restore(name: str, *, base: str | None = None) -> int:
 def _settings(*names: str) -> BackupSettings:
     for name in names:
         if not _NAME.fullmatch(name):
-            raise StackError(f"{name!r} is no name of a backup: use letters, digits, . _ and -")
+            raise StackError(f"{name!r} is not a backup name: use letters, digits, . _ and -")
     try:
         return BackupSettings.load()
     except SettingsError as error:

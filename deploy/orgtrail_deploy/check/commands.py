@@ -112,7 +112,7 @@ def _query_service(url: str) -> Finding:
         return unknown("readiness", "set ORGTRAIL_URL to its address")
     question, address = f"readiness of {url}", f"{url.rstrip('/')}/readyz"
     if not address.startswith(("http://", "https://")):
-        return failed(question, "ORGTRAIL_URL is no web address", "begin it with https://")
+        return failed(question, "ORGTRAIL_URL is not a web address", "begin it with https://")
     try:
         with urllib.request.urlopen(address, timeout=15):  # noqa: S310
             return ok(question, "it answers, and reaches ClickHouse")
