@@ -143,8 +143,13 @@ def _is_ready(url: str) -> bool:
         return False
 
 
-def freshness(on: Lab, total: int, rates: list[int]) -> list[dict[str, int]]:
-    """At each rate, with one worker and the query service running."""
+def freshness(
+    on: Lab, total: int, rates: list[int], core: int | None = None
+) -> list[dict[str, int]]:
+    """At each rate, with one worker and the query service running.
+
+    ``core`` is where the sender and the asker run; ``None``: wherever the others do.
+    """
     port = free_ports(1)[0]
     env = environment(on) | {"ORGTRAIL_CONSUMER_GROUP": f"fresh-{time.time_ns()}"}
     serve = ["-m", "orgtrail_deploy.cli", "serve"]
@@ -158,6 +163,8 @@ def freshness(on: Lab, total: int, rates: list[int]) -> list[dict[str, int]]:
     ):
         # The group begins at the start of the topic: what lies there comes first.
         wait_stored(client, total, 60 + total / 2_000)
+        if core is not None:
+            os.sched_setaffinity(0, {core})
         for rate in rates:
             found.append(measure(on, port, rate, 20)._asdict())
     return found
@@ -220,7 +227,12 @@ def table_engine(on: Lab, total: int, consumers: int, address: str) -> Result:
 
 
 def run(
-    total: int, rounds: int, only: set[str], spread: timedelta | None, console: Console
+    total: int,
+    rounds: int,
+    only: set[str],
+    spread: timedelta | None,
+    console: Console,
+    core: int | None = None,
 ) -> dict[str, Any]:
     results: dict[str, list[Result]] = {}
     slow = min(total, 100_000)
@@ -246,7 +258,8 @@ def run(
                 results.setdefault(name, []).append(result)
                 console.print(f"{name}: {result['events_per_second']:,} events/s")
         full = max(r["events_per_second"] for r in results["ours"])
-        fresh = freshness(on, total, [1_000, int(full * 0.7)]) if "freshness" in only else []
+        rates = [1_000, int(full * 0.7)]
+        fresh = freshness(on, total, rates, core) if "freshness" in only else []
     best = {
         name: max(found, key=lambda r: r["events_per_second"]) for name, found in results.items()
     }
@@ -328,12 +341,21 @@ def main() -> int:
     parser.add_argument(
         "--days", type=float, help="spread the events over so many days (default: ten minutes)"
     )
+    parser.add_argument(
+        "--apart",
+        action="store_true",
+        help="keep one core for the sender and the asker of freshness; the others have the rest",
+    )
     parser.add_argument("--chart", type=Path)
     arguments = parser.parse_args()
     console = Console(soft_wrap=True)
     spread = timedelta(days=arguments.days) if arguments.days else None
     only = set(arguments.only.split(","))
-    found = run(arguments.events, arguments.rounds, only, spread, console)
+    core = None
+    if arguments.apart:
+        *others, core = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, others)
+    found = run(arguments.events, arguments.rounds, only, spread, console, core)
     show(console, found)
     if arguments.chart:
         speeds = {name: r["events_per_second"] for name, r in found["results"].items()}
