@@ -47,7 +47,7 @@ securityContext:
   capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* Connections. Passwords are files, so that the next connection uses a new one. */}}
+{{/* Connections. Passwords are files: variables are shown to whoever may see the pod. */}}
 {{- define "orgtrail.env" -}}
 {{- $v := .root.Values }}
 {{- if .kafkaUser }}
