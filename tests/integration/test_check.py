@@ -156,8 +156,9 @@ FAULTS = {
         "may read all organizations",
     ),
     "a migration that fails": (
-        "INSERT INTO audit.dead_letters (kafka_offset) VALUES (1);"
-        "ALTER TABLE audit.dead_letters UPDATE reason = toString(throwIf(kafka_offset = 1)) WHERE 1",
+        "INSERT INTO audit.dead_letters (kafka_offset, received_at) VALUES (1, now());"
+        "ALTER TABLE audit.dead_letters UPDATE reason = toString(throwIf(kafka_offset = 1)) WHERE 1"
+        " SETTINGS mutations_sync = 0",
         "KILL MUTATION WHERE database = 'audit'",
         "mutations",
         "",

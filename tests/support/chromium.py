@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 
 import pytest
 from playwright.sync_api import Browser, Error, Playwright
+from tests.support.debian import install_package
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 ARGUMENTS = [
@@ -42,9 +42,5 @@ def installed() -> str | None:
 
 def install() -> str | None:
     """Debian's package, where this process may install it."""
-    if shutil.which("apt-get") is None or os.geteuid() != 0:
-        return None
-    quiet = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "capture_output": True}
-    subprocess.run(["apt-get", "update", "-q"], check=False, **quiet)
-    subprocess.run(["apt-get", "install", "-y", "-q", "chromium"], check=False, **quiet)
+    install_package("chromium")
     return installed()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.certificates import Authority
+from tests.support.debian import install_package
 from tests.support.running import eventually
 
 from orgtrail_deploy.local.ports import LOOPBACK
@@ -92,9 +93,5 @@ def _serves(port: int, certificate: Path) -> bool:
 
 def _install() -> str | None:
     """Debian's package, where this process may install it."""
-    if shutil.which("apt-get") is None or os.geteuid() != 0:
-        return None
-    quiet = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "capture_output": True}
-    subprocess.run(["apt-get", "update", "-q"], check=False, **quiet)
-    subprocess.run(["apt-get", "install", "-y", "-q", "nginx-light"], check=False, **quiet)
+    install_package("nginx-light")
     return shutil.which("nginx")

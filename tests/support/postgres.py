@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from tests.support.debian import install_package
 
 from orgtrail_deploy.local.ports import LOOPBACK, free_ports
 
@@ -82,13 +83,8 @@ def installed() -> Path | None:
 
 def install() -> Path | None:
     """Debian's package, where this process may install it."""
-    if shutil.which("apt-get") is None or os.geteuid() != 0:
-        return None
-    quiet = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "capture_output": True}
-    subprocess.run(["apt-get", "update", "-q"], check=False, **quiet)
     # Without a cluster of its own, which the package would start.
-    command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", "postgresql"]
-    subprocess.run(command, check=False, **quiet)
+    install_package("postgresql", "--no-install-recommends")
     return installed()
 
 
