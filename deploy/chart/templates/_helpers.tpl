@@ -56,11 +56,11 @@ securityContext:
 {{- if $v.kafka.caSecret }}
 - {name: ORGTRAIL_KAFKA_CA_FILE, value: /run/orgtrail/kafka-ca/ca.crt}
 {{- end }}
-{{- if $v.kafka.saslMechanism }}
+{{- if hasPrefix "SASL" $v.kafka.securityProtocol }}
 - {name: ORGTRAIL_KAFKA_SASL_MECHANISM, value: {{ $v.kafka.saslMechanism | quote }}}
 - {name: ORGTRAIL_KAFKA_SASL_USERNAME, value: {{ .kafkaUser | quote }}}
 - {name: ORGTRAIL_KAFKA_SASL_PASSWORD_FILE, value: /run/orgtrail/kafka-user/password}
-{{- else if ne $v.kafka.securityProtocol "PLAINTEXT" }}
+{{- else if eq $v.kafka.securityProtocol "SSL" }}
 - {name: ORGTRAIL_KAFKA_CERTIFICATE_FILE, value: /run/orgtrail/kafka-user/user.crt}
 - {name: ORGTRAIL_KAFKA_KEY_FILE, value: /run/orgtrail/kafka-user/user.key}
 {{- end }}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from orgtrail_deploy.access import AccessSettings, connected
 from orgtrail_deploy.errors import StackError
+from orgtrail_deploy.settled import settled
 from orgtrail_schemas.settings import SettingsError, about, wrong
 from orgtrail_schemas.tables import DATABASE
 
@@ -51,12 +52,12 @@ def backup(name: str, *, base: str | None = None) -> int:
     settings = _settings(name, *filter(None, [base]))
     since = _based_on(settings, base)
     with connected(settings, "back up") as client:
+        through = _settled_through(client)
         # Progress first: it never says more than the tables hold, which are read later.
         _run(client, f"BACKUP {_tables(_PROGRESS)} TO {_place(settings, name, 'progress')}")
         size = _run(
             client, f"BACKUP {_tables(_TABLES)} TO {_place(settings, name, 'tables')}{since}"
         )
-        through = _settled_through(client)
     print(f"{name}: {size / 1e6:,.1f} MB written, complete up to {through} or later")
     return 0
 
@@ -124,11 +125,10 @@ def _run(client: Client, statement: str) -> int:
 
 
 def _settled_through(client: Client) -> str:
-    """The time before which everything received is stored, in RFC 3339."""
-    ((partitions, through),) = client.query(
-        "SELECT count(), toUnixTimestamp64Milli(min(through)) FROM"
-        " (SELECT max(settled_through) AS through FROM audit.ingest_progress"
-        " GROUP BY kafka_topic, kafka_partition)"
-    ).result_rows
-    moment = datetime.fromtimestamp(through / 1000 if partitions else 0, UTC)
+    """The time before which everything received is stored, in RFC 3339.
+
+    It is the beginning of all times if a partition has not reported: then nothing is certain.
+    """
+    found = settled(client)
+    moment = found.through if found.complete else datetime.fromtimestamp(0, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -12,6 +12,7 @@ from orgtrail_deploy.check.settings import CheckSettings
 from orgtrail_deploy.errors import StackError
 from orgtrail_deploy.grants.analysts_file import read_analysts
 from orgtrail_deploy.grants.on_server import analysts_of, changes_between
+from orgtrail_deploy.settled import Settled, settled
 from orgtrail_schemas.access import access
 from orgtrail_schemas.catalogue import catalogue
 from orgtrail_schemas.limits import RETENTION, RETENTION_DAYS
@@ -56,7 +57,7 @@ def clickhouse_findings(client: Client, settings: CheckSettings) -> Iterator[Fin
     yield from _users(client)
     yield _analysts(client, settings)
     yield from _disks(client)
-    yield _freshness(client)
+    yield judge_freshness(settled(client), datetime.now(UTC))
 
 
 def judge_version(version: str) -> Finding:
@@ -287,25 +288,15 @@ def _size(count: float) -> str:
     return f"{count:,.1f} TB"
 
 
-def _freshness(client: Client) -> Finding:
-    rows = client.query(
-        "SELECT count(), max(partitions), toUnixTimestamp64Milli(min(through)) FROM"
-        " (SELECT max(settled_through) AS through, max(partitions) AS partitions"
-        " FROM audit.ingest_progress GROUP BY kafka_topic, kafka_partition)"
-    ).result_rows
-    reported, partitions, through = rows[0]
-    return judge_freshness(reported, partitions, through / 1000, datetime.now(UTC).timestamp())
-
-
-def judge_freshness(reported: int, partitions: int, through: float, now: float) -> Finding:
-    """Whether readers see what was received a minute ago. Times are in seconds since 1970."""
-    if reported < max(partitions, 1):
+def judge_freshness(found: Settled, now: datetime) -> Finding:
+    """Whether readers see what was received a minute ago."""
+    if not found.complete:
         return failed(
             "freshness",
-            f"{reported} of {partitions or 'no'} partitions have reported",
+            f"{found.reported} of {found.partitions or 'no'} partitions have reported",
             "see whether orgtrail consume runs",
         )
-    behind = max(0.0, now - through)
+    behind = max(0.0, (now - found.through).total_seconds())
     seen = f"everything received until {behind:.0f} s ago is stored"
     if behind > MOST_BEHIND_S:
         return failed("freshness", seen, "look at the consumers: /readyz and their log")

@@ -15,6 +15,7 @@ from orgtrail_deploy.check.in_clickhouse import (
     judge_view,
     privileges,
 )
+from orgtrail_deploy.settled import Settled
 from orgtrail_schemas.catalogue import catalogue
 from orgtrail_schemas.tables import event_columns
 
@@ -119,8 +120,8 @@ def test_the_disk_has_room_until_the_retention_is_full(free, weeks, verdict, to_
     ],
 )
 def test_readers_see_what_arrived_a_minute_ago(reported, partitions, behind, verdict):
-    finding = judge_freshness(reported, partitions, 1000.0 - behind, 1000.0)
-    assert finding.verdict is verdict
+    found = Settled(reported, partitions, NOW - timedelta(seconds=behind))
+    assert judge_freshness(found, NOW).verdict is verdict
 
 
 def test_grants_are_compared_one_by_one():
