@@ -14,12 +14,11 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from orgtrail_deploy.errors import StackError
+from orgtrail_deploy.group_offsets import TIMEOUT_S, committed_by, members_of, offsets_at
 from orgtrail_schemas.connections import KafkaSettings
 from orgtrail_schemas.kafka_acls import needed
 from orgtrail_schemas.settings import SettingsError, about
 from orgtrail_schemas.topics import EVENTS_TOPIC
-
-_TIMEOUT_S = 15
 
 
 class RewindSettings(KafkaSettings, frozen=True, kw_only=True):
@@ -51,9 +50,7 @@ def rewind(time: datetime, *, dry_run: bool = False) -> int:
         raise StackError(str(error)) from None
     group = settings.consumer_group
     try:
-        if members := len(
-            admin.describe_consumer_groups([group])[group].result(_TIMEOUT_S).members
-        ):
+        if members := members_of(admin, group):
             raise StackError(f"group {group} has {members} consumers: stop them first")
         moves = moves_to(*_offsets(admin, group, time))
         if not dry_run:
@@ -64,7 +61,7 @@ def rewind(time: datetime, *, dry_run: bool = False) -> int:
             reason += f" {needed('rewinder')}"
         raise StackError(f"cannot rewind group {group}: {reason}") from error
     except TimeoutError:
-        raise StackError(f"cannot rewind group {group}: no answer within {_TIMEOUT_S} s") from None
+        raise StackError(f"cannot rewind group {group}: no answer within {TIMEOUT_S} s") from None
     for move in moves:
         print(f"partition {move.partition}: {move.before - move.after:,} records again")
     at = time.astimezone(UTC).isoformat(timespec="milliseconds")
@@ -90,31 +87,22 @@ def moves_to(
 def _offsets(
     admin: AdminClient, group: str, time: datetime
 ) -> tuple[dict[int, int], dict[int, int], dict[int, int]]:
-    topic = admin.list_topics(EVENTS_TOPIC, timeout=_TIMEOUT_S).topics[EVENTS_TOPIC]
+    topic = admin.list_topics(EVENTS_TOPIC, timeout=TIMEOUT_S).topics[EVENTS_TOPIC]
     if topic.error is not None:
         raise KafkaException(topic.error)
-    places = [TopicPartition(EVENTS_TOPIC, number) for number in topic.partitions]
-    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group]
-    committed = {
-        place.partition: place.offset
-        for place in asked.result(_TIMEOUT_S).topic_partitions or []
-        if place.topic == EVENTS_TOPIC
-    }
-    milliseconds = round(time.timestamp() * 1000)
-
-    def at(spec: OffsetSpec) -> dict[int, int]:
-        answers = admin.list_offsets(dict.fromkeys(places, spec), request_timeout=_TIMEOUT_S)
-        return {place.partition: f.result(_TIMEOUT_S).offset for place, f in answers.items()}
-
-    since = at(OffsetSpec.for_timestamp(milliseconds))
-    end = at(OffsetSpec.latest())  # type: ignore[no-untyped-call]
-    return committed, since, end
+    since = OffsetSpec.for_timestamp(round(time.timestamp() * 1000))
+    end = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    return (
+        committed_by(admin, group),
+        offsets_at(admin, topic.partitions, since),
+        offsets_at(admin, topic.partitions, end),
+    )
 
 
 def _commit(admin: AdminClient, group: str, moves: list[Move]) -> None:
     places = [TopicPartition(EVENTS_TOPIC, move.partition, move.after) for move in moves]
     wanted = ConsumerGroupTopicPartitions(group, places)
-    done = admin.alter_consumer_group_offsets([wanted])[group].result(_TIMEOUT_S)
+    done = admin.alter_consumer_group_offsets([wanted])[group].result(TIMEOUT_S)
     for place in done.topic_partitions or []:
         if place.error is not None:
             raise KafkaException(place.error)

@@ -6,12 +6,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
-    KafkaError,
-    KafkaException,
-    TopicPartition,
-)
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -27,9 +22,9 @@ from confluent_kafka.admin import (
 
 from orgtrail_deploy.check.findings import Finding, failed, note, ok, unknown
 from orgtrail_deploy.check.settings import CheckSettings
+from orgtrail_deploy.group_offsets import TIMEOUT_S, committed_by, members_of, offsets_at
 from orgtrail_schemas.topics import EVENTS_TOPIC, topic_configs
 
-_TIMEOUT_S = 15
 _AT_LEAST = ("retention.ms", "max.message.bytes")
 _MIGRATE = "run orgtrail migrate"
 _REPLICAS = 3
@@ -42,7 +37,7 @@ def kafka_findings(settings: CheckSettings) -> Iterator[Finding]:
     """Brokers, topics, the consumers' lag, and who may write."""
     admin = AdminClient({**settings.librdkafka(), "log_level": 0})
     try:
-        known = admin.list_topics(timeout=_TIMEOUT_S)
+        known = admin.list_topics(timeout=TIMEOUT_S)
     except KafkaException as error:
         yield failed(
             "brokers",
@@ -76,7 +71,7 @@ def _topic(
         )
     resource = ConfigResource(ResourceType.TOPIC, name)
     try:
-        configs = admin.describe_configs([resource])[resource].result(_TIMEOUT_S)
+        configs = admin.describe_configs([resource])[resource].result(TIMEOUT_S)
     except KafkaException as error:
         return _refused(question, error, f"DescribeConfigs on topic {name}")
     return judge_topic(
@@ -139,29 +134,17 @@ def _satisfies(key: str, found: str | None, wanted: str) -> bool:
     return found == wanted
 
 
-def _consumers(admin: AdminClient, group: str, numbers: Sequence[int]) -> Finding:
+def _consumers(admin: AdminClient, group: str, partitions: Sequence[int]) -> Finding:
     question = f"consumer group {group}"
-    partitions = [TopicPartition(EVENTS_TOPIC, number) for number in numbers]
     try:
-        described = admin.describe_consumer_groups([group], request_timeout=_TIMEOUT_S)[group]
-        members = len(described.result(_TIMEOUT_S).members)
-        asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
-        offsets = asked[group].result(_TIMEOUT_S).topic_partitions or []
-        committed = {p.partition: p.offset for p in offsets if p.topic == EVENTS_TOPIC}
-        first = _offsets(admin, partitions, _FIRST)
-        end = _offsets(admin, partitions, _END)
+        members, committed = members_of(admin, group), committed_by(admin, group)
+        first = offsets_at(admin, partitions, _FIRST)
+        end = offsets_at(admin, partitions, _END)
     except KafkaException as error:
         return _refused(question, error, f"Describe on group {group}")
     waiting = sum(end[n] - max(committed.get(n, 0), first[n]) for n in end)
     seen = f"{_count(members, 'consumer')}, {_count(waiting, 'record')} waiting"
     return ok(question, seen) if members else failed(question, seen, "start orgtrail consume")
-
-
-def _offsets(
-    admin: AdminClient, partitions: Sequence[TopicPartition], spec: OffsetSpec
-) -> dict[int, int]:
-    answers = admin.list_offsets(dict.fromkeys(partitions, spec), request_timeout=_TIMEOUT_S)
-    return {p.partition: future.result(_TIMEOUT_S).offset for p, future in answers.items()}
 
 
 def _writers(admin: AdminClient, settings: CheckSettings, broker: int) -> Finding:
@@ -176,7 +159,7 @@ def _writers(admin: AdminClient, settings: CheckSettings, broker: int) -> Findin
         AclPermissionType.ALLOW,
     )
     try:
-        bindings = admin.describe_acls(asked, request_timeout=_TIMEOUT_S).result(_TIMEOUT_S)
+        bindings = admin.describe_acls(asked, request_timeout=TIMEOUT_S).result(TIMEOUT_S)
         # The library answers with no ACLs when the broker refuses to list them, and when it has
         # nobody to keep them (librdkafka 2.16); the broker's configuration tells which.
         authorizer = bool(bindings) or _has_authorizer(admin, broker)
@@ -196,7 +179,7 @@ def _writers(admin: AdminClient, settings: CheckSettings, broker: int) -> Findin
 
 def _has_authorizer(admin: AdminClient, broker: int) -> bool:
     resource = ConfigResource(ResourceType.BROKER, str(broker))
-    configs = admin.describe_configs([resource])[resource].result(_TIMEOUT_S)
+    configs = admin.describe_configs([resource])[resource].result(TIMEOUT_S)
     entry = configs.get("authorizer.class.name")
     return entry is not None and bool(entry.value)
 
