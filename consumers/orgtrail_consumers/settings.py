@@ -11,7 +11,7 @@ from msgspec import field
 
 from orgtrail_schemas.connections import ClickHouseSettings, KafkaSettings
 from orgtrail_schemas.settings import Secret, SettingsError, about, wrong
-from orgtrail_schemas.topics import DEAD_LETTER_TOPIC, EVENTS_TOPIC
+from orgtrail_schemas.topics import CONSUMER_GROUP, DEAD_LETTER_TOPIC, EVENTS_TOPIC
 
 
 class ConsumerSettings(KafkaSettings, frozen=True, kw_only=True):
@@ -21,7 +21,7 @@ class ConsumerSettings(KafkaSettings, frozen=True, kw_only=True):
     dead_letter_topic: Annotated[str, about("The topic for records that cannot be stored.")] = (
         DEAD_LETTER_TOPIC
     )
-    consumer_group: Annotated[str, about("The consumer group.")] = "orgtrail"
+    consumer_group: Annotated[str, about("The consumer group.")] = CONSUMER_GROUP
     clickhouse: ClickHouseSettings = field(default_factory=ClickHouseSettings)
     clickhouse_writer_user: Annotated[str, about("ClickHouse user that inserts.")] = "audit_writer"
     clickhouse_writer_password: Annotated[Secret, about("Password of the inserting user.")] = (

@@ -18,13 +18,13 @@ from orgtrail_deploy.group_offsets import TIMEOUT_S, committed_by, members_of, o
 from orgtrail_schemas.connections import KafkaSettings
 from orgtrail_schemas.kafka_acls import needed
 from orgtrail_schemas.settings import SettingsError, about
-from orgtrail_schemas.topics import EVENTS_TOPIC
+from orgtrail_schemas.topics import CONSUMER_GROUP, EVENTS_TOPIC
 
 
 class RewindSettings(KafkaSettings, frozen=True, kw_only=True):
     """Each field is read from the variable ``ORGTRAIL_`` plus its name in upper case."""
 
-    consumer_group: Annotated[str, about("The consumer group.")] = "orgtrail"
+    consumer_group: Annotated[str, about("The consumer group.")] = CONSUMER_GROUP
 
 
 class Move(NamedTuple):

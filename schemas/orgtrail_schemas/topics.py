@@ -6,6 +6,8 @@ from orgtrail_schemas.limits import MAX_MESSAGE_BYTES, RETENTION_DAYS
 
 EVENTS_TOPIC = "audit.events.v1"
 DEAD_LETTER_TOPIC = "audit.events.v1.dlq"
+CONSUMER_GROUP = "orgtrail"
+"""The group of the consumers, unless an operator names another."""
 
 DAY_MS = 86_400_000
 

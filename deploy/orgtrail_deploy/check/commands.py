@@ -57,9 +57,9 @@ def check() -> int:
 def _sections(settings: CheckSettings) -> Iterator[tuple[str, Iterator[Finding]]]:
     yield f"Kafka at {settings.kafka_brokers}", _answered(kafka_findings(settings))
     where = f"ClickHouse at {settings.clickhouse.host}:{settings.clickhouse.port}"
-    client, refusal = _connect(settings)
-    if client is None:
-        yield where, iter([refusal])
+    client = _connect(settings)
+    if isinstance(client, Finding):
+        yield where, iter([client])
         yield _ON_ITS_WAY, round_trip(settings.operator_org, None)
     else:
         with closing(client):
@@ -69,19 +69,19 @@ def _sections(settings: CheckSettings) -> Iterator[tuple[str, Iterator[Finding]]
     yield "Query service", iter([_query_service(settings.url)])
 
 
-def _connect(settings: CheckSettings) -> tuple[Client | None, Finding]:
+def _connect(settings: CheckSettings) -> Client | Finding:
+    """A client of the checker, or why there is none."""
     import clickhouse_connect
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
-    question = f"sign in as {settings.clickhouse_checker_user}"
     try:
         connection = settings.clickhouse.connection(
             settings.clickhouse_checker_user, settings.clickhouse_checker_password
         )
-        return clickhouse_connect.get_client(**connection), ok(question, "")
+        return clickhouse_connect.get_client(**connection)
     except (ClickHouseError, SettingsError) as error:
-        return None, failed(
-            question,
+        return failed(
+            f"sign in as {settings.clickhouse_checker_user}",
             clickhouse_reason(error),
             "compare ORGTRAIL_CLICKHOUSE_… with the server, and run orgtrail access --apply",
         )

@@ -10,12 +10,13 @@ from msgspec import field
 from orgtrail_deploy.grants.commands import OperatorOrg
 from orgtrail_schemas.connections import ClickHouseSettings, KafkaSettings
 from orgtrail_schemas.settings import Secret, about
+from orgtrail_schemas.topics import CONSUMER_GROUP
 
 
 class CheckSettings(KafkaSettings, frozen=True, kw_only=True):
     """Each field is read from the variable ``ORGTRAIL_`` plus its name in upper case."""
 
-    consumer_group: Annotated[str, about("The consumer group.")] = "orgtrail"
+    consumer_group: Annotated[str, about("The consumer group.")] = CONSUMER_GROUP
     clickhouse: ClickHouseSettings = field(default_factory=ClickHouseSettings)
     clickhouse_checker_user: Annotated[str, about("User that reads what is to be checked.")] = (
         "audit_checker"
