@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +36,7 @@ from orgtrail_consumers.steps.lookups.user_agent import client
 from orgtrail_consumers.steps.people import PersonCache
 from orgtrail_consumers.steps.registry import schema_finder
 from orgtrail_consumers.storage.reporter import Reporter
+from orgtrail_consumers.storage.shards import EveryShard, Storage
 from orgtrail_consumers.storage.writer import Inserter, Writer
 from orgtrail_consumers.traces import TraceBatch, trace_batches, tracer
 
@@ -51,7 +52,8 @@ class Parts:
 
     find_schema: FindSchema
     resolvers: Resolvers
-    writer: Inserter
+    writers: Sequence[Inserter]
+    """One for each shard of ClickHouse, in their order."""
     dead_letters: DeadLetterSink
     refetch: Refetch
     trace: TraceBatch
@@ -67,7 +69,15 @@ def real_parts(settings: ConsumerSettings) -> Parts:
     return Parts(
         find_schema=schema_finder(settings),
         resolvers=Resolvers(countries(settings.country_file), client),
-        writer=Writer(settings),
+        writers=[
+            Writer(
+                server,
+                settings.clickhouse_writer_user,
+                settings.clickhouse_writer_password,
+                settings.clickhouse_insert_quorum,
+            )
+            for server in settings.clickhouse.servers()
+        ],
         dead_letters=DeadLetterProducer(settings),
         refetch=partial(refetch, settings),
         trace=trace_batches(tracer()),
@@ -88,7 +98,7 @@ def make_app(
     pipeline = Pipeline(
         find_schema=parts.find_schema,
         resolvers=parts.resolvers,
-        writer=parts.writer,
+        storage=Storage(parts.writers),
         dead_letters=parts.dead_letters,
         refetch=parts.refetch,
         person_cache=PersonCache(),
@@ -101,7 +111,9 @@ def make_app(
         reject_key_mismatches=settings.key_mismatches == "reject",
         skipped=settings.skipped,
     )
-    reporter = Reporter(settings, idle_margin_ms, parts.writer, health, executor, parts.now_ms)
+    reporter = Reporter(
+        settings, idle_margin_ms, EveryShard(parts.writers), health, executor, parts.now_ms
+    )
     _wire_agent(app, settings.topic, pipeline)
     _wire_timers(app, settings, reporter)
     _wire_group(app, settings.consumer_group, health)

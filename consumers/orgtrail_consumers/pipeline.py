@@ -7,7 +7,7 @@ import gc
 import time
 from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 import pyarrow as pa
@@ -37,8 +37,9 @@ from orgtrail_consumers.steps.enrich import Resolvers, enrich
 from orgtrail_consumers.steps.keys import mismatches, reject
 from orgtrail_consumers.steps.normalize import normalize
 from orgtrail_consumers.steps.people import PersonCache, people
-from orgtrail_consumers.storage.insertion import Accepted, Insertion, Refused
-from orgtrail_consumers.storage.writer import Inserter, WriteError
+from orgtrail_consumers.storage.insertion import Refused
+from orgtrail_consumers.storage.shards import Storage
+from orgtrail_consumers.storage.writer import WriteError
 from orgtrail_consumers.traces import EndTrace, TraceBatch
 from orgtrail_schemas.catalogue import catalogue
 
@@ -76,7 +77,7 @@ class Pipeline:
 
     find_schema: FindSchema
     resolvers: Resolvers
-    writer: Inserter
+    storage: Storage
     dead_letters: DeadLetterSink
     refetch: Refetch
     person_cache: PersonCache
@@ -89,7 +90,6 @@ class Pipeline:
     reject_key_mismatches: bool = False
     skipped: Set[tuple[int, int]] = frozenset()
     """The partition and offset of records to dead-letter unread."""
-    accepted: Accepted = field(default_factory=Accepted)
 
     def prepare(self, batch: Batch) -> Prepared:
         """Decode and enrich a batch.
@@ -219,7 +219,7 @@ class Pipeline:
 
     async def _write(self, work: _Work, is_current: Callable[[], bool]) -> _Work:
         """Insert the rows, and dead-letter the records of those that ClickHouse refuses."""
-        insertion = Insertion(self.writer, self.accepted, "events_store", work.rows)
+        insertion = self.storage.insertion("events_store", work.rows)
 
         def insert() -> Sequence[Refused]:
             with metrics.STEP_SECONDS.labels("write").time():
@@ -273,7 +273,7 @@ class Pipeline:
 
     def _insert_what_it_accepts(self, table: str, rows: pa.Table) -> None:
         """Insert rows that no record depends on; a refused one is logged and left out."""
-        for item in Insertion(self.writer, self.accepted, table, rows).attempt():
+        for item in self.storage.insertion(table, rows).attempt():
             metrics.REFUSED_ROWS.inc()
             log.error("row_refused", table=table, error=item.detail)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import field
 
-from orgtrail_schemas.connections import ClickHouseSettings, KafkaSettings
+from orgtrail_schemas.connections import KafkaSettings, ShardedClickHouseSettings
 from orgtrail_schemas.settings import Secret, SettingsError, about, wrong
 from orgtrail_schemas.topics import CONSUMER_GROUP, DEAD_LETTER_TOPIC, EVENTS_TOPIC
 
@@ -22,11 +22,19 @@ class ConsumerSettings(KafkaSettings, frozen=True, kw_only=True):
         DEAD_LETTER_TOPIC
     )
     consumer_group: Annotated[str, about("The consumer group.")] = CONSUMER_GROUP
-    clickhouse: ClickHouseSettings = field(default_factory=ClickHouseSettings)
+    clickhouse: ShardedClickHouseSettings = field(default_factory=ShardedClickHouseSettings)
     clickhouse_writer_user: Annotated[str, about("ClickHouse user that inserts.")] = "audit_writer"
     clickhouse_writer_password: Annotated[Secret, about("Password of the inserting user.")] = (
         Secret("")
     )
+    clickhouse_insert_quorum: Annotated[
+        int,
+        about(
+            "Replicas that must have an insert before it counts: all replicas of a shard, if tables"
+            " are replicated; else 0.",
+            ge=0,
+        ),
+    ] = 0
     schema_dir: Annotated[
         Path | None, about("Folder of additional schemas (.avsc) that records may be written with.")
     ] = None

@@ -18,11 +18,17 @@ from orgtrail_schemas.settings import PREFIX, Secret, Settings, SettingsError, a
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
+Cluster = Annotated[
+    str,
+    about("The ClickHouse cluster of several shards, as remote_servers names it. Empty: none."),
+]
+
 
 class AccessSettings(Settings, frozen=True, kw_only=True):
     """Each field is read from the variable ``ORGTRAIL_`` plus its name in upper case."""
 
     clickhouse: ClickHouseSettings = field(default_factory=ClickHouseSettings)
+    clickhouse_cluster: Cluster = ""
     clickhouse_admin_user: Annotated[str, about("ClickHouse user that creates the others.")] = (
         "admin"
     )
@@ -148,4 +154,8 @@ def _statements(settings: AccessSettings, environment: Mapping[str, str]) -> lis
     ]
     if missing:
         raise StackError(f"set {', '.join(missing)}: every user needs a password")
-    return access_sql(passwords, services_from=networks(settings.clickhouse_services_from))
+    return access_sql(
+        passwords,
+        services_from=networks(settings.clickhouse_services_from),
+        in_a_cluster=bool(settings.clickhouse_cluster),
+    )

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from msgspec import field
 
+from orgtrail_deploy.access import Cluster
 from orgtrail_deploy.errors import StackError
 from orgtrail_deploy.migrate_tables import migrate_tables
 from orgtrail_deploy.migrate_topics import migrate_topics
@@ -17,6 +18,7 @@ class MigrateSettings(KafkaSettings, frozen=True, kw_only=True):
     """Each field is read from the variable ``ORGTRAIL_`` plus its name in upper case."""
 
     clickhouse: ClickHouseSettings = field(default_factory=ClickHouseSettings)
+    clickhouse_cluster: Cluster = ""
     clickhouse_migrator_user: Annotated[str, about("User that creates tables and views.")] = (
         "audit_migrator"
     )
@@ -36,13 +38,15 @@ def migrate(
     clickhouse_secure: bool | None = None,
     clickhouse_user: str | None = None,
     cluster: str | None = None,
+    replicated: bool = True,
     topics: bool = True,
     tables: bool = True,
 ) -> int:
     """Migrate Kafka topics and ClickHouse tables to this version. It is safe to run again.
 
     Reads the ORGTRAIL_ settings (docs/settings.md). The options override them. The password is
-    read from ORGTRAIL_CLICKHOUSE_MIGRATOR_PASSWORD.
+    read from ORGTRAIL_CLICKHOUSE_MIGRATOR_PASSWORD. With --cluster all servers of the cluster get
+    replicated tables; with --replicated=false as well only this one, with tables of its own.
     """
     options: dict[str, Any] = {
         "kafka_brokers": kafka_brokers,
@@ -50,6 +54,7 @@ def migrate(
         "clickhouse_port": clickhouse_port,
         "clickhouse_secure": clickhouse_secure,
         "clickhouse_migrator_user": clickhouse_user,
+        "clickhouse_cluster": cluster,
     }
     try:
         settings = MigrateSettings.load(**{k: v for k, v in options.items() if v is not None})
@@ -66,7 +71,8 @@ def migrate(
             settings.clickhouse,
             settings.clickhouse_migrator_user,
             settings.clickhouse_migrator_password,
-            cluster,
+            settings.clickhouse_cluster or None,
+            replicated=replicated,
         )
         print(f"ClickHouse: {applied} migrations applied, views recreated")
     return 0

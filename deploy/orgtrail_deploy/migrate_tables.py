@@ -9,6 +9,7 @@ from orgtrail_schemas.connections import ClickHouseSettings
 from orgtrail_schemas.settings import Secret
 from orgtrail_schemas.tables import (
     DATABASE,
+    everywhere_statement,
     migration_variables,
     migrations_folder,
     view_statements,
@@ -16,11 +17,17 @@ from orgtrail_schemas.tables import (
 
 
 def migrate_tables(
-    clickhouse: ClickHouseSettings, user: str, password: Secret, cluster: str | None = None
+    clickhouse: ClickHouseSettings,
+    user: str,
+    password: Secret,
+    cluster: str | None = None,
+    *,
+    replicated: bool = True,
 ) -> int:
     """Apply the migrations that are missing, then recreate the views.
 
-    Returns how many migrations were applied. Running it again changes nothing.
+    Returns how many migrations were applied. Running it again changes nothing. With a cluster all
+    its servers are migrated, through Keeper; if it is not ``replicated``, this server only.
 
     Raises:
         StackError: ClickHouse is unreachable or rejects a statement, or an applied migration
@@ -31,6 +38,7 @@ def migrate_tables(
     from clickhouse_migrations.clickhouse_cluster import ClickhouseCluster
     from clickhouse_migrations.exceptions import MigrationException
 
+    on_all = cluster if replicated else None
     logging.getLogger("clickhouse_migrations").setLevel(logging.WARNING)
     try:
         applied = ClickhouseCluster(
@@ -44,14 +52,16 @@ def migrate_tables(
         ).migrate(
             DATABASE,
             migrations_folder(),
-            cluster_name=cluster,
+            cluster_name=on_all,
             # The lock is stored in Keeper, which a single server does not have.
-            lock=cluster is not None,
-            variables=migration_variables(cluster),
+            lock=on_all is not None,
+            variables=migration_variables(on_all),
         )
         with clickhouse_connect.get_client(**clickhouse.connection(user, password)) as client:
-            for statement in view_statements(cluster):
+            for statement in view_statements(on_all):
                 client.command(statement)
+            if cluster is not None:
+                client.command(everywhere_statement(cluster, replicated=replicated))
     except (ClickHouseError, MigrationException) as error:
         reason = clickhouse_reason(error)
         raise StackError(f"cannot migrate ClickHouse at {clickhouse.host}: {reason}") from error

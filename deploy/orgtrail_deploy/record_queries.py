@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from msgspec import field
 
+from orgtrail_deploy.access import Cluster
 from orgtrail_deploy.errors import StackError, clickhouse_reason
 from orgtrail_deploy.grants.commands import OperatorOrg
 from orgtrail_deploy.grants.on_server import analysts_of
@@ -34,7 +35,8 @@ SELECT query_id, event_time_microseconds, user, type = 'QueryFinish', read_rows,
 FROM {log}
 WHERE event_date >= toDate({{since:DateTime}}) AND event_time >= {{since:DateTime}}
     AND type IN ('QueryFinish', 'ExceptionWhileProcessing') AND is_initial_query
-    AND has(tables, 'audit.events') AND user NOT IN {{services:Array(String)}}
+    AND hasAny(tables, ['audit.events', 'audit.events_everywhere'])
+    AND user NOT IN {{services:Array(String)}}
 ORDER BY event_time_microseconds, query_id
 """
 
@@ -49,9 +51,7 @@ class RecordSettings(Settings, frozen=True, kw_only=True):
     clickhouse_recorder_password: Annotated[
         Secret, about("Password of the user that reads the query log.")
     ] = Secret("")
-    clickhouse_cluster: Annotated[
-        str, about("The cluster whose query logs are read; by default one server's.")
-    ] = ""
+    clickhouse_cluster: Cluster = ""
     operator_org: OperatorOrg = "operator"
     queries_look_back_hours: Annotated[
         int, about("How far back the first reading of the query log goes.", ge=1, le=2160)

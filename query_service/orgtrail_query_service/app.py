@@ -31,7 +31,7 @@ from orgtrail_query_service.auth.bounds import Bounds
 from orgtrail_query_service.auth.keys import KeySource
 from orgtrail_query_service.auth.limits import forget_callers, rate_limits
 from orgtrail_query_service.auth.oidc import OidcProvider
-from orgtrail_query_service.auth.organization_log import Logs
+from orgtrail_query_service.auth.organization_log import Logs, Shard
 from orgtrail_query_service.auth.session import csrf_config, session_config
 from orgtrail_query_service.auth.sign_in import sign_in_routes
 from orgtrail_query_service.auth.tokens import TokenVerifier
@@ -139,16 +139,17 @@ def real_parts(settings: QuerySettings, producer_settings: ProducerSettings) -> 
     return Parts(
         settings=settings,
         logs=Logs(
-            reader=Database(
-                settings.clickhouse,
-                settings.clickhouse_reader_user,
-                settings.clickhouse_reader_password,
-            ),
-            exporter=Database(
-                settings.clickhouse,
-                settings.clickhouse_export_user,
-                settings.clickhouse_export_password,
-            ),
+            shards=[
+                Shard(
+                    Database(
+                        server, settings.clickhouse_reader_user, settings.clickhouse_reader_password
+                    ),
+                    Database(
+                        server, settings.clickhouse_export_user, settings.clickhouse_export_password
+                    ),
+                )
+                for server in settings.clickhouse.servers()
+            ],
             bounds=Bounds(
                 reads_at_once=settings.reads_at_once,
                 exports_at_once=settings.exports_at_once,

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from msgspec import field
 
-from orgtrail_schemas.connections import ClickHouseSettings
+from orgtrail_schemas.connections import ShardedClickHouseSettings
 from orgtrail_schemas.settings import Secret, Settings, about, require_readable, wrong
 
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
@@ -28,7 +28,7 @@ class QuerySettings(Settings, frozen=True, kw_only=True):
 
     host: Annotated[str, about("The address to listen on.")] = "127.0.0.1"
     port: Annotated[int, about("The port to listen on.", ge=1, le=65_535)] = 8080
-    clickhouse: ClickHouseSettings = field(default_factory=ClickHouseSettings)
+    clickhouse: ShardedClickHouseSettings = field(default_factory=ShardedClickHouseSettings)
     clickhouse_reader_user: Annotated[str, about("The user that reads pages.")] = "audit_reader"
     clickhouse_reader_password: Annotated[
         Secret, about("Password of the user that reads pages.")

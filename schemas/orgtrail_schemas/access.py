@@ -34,12 +34,14 @@ class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Role(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A role with its profile. ``grants`` are written as they follow ``GRANT`` in SQL.
 
-    Nobody can sign in as one without ``sign_in``.
+    On the servers of a cluster it has the grants ``in_a_cluster`` besides. Nobody can sign in as
+    one without ``sign_in``.
     """
 
     name: str
     profile: str
     grants: list[str]
+    in_a_cluster: list[str] = []
     quota: str | None = None
     sign_in: bool = True
 
@@ -57,6 +59,7 @@ class AnalystRole(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     profile: str
     quota: str
     grants: list[str]
+    in_a_cluster: list[str]
 
 
 class Analyst(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -160,11 +163,16 @@ def users_xml(passwords: dict[str, str], analysts: list[Analyst]) -> str:
     return ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def access_sql(passwords: dict[str, str], *, services_from: Sequence[str] = LOOPBACK) -> list[str]:
+def access_sql(
+    passwords: dict[str, str],
+    *,
+    services_from: Sequence[str] = LOOPBACK,
+    in_a_cluster: bool = False,
+) -> list[str]:
     """The statements that create the service users on a production server, in order.
 
     They may sign in from the networks only: addresses and ranges. The statements can be run again,
-    and bring the server in line with the file.
+    and bring the server in line with the file. ``in_a_cluster``: it is one of several shards.
 
     Raises:
         KeyError: a password is missing.
@@ -183,7 +191,7 @@ def access_sql(passwords: dict[str, str], *, services_from: Sequence[str] = LOOP
         ]
     for role in access().role:
         password = passwords[role.name] if role.sign_in else None
-        out += [_create_user(role, password, services_from), *_grants(role)]
+        out += [_create_user(role, password, services_from), *_grants(role, in_a_cluster)]
     # The services' own readers see all rows. The query service adds the organization predicate.
     open_to = ", ".join(("audit_reader", "audit_export", "audit_migrator"))
     out.append(f"CREATE ROW POLICY OR REPLACE services ON {_EVENTS} USING 1 TO {open_to}")
@@ -200,6 +208,7 @@ def analysts_sql(
     known: Collection[str],
     *,
     analysts_from: Sequence[str] = LOOPBACK,
+    in_a_cluster: bool = False,
 ) -> list[str]:
     """The statements that make the analysts on a server equal to these, in order.
 
@@ -221,7 +230,7 @@ def analysts_sql(
         out.append(
             f"CREATE ROW POLICY OR REPLACE {name} ON {_EVENTS} USING {policy(analyst)} TO {name}"
         )
-        out += _grants(role)
+        out += _grants(role, in_a_cluster)
     for gone in sorted(set(known) - {analyst.name for analyst in analysts}):
         name = identifier(gone)
         out += [
@@ -236,7 +245,9 @@ def analysts_sql(
 
 def _role_of(analyst: Analyst) -> Role:
     shared = access().analyst
-    return Role(analyst.name, shared.profile, shared.grants, shared.quota)
+    return Role(
+        analyst.name, shared.profile, shared.grants, shared.in_a_cluster, quota=shared.quota
+    )
 
 
 def _user(users: ElementTree.Element, role: Role, password: str | None) -> ElementTree.Element:
@@ -268,10 +279,10 @@ def _options(role: Role, networks: Sequence[str]) -> str:
     return f"HOST {hosts} SETTINGS PROFILE {string(role.profile)}"
 
 
-def _grants(role: Role) -> list[str]:
+def _grants(role: Role, in_a_cluster: bool) -> list[str]:
     """These grants and no others."""
     name = identifier(role.name)
-    first, *more = role.grants
+    first, *more = role.grants + (role.in_a_cluster if in_a_cluster else [])
     return [f"GRANT {first} TO {name} WITH REPLACE OPTION", *(f"GRANT {g} TO {name}" for g in more)]
 
 

@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from msgspec import field
+
 from orgtrail_schemas.settings import PREFIX, Secret, Settings, about, require_readable, wrong
 
-_BROKER = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/,\[\]]+)(?::(\d{1,5}))?")
+_HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/,\[\]]+)(?::(\d{1,5}))?")
 
 
 class KafkaSettings(Settings, frozen=True, kw_only=True):
@@ -47,7 +49,7 @@ class KafkaSettings(Settings, frozen=True, kw_only=True):
         """
         super().check(prefix)
         for broker in self.kafka_brokers.split(","):
-            match = _BROKER.fullmatch(broker.strip())
+            match = _HOST_PORT.fullmatch(broker.strip())
             if match is None or int(match[1] or 9092) not in range(1, 65_536):
                 raise wrong(f"{prefix}KAFKA_BROKERS", f"must be host:port, not {broker.strip()!r}")
         if self.kafka_security_protocol.startswith("SASL") and self.kafka_sasl_mechanism is None:
@@ -137,3 +139,44 @@ class ClickHouseSettings(Settings, frozen=True, kw_only=True):
             "password": password.reveal(),
             "autogenerate_session_id": False,
         }
+
+
+class ShardedClickHouseSettings(ClickHouseSettings, frozen=True, kw_only=True):
+    """Where ClickHouse is: one server, or several shards that share the organizations."""
+
+    shards: Annotated[
+        list[str],
+        about(
+            "The shards of a ClickHouse cluster: host:port, comma-separated, the same in all"
+            " processes and in an order that never changes. Empty: one server, at host and port."
+        ),
+    ] = field(default_factory=list)
+
+    def check(self, prefix: str) -> None:
+        """Check the addresses of the shards too.
+
+        Raises:
+            SettingsError: one is no host and port, or is named twice.
+        """
+        super().check(prefix)
+        for shard in self.shards:
+            match = _HOST_PORT.fullmatch(shard)
+            if match is None or int(match[1] or 0) not in range(1, 65_536):
+                raise wrong(f"{prefix}SHARDS", f"must be host:port, not {shard!r}")
+        if len(set(self.shards)) < len(self.shards):
+            raise wrong(f"{prefix}SHARDS", "names a server twice")
+
+    def servers(self) -> list[ClickHouseSettings]:
+        """Each shard's server, in their order (``shards.shard_of``)."""
+        servers = []
+        for shard in self.shards or [f"{self.host}:{self.port}"]:
+            host, _, port = shard.rpartition(":")
+            servers.append(
+                ClickHouseSettings(
+                    host=host.strip("[]"),
+                    port=int(port),
+                    secure=self.secure,
+                    ca_file=self.ca_file,
+                )
+            )
+        return servers

@@ -11,11 +11,15 @@ import msgspec
 
 from orgtrail_schemas.catalogue import Sensitivity, catalogue
 from orgtrail_schemas.limits import RETENTION_DAYS
+from orgtrail_schemas.shards import SHARDING_KEY
 from orgtrail_schemas.sql import array, identifier, string
 
 DATABASE = "audit"
 
 VIEWS = ("events",)
+
+EVERYWHERE = "events_everywhere"
+"""``audit.events`` of all shards of a cluster."""
 
 
 class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,7 +58,10 @@ def migrations_folder() -> Path:
 
 
 def migration_variables(cluster: str | None) -> dict[str, str]:
-    """The variables that make the same migrations work on a single server and on a cluster."""
+    """The variables that make the same migrations work on a single server and on a cluster.
+
+    ``cluster`` is one that has Keeper, so that its tables are replicated.
+    """
     if cluster is None:
         return {"ON_CLUSTER": "", "REPLICATED": ""}
     return {"ON_CLUSTER": f"ON CLUSTER {identifier(cluster)}", "REPLICATED": "Replicated"}
@@ -84,6 +91,23 @@ def view_statements(cluster: str | None) -> list[str]:
         Template(folder.joinpath(f"{view}.sql").read_text("utf-8")).substitute(values)
         for view in VIEWS
     ]
+
+
+def everywhere_statement(cluster: str, *, replicated: bool) -> str:
+    """The statement that recreates ``audit.events_everywhere``.
+
+    It reads the shards' views, whose row policies hold for whoever asks. They do so only if the
+    servers of the cluster share a secret: without one, a shard runs what another asks as the user
+    whom ``remote_servers`` names.
+    """
+    on_cluster = f" ON CLUSTER {identifier(cluster)}" if replicated else ""
+    columns = ", ".join(
+        f"{identifier(c.name)} {c.type} COMMENT {string(c.comment)}" for c in event_columns()
+    )
+    return (
+        f"CREATE OR REPLACE TABLE {DATABASE}.{EVERYWHERE}{on_cluster} ({columns})"
+        f" ENGINE = Distributed({string(cluster)}, {string(DATABASE)}, 'events', {SHARDING_KEY})"
+    )
 
 
 def data_dictionary() -> str:

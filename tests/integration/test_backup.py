@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from xml.etree import ElementTree
 
 import pytest
-from tests.support import installed_clickhouse
 from tests.support.installed_clickhouse import InstalledClickHouse
 from tests.support.running import eventually
 from tests.support.sql_users import SqlClickHouse
@@ -36,13 +35,12 @@ class BackedUpClickHouse(SqlClickHouse):
 
 
 @pytest.fixture
-def make_server(tmp_path, running, monkeypatch):
+def make_server(tmp_path, running):
     """Makes servers in folders of their own, without users or tables."""
-    monkeypatch.setattr(installed_clickhouse, "SqlClickHouse", BackedUpClickHouse)
     made = []
 
     def make(name):
-        server = InstalledClickHouse(tmp_path / name, running.stack.brokers)
+        server = InstalledClickHouse(tmp_path / name, running.stack.brokers, BackedUpClickHouse)
         made.append(server)
         return server
 

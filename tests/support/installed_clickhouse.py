@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,20 @@ all_of_them = "all"
 class InstalledClickHouse:
     """A ClickHouse of its own, and the Kafka of the stack."""
 
-    def __init__(self, folder: Path, brokers: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        brokers: str,
+        server: Callable[[ClickHouseNode, str], SqlClickHouse] = SqlClickHouse,
+        node: ClickHouseNode | None = None,
+    ) -> None:
+        """``server`` makes one at a node, with a users file; ``node``: by default on free ports."""
         self.brokers = brokers
         http, tcp = free_ports(2)
-        self.node = ClickHouseNode(folder=folder, http_port=http, tcp_port=tcp)
+        self.node = node or ClickHouseNode(folder=folder, http_port=http, tcp_port=tcp)
+        http = self.node.http_port
         users = with_admin(only_admin(users_xml(PASSWORDS, [])))
-        self.clickhouse = SqlClickHouse(self.node, users)
+        self.clickhouse = server(self.node, users)
         self.clickhouse.wait_ready()
         self.admin = admin_client(http)
         self.list = folder / "analysts.toml"

@@ -11,7 +11,7 @@ from orgtrail import AuditProducer, ProducerSettings
 from orgtrail_query_service.auth.administrator import Administrator
 from orgtrail_query_service.auth.bounds import Bounds
 from orgtrail_query_service.auth.oidc import OidcProvider
-from orgtrail_query_service.auth.organization_log import Logs
+from orgtrail_query_service.auth.organization_log import Logs, Shard
 from orgtrail_query_service.parts import Parts
 from orgtrail_query_service.problems import unauthenticated, unavailable
 from orgtrail_query_service.reads.cursor import Cursors
@@ -64,7 +64,7 @@ def fake_parts(database: FakeDatabase) -> Parts:
     """Parts whose events go to the ``orgtrail.testing.Recorder`` at hand."""
     return Parts(
         settings=SETTINGS,
-        logs=Logs(database, database, Bounds()),
+        logs=Logs([Shard(database, database)], Bounds()),
         provider=OidcProvider(SETTINGS),
         tokens=FakeTokens(),
         cursors=Cursors("s" * 32),

@@ -12,7 +12,8 @@ import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from orgtrail_consumers.settings import ConsumerSettings
+from orgtrail_schemas.connections import ClickHouseSettings
+from orgtrail_schemas.settings import Secret
 
 WriteError = (ClickHouseError, OSError)
 """Errors of ``insert`` that a retry may resolve: unreachable, or the insert failed for now."""
@@ -33,10 +34,16 @@ class Inserter(Protocol):
 
 
 class Writer:
-    """Synchronous inserts over one connection per thread."""
+    """Synchronous inserts into one server, over one connection per thread."""
 
-    def __init__(self, settings: ConsumerSettings) -> None:
-        self._settings = settings
+    def __init__(
+        self, server: ClickHouseSettings, user: str, password: Secret, quorum: int = 0
+    ) -> None:
+        """``quorum``: so many replicas must have an insert before it counts; 0 without replicas."""
+        self._server = server
+        self._user = user
+        self._password = password
+        self._quorum = quorum
         self._local = threading.local()
 
     def insert(self, table: str, rows: pa.Table) -> None:
@@ -58,12 +65,12 @@ class Writer:
     def _client(self) -> Client:
         client: Client | None = getattr(self._local, "client", None)
         if client is None:
-            s = self._settings
             client = clickhouse_connect.get_client(
-                **s.clickhouse.connection(s.clickhouse_writer_user, s.clickhouse_writer_password),
+                **self._server.connection(self._user, self._password),
                 compress=False,
                 connect_timeout=5,
                 send_receive_timeout=60,
+                settings={"insert_quorum": self._quorum} if self._quorum else None,
             )
             self._local.client = client
         return client

@@ -68,6 +68,9 @@ securityContext:
 - {name: ORGTRAIL_CLICKHOUSE_HOST, value: {{ required "set clickhouse.host" $v.clickhouse.host | quote }}}
 - {name: ORGTRAIL_CLICKHOUSE_PORT, value: {{ $v.clickhouse.port | quote }}}
 - {name: ORGTRAIL_CLICKHOUSE_SECURE, value: {{ $v.clickhouse.secure | quote }}}
+{{- with $v.clickhouse.shards }}
+- {name: ORGTRAIL_CLICKHOUSE_SHARDS, value: {{ join "," . | quote }}}
+{{- end }}
 {{- if $v.clickhouse.caSecret }}
 - {name: ORGTRAIL_CLICKHOUSE_CA_FILE, value: /run/orgtrail/clickhouse-ca/ca.crt}
 {{- end }}

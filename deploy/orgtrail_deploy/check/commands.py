@@ -5,18 +5,21 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from orgtrail_deploy.check.findings import Finding, Verdict, failed, ok, unknown
-from orgtrail_deploy.check.in_clickhouse import clickhouse_findings
+from orgtrail_deploy.check.in_clickhouse import clickhouse_findings, shard_finding
 from orgtrail_deploy.check.in_kafka import kafka_findings
-from orgtrail_deploy.check.round_trip import round_trip
+from orgtrail_deploy.check.round_trip import Stored, round_trip
 from orgtrail_deploy.check.settings import CheckSettings
 from orgtrail_deploy.errors import StackError, clickhouse_reason
+from orgtrail_schemas.connections import ClickHouseSettings
 from orgtrail_schemas.settings import SettingsError
+from orgtrail_schemas.shards import shard_of
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -56,26 +59,33 @@ def check() -> int:
 
 def _sections(settings: CheckSettings) -> Iterator[tuple[str, Iterator[Finding]]]:
     yield f"Kafka at {settings.kafka_brokers}", _answered(kafka_findings(settings))
-    where = f"ClickHouse at {settings.clickhouse.host}:{settings.clickhouse.port}"
-    client = _connect(settings)
-    if isinstance(client, Finding):
-        yield where, iter([client])
-        yield _ON_ITS_WAY, round_trip(settings.operator_org, None)
-    else:
-        with closing(client):
-            yield where, _answered(clickhouse_findings(client, settings))
-            stored = partial(_stored, client)
-            yield _ON_ITS_WAY, _answered(round_trip(settings.operator_org, stored))
+    servers = settings.clickhouse.servers()
+    stored: Stored | None = None
+    with ExitStack() as open_until_the_end:
+        for position, server in enumerate(servers):
+            where = f"ClickHouse at {server.host}:{server.port}"
+            client = _connect(server, settings)
+            if isinstance(client, Finding):
+                yield where, iter([client])
+                continue
+            open_until_the_end.enter_context(closing(client))
+            findings = clickhouse_findings(client, settings)
+            if len(servers) > 1:
+                findings = chain(findings, [shard_finding(client, position, len(servers))])
+            yield where, _answered(findings)
+            if position == shard_of(settings.operator_org, len(servers)):
+                stored = partial(_stored, client)
+        yield _ON_ITS_WAY, _answered(round_trip(settings.operator_org, stored))
     yield "Query service", iter([_query_service(settings.url)])
 
 
-def _connect(settings: CheckSettings) -> Client | Finding:
+def _connect(server: ClickHouseSettings, settings: CheckSettings) -> Client | Finding:
     """A client of the checker, or why there is none."""
     import clickhouse_connect
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
     try:
-        connection = settings.clickhouse.connection(
+        connection = server.connection(
             settings.clickhouse_checker_user, settings.clickhouse_checker_password
         )
         return clickhouse_connect.get_client(**connection)

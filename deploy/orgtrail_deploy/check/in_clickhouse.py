@@ -13,9 +13,10 @@ from orgtrail_deploy.errors import StackError
 from orgtrail_deploy.grants.analysts_file import read_analysts
 from orgtrail_deploy.grants.on_server import analysts_of, changes_between
 from orgtrail_deploy.settled import Settled, settled
-from orgtrail_schemas.access import access
+from orgtrail_schemas.access import Role, access
 from orgtrail_schemas.catalogue import catalogue
 from orgtrail_schemas.limits import RETENTION, RETENTION_DAYS
+from orgtrail_schemas.shards import SHARDING_KEY
 from orgtrail_schemas.sql import identifier, string
 from orgtrail_schemas.tables import event_columns, migrations_folder
 
@@ -32,6 +33,10 @@ MOST_SKEW_S = 5
 MOST_BEHIND_S = 60
 _WEEK = timedelta(days=7)
 _MIGRATE = "run orgtrail migrate"
+_ASTRAY = """
+SELECT uniqExactIf(org_id, {key} % {{shards:UInt32}} != {{position:UInt32}})
+FROM audit.events_store
+"""
 _ACCESS = "run orgtrail access --apply"
 
 
@@ -180,17 +185,21 @@ def _users(client: Client) -> Iterator[Finding]:
     if missing:
         yield failed("service users", f"{', '.join(missing)} missing", _ACCESS)
         return
-    different = [
-        role.name
-        for role in access().role
-        if _grants(client, role.name)
-        != {part for grant in role.grants for part in privileges(grant)}
-    ]
+    different = [role.name for role in access().role if not _as_ours(client, role)]
     if different:
         yield failed("service users", f"other grants than ours: {', '.join(different)}", _ACCESS)
     else:
         yield ok("service users", f"{len(wanted)}, each with its grants and no others")
     yield from _readers(client, set(wanted))
+
+
+def _as_ours(client: Client, role: Role) -> bool:
+    """Whether a user has the role's grants, those of a single server or of one in a cluster."""
+    alone, in_a_cluster = (
+        {part for grant in grants for part in privileges(grant)}
+        for grants in (role.grants, [*role.grants, *role.in_a_cluster])
+    )
+    return _grants(client, role.name) in (alone, in_a_cluster)
 
 
 def _grants(client: Client, user: str) -> set[str]:
@@ -242,6 +251,22 @@ def _analysts(client: Client, settings: CheckSettings) -> Finding:
         seen = f"{len(changes)} differences from {file.name}"
         return failed("analysts", seen, "orgtrail grants shows them, --apply makes them equal")
     return ok("analysts", f"{len(wanted)}, as in {file.name}")
+
+
+def shard_finding(client: Client, position: int, shards: int) -> Finding:
+    """Whether a shard's organizations belong there: with other shards, readers look elsewhere.
+
+    Raises:
+        ClickHouseError: the server does not answer.
+    """
+    ((astray,),) = client.query(
+        _ASTRAY.format(key=SHARDING_KEY), {"shards": shards, "position": position}
+    ).result_rows
+    question = "organizations of this shard"
+    if astray:
+        seen = f"{astray} belong to another shard: nobody can read their events here"
+        return failed(question, seen, "give ORGTRAIL_CLICKHOUSE_SHARDS the order that it had")
+    return ok(question, f"none belongs to another; it is number {position + 1} of {shards}")
 
 
 def _disks(client: Client) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import field
 
 from orgtrail_deploy.grants.commands import OperatorOrg
-from orgtrail_schemas.connections import ClickHouseSettings, KafkaSettings
+from orgtrail_schemas.connections import KafkaSettings, ShardedClickHouseSettings
 from orgtrail_schemas.settings import Secret, about
 from orgtrail_schemas.topics import CONSUMER_GROUP
 
@@ -17,7 +17,7 @@ class CheckSettings(KafkaSettings, frozen=True, kw_only=True):
     """Each field is read from the variable ``ORGTRAIL_`` plus its name in upper case."""
 
     consumer_group: Annotated[str, about("The consumer group.")] = CONSUMER_GROUP
-    clickhouse: ClickHouseSettings = field(default_factory=ClickHouseSettings)
+    clickhouse: ShardedClickHouseSettings = field(default_factory=ShardedClickHouseSettings)
     clickhouse_checker_user: Annotated[str, about("User that reads what is to be checked.")] = (
         "audit_checker"
     )

@@ -143,7 +143,11 @@ def _apply(settings: GrantsSettings, wanted: list[Analyst]) -> int:
     try:
         with connected(settings) as client:
             changes = make_equal(
-                client, wanted, passwords, networks(settings.clickhouse_analysts_from)
+                client,
+                wanted,
+                passwords,
+                analysts_from=networks(settings.clickhouse_analysts_from),
+                in_a_cluster=bool(settings.clickhouse_cluster),
             )
     except KeyError as error:
         raise StackError(

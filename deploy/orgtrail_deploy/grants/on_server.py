@@ -62,7 +62,9 @@ def make_equal(
     client: Client,
     wanted: Sequence[Analyst],
     passwords: Mapping[str, str],
+    *,
     analysts_from: Sequence[str],
+    in_a_cluster: bool = False,
 ) -> list[Change]:
     """Make a server's analysts equal to these, and return what that changed.
 
@@ -72,6 +74,8 @@ def make_equal(
     """
     before = analysts_of(client)
     known = [analyst.name for analyst in before]
-    for statement in analysts_sql(wanted, passwords, known, analysts_from=analysts_from):
+    for statement in analysts_sql(
+        wanted, passwords, known, analysts_from=analysts_from, in_a_cluster=in_a_cluster
+    ):
         client.command(statement)
     return changes_between(before, wanted)

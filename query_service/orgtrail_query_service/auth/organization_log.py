@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -14,6 +15,7 @@ from orgtrail_query_service.problems import Problem, too_expensive, unavailable
 from orgtrail_query_service.reads.database import Database
 from orgtrail_query_service.reads.pages import Watermark
 from orgtrail_query_service.reads.statements import Statement, settled_through
+from orgtrail_schemas.shards import shard_of
 
 ANSWER_WITHIN_S = 19.0
 """All reads of one request together; less than the 20 seconds that a page may take."""
@@ -27,6 +29,15 @@ _CLICKHOUSE_STOPS_AFTER_S = 15.0
 _CHECK_S = 4.0
 
 
+class Shard:
+    """One ClickHouse server: it has all rows of its organizations."""
+
+    def __init__(self, reader: Database, exporter: Database) -> None:
+        self.reader = reader
+        self.exporter = exporter
+        self.watermark = Watermark()
+
+
 class OrganizationLog:
     """The log of one organization, for one administrator of it: what every read takes.
 
@@ -37,16 +48,12 @@ class OrganizationLog:
         self,
         org: str,
         subject: str,
-        reader: Database,
-        exporter: Database,
+        shard: Shard,
         bounds: Bounds,
-        watermark: Watermark,
     ) -> None:
         self.org = org
-        self._watermark = watermark
         self._subject = subject
-        self._reader = reader
-        self._exporter = exporter
+        self._shard = shard
         self._bounds = bounds
         self._ends = time.monotonic() + ANSWER_WITHIN_S
 
@@ -60,7 +67,7 @@ class OrganizationLog:
         async with self._bounds.read(self.org, self._subject, self._left()):
             left = self._left()
             try:
-                return await self._reader.rows(statement, self.org, min(left, _STATEMENT_S))
+                return await self._shard.reader.rows(statement, self.org, min(left, _STATEMENT_S))
             except Problem as problem:
                 unanswered = problem.kind == unavailable().kind and self.is_late()
                 if unanswered and left < _CLICKHOUSE_STOPS_AFTER_S:
@@ -74,7 +81,7 @@ class OrganizationLog:
         Raises:
             Problem: as above.
         """
-        return await self._watermark.read(self.rows)
+        return await self._shard.watermark.read(self.rows)
 
     def is_late(self, within_s: float = 0.1) -> bool:
         """Whether the time for all reads of the request ends so soon."""
@@ -95,7 +102,7 @@ class OrganizationLog:
         """
         with self._bounds.export(self.org, self._subject):
             silence = self._bounds.silence_s
-            chunks = self._exporter.stream(statement, self.org, silence, gzip=gzip)
+            chunks = self._shard.exporter.stream(statement, self.org, silence, gzip=gzip)
             async with aclosing(chunks):
                 async for chunk in chunks:
                     yield chunk
@@ -104,11 +111,10 @@ class OrganizationLog:
 class Logs:
     """All logs, closed. The databases are reached through here and in no other way."""
 
-    def __init__(self, reader: Database, exporter: Database, bounds: Bounds) -> None:
-        self._reader = reader
-        self._exporter = exporter
+    def __init__(self, shards: Sequence[Shard], bounds: Bounds) -> None:
+        """``shards`` are in their order; a single server is one."""
+        self._shards = shards
         self._bounds = bounds
-        self._watermark = Watermark()
 
     def open(self, who: Administrator, org: str) -> OrganizationLog:
         """The log of an organization that the administrator may read.
@@ -117,19 +123,23 @@ class Logs:
             Problem: they may not; the same answer as for an organization that does not exist.
         """
         who.require(org)
-        return OrganizationLog(
-            org, who.subject, self._reader, self._exporter, self._bounds, self._watermark
-        )
+        shard = self._shards[shard_of(org, len(self._shards))]
+        return OrganizationLog(org, who.subject, shard, self._bounds)
 
     async def check(self) -> None:
-        """Ask ClickHouse a small question.
+        """Ask ClickHouse a small question. One shard that answers is enough: it can be read.
 
         Raises:
-            Problem: it does not answer within 4 seconds.
+            Problem: no shard answers within 4 seconds.
         """
-        await self._reader.rows(settled_through(), "", _CHECK_S)
+        asked = [shard.reader.rows(settled_through(), "", _CHECK_S) for shard in self._shards]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        failures = [answer for answer in answers if isinstance(answer, BaseException)]
+        if len(failures) == len(answers):
+            raise failures[0]
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._reader.close()
-        await self._exporter.close()
+        for shard in self._shards:
+            await shard.reader.close()
+            await shard.exporter.close()

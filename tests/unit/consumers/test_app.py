@@ -19,7 +19,7 @@ def app(tmp_path_factory):
     parts = Parts(
         find_schema=find_current,
         resolvers=RESOLVERS,
-        writer=None,
+        writers=[None],
         dead_letters=None,
         refetch=None,
         trace=trace_batches(None),

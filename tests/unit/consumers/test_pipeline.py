@@ -18,6 +18,7 @@ from orgtrail_consumers.kafka.batch import Batch
 from orgtrail_consumers.pipeline import Pipeline
 from orgtrail_consumers.steps.enrich import Resolvers
 from orgtrail_consumers.steps.people import PersonCache
+from orgtrail_consumers.storage.shards import Storage
 from orgtrail_consumers.traces import trace_batches
 
 
@@ -49,7 +50,7 @@ def pipeline(writer, letters, health=None, breaker=None, **more):
     return Pipeline(
         find_schema=find_current,
         resolvers=RESOLVERS,
-        writer=writer,
+        storage=Storage([writer]),
         dead_letters=letters,
         refetch=more.pop("refetch", lambda *_where: {}),
         person_cache=PersonCache(),

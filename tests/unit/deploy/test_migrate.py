@@ -16,7 +16,7 @@ def asked(monkeypatch):
         seen["topics"] = {**kafka, **options}
         return ["a", "b"]
 
-    def tables(clickhouse, user, password, cluster):
+    def tables(clickhouse, user, password, cluster, *, replicated):
         seen["tables"] = {
             "host": clickhouse.host,
             "port": clickhouse.port,
@@ -24,6 +24,7 @@ def asked(monkeypatch):
             "user": user,
             "password": password.reveal(),
             "cluster": cluster,
+            "replicated": replicated,
         }
         return 3
 
@@ -51,6 +52,7 @@ def test_settings_come_from_the_environment(asked, monkeypatch, capsys):
         "user": "mia",
         "password": "s3cret",
         "cluster": None,
+        "replicated": True,
     }
     printed = capsys.readouterr().out
     assert " 2 " in printed
@@ -60,7 +62,8 @@ def test_settings_come_from_the_environment(asked, monkeypatch, capsys):
 
 def test_options_override_settings(asked, monkeypatch):
     for name, value in {"KAFKA_BROKERS": "a:1", "CLICKHOUSE_HOST": "a", "CLICKHOUSE_PORT": "1",
-                        "CLICKHOUSE_SECURE": "yes", "CLICKHOUSE_MIGRATOR_USER": "a"}.items():  # fmt: skip
+                        "CLICKHOUSE_SECURE": "yes", "CLICKHOUSE_MIGRATOR_USER": "a",
+                        "CLICKHOUSE_CLUSTER": "a"}.items():  # fmt: skip
         monkeypatch.setenv(f"ORGTRAIL_{name}", value)
     migrate(
         kafka_brokers="b:2",
@@ -72,12 +75,13 @@ def test_options_override_settings(asked, monkeypatch):
         clickhouse_secure=False,
         clickhouse_user="b",
         cluster="c",
+        replicated=False,
     )
     topics, tables = asked["topics"], asked["tables"]
     assert topics["bootstrap.servers"] == "b:2"
     assert (topics["partitions"], topics["replication"], topics["retention_days"]) == (12, 3, 14)
-    names = ("host", "port", "secure", "user", "cluster")
-    assert [tables[name] for name in names] == ["b", 2, False, "b", "c"]
+    names = ("host", "port", "secure", "user", "cluster", "replicated")
+    assert [tables[name] for name in names] == ["b", 2, False, "b", "c", False]
 
 
 @pytest.mark.parametrize(

@@ -47,8 +47,8 @@ def server(monkeypatch):
     return state
 
 
-def run(cluster=None):
-    return migrate_tables(SERVER, "mia", Secret("s3cret"), cluster)
+def run(cluster=None, **options):
+    return migrate_tables(SERVER, "mia", Secret("s3cret"), cluster, **options)
 
 
 def test_migrations_are_applied_before_views(server):
@@ -77,6 +77,17 @@ def test_only_a_cluster_is_locked_and_named(server, cluster, locked, on):
     assert (migration["lock"], migration["cluster_name"]) == (locked, cluster)
     assert migration["variables"]["ON_CLUSTER"] == on
     assert all(("ON CLUSTER" in text) == locked for kind, text in server["did"] if kind == "view")
+
+
+@pytest.mark.parametrize("replicated", [True, False])
+def test_the_table_over_all_shards_comes_last(server, replicated):
+    run("main", replicated=replicated)
+    migration, (_, view), (_, everywhere) = server["did"][1:]
+    assert (migration[1]["lock"], migration[1]["variables"]["REPLICATED"]) == (
+        (True, "Replicated") if replicated else (False, "")
+    )
+    assert "ENGINE = Distributed('main', 'audit', 'events', CRC32(org_id))" in everywhere
+    assert [" ON CLUSTER `main`" in sql for sql in (view, everywhere)] == [replicated] * 2
 
 
 @pytest.mark.parametrize("where", ["fails", "view_fails"])

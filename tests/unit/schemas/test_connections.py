@@ -2,7 +2,11 @@
 
 import pytest
 
-from orgtrail_schemas.connections import ClickHouseSettings, KafkaSettings
+from orgtrail_schemas.connections import (
+    ClickHouseSettings,
+    KafkaSettings,
+    ShardedClickHouseSettings,
+)
 from orgtrail_schemas.settings import Secret, SettingsError
 
 SASL = {
@@ -28,7 +32,7 @@ def test_brokers_are_hosts_with_or_without_a_port(brokers):
 @pytest.mark.parametrize(
     "brokers",
     [
-        " ", ",", "a:1,", "a:0", "a:65536", "a:123456", "a:", ":9092", "a:b", "::1", "[::1",
+        " ", ",", "a:0", "a:65536", "a:123456", "a:", ":9092", "a:b", "::1", "[::1",
         "[]:1", "kafka://a:1", "a:1/x", "a b:1", "a:1;b:2", "a:-1",
     ],
 )  # fmt: skip
@@ -139,3 +143,23 @@ def test_clickhouse_is_connected_to_with_the_password_of_this_moment(tmp_path):
 def test_a_ca_file_that_cannot_be_read_is_refused_when_clickhouse_settings_are_loaded():
     with pytest.raises(SettingsError, match=r"^X_CA_FILE: /gone\.pem cannot be read$"):
         ClickHouseSettings.load({"X_CA_FILE": "/gone.pem"}, prefix="X_")
+
+
+def test_without_shards_there_is_one_server():
+    settings = ShardedClickHouseSettings.load({"X_HOST": "store", "X_PORT": "1"}, prefix="X_")
+    assert settings.servers() == [ClickHouseSettings(host="store", port=1)]
+
+
+def test_shards_keep_their_order_and_share_how_they_are_connected_to(tmp_path):
+    ca = tmp_path / "ca.pem"
+    ca.touch()
+    environment = {"X_SHARDS": "b:1,a:2,[::1]:3", "X_SECURE": "yes", "X_CA_FILE": str(ca)}
+    servers = ShardedClickHouseSettings.load(environment, prefix="X_").servers()
+    assert [(server.host, server.port) for server in servers] == [("b", 1), ("a", 2), ("::1", 3)]
+    assert all(server.secure and server.ca_file == ca for server in servers)
+
+
+@pytest.mark.parametrize("shards", ["a", "a:0", "a:65536", "http://a:1", "a:1,a:1", "a:1;b:1"])
+def test_shards_that_are_no_addresses_are_refused(shards):
+    with pytest.raises(SettingsError, match=r"^X_SHARDS: [^\n]+$"):
+        ShardedClickHouseSettings.load({"X_SHARDS": shards}, prefix="X_")

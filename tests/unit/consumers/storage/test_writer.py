@@ -41,8 +41,13 @@ def clients(monkeypatch):
     return made
 
 
+def over(settings):
+    (server,) = settings.clickhouse.servers()
+    return Writer(server, settings.clickhouse_writer_user, settings.clickhouse_writer_password)
+
+
 def writer(**given):
-    return Writer(ConsumerSettings.load({}, clickhouse_writer_password="hunter2", **given))
+    return over(ConsumerSettings.load({}, clickhouse_writer_password="hunter2", **given))
 
 
 def test_nothing_is_connected_before_the_first_insert(clients):
@@ -113,7 +118,7 @@ def test_a_connection_that_failed_is_made_again(clients, monkeypatch):
 
 def test_a_password_file_that_is_missing_is_named(clients, tmp_path):
     variable = "ORGTRAIL_CLICKHOUSE_WRITER_PASSWORD_FILE"
-    made = Writer(ConsumerSettings.load({variable: str(tmp_path / "gone")}))
+    made = over(ConsumerSettings.load({variable: str(tmp_path / "gone")}))
     with pytest.raises(SettingsError, match=rf"^{variable}: .*gone cannot be read"):
         made.insert("t", ROWS)
     (tmp_path / "gone").write_text("there\n")

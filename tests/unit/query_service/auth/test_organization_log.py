@@ -7,9 +7,10 @@ from tests.support.query_parts import FakeDatabase
 from orgtrail_query_service.auth import organization_log as module
 from orgtrail_query_service.auth.administrator import Administrator
 from orgtrail_query_service.auth.bounds import Bounds
-from orgtrail_query_service.auth.organization_log import Logs
+from orgtrail_query_service.auth.organization_log import Logs, Shard
 from orgtrail_query_service.problems import Problem, unavailable
 from orgtrail_query_service.reads.statements import Statement
+from orgtrail_schemas.shards import shard_of
 
 ALICE = Administrator("alice", ("acme",))
 STATEMENT = Statement("SELECT 1", {})
@@ -34,7 +35,7 @@ def exporter():
 
 @pytest.fixture
 def logs(reader, exporter):
-    return Logs(reader, exporter, Bounds(exports_at_once=2))
+    return Logs([Shard(reader, exporter)], Bounds(exports_at_once=2))
 
 
 @pytest.mark.parametrize("org", ["globex", "", "acme/../globex"])
@@ -75,7 +76,7 @@ async def test_both_connections_are_closed(logs, reader, exporter):
 
 async def test_waiting_counts_and_a_late_request_is_too_expensive(reader, exporter, monkeypatch):
     monkeypatch.setattr(module, "ANSWER_WITHIN_S", 0.2)
-    log = Logs(reader, exporter, Bounds(reads_at_once=1)).open(ALICE, "acme")
+    log = Logs([Shard(reader, exporter)], Bounds(reads_at_once=1)).open(ALICE, "acme")
 
     async def slow(*_given):
         await asyncio.sleep(0.15)
@@ -94,7 +95,7 @@ async def test_waiting_counts_and_a_late_request_is_too_expensive(reader, export
 
 async def test_a_timeout_of_the_request_is_not_clickhouses_fault(reader, exporter, monkeypatch):
     monkeypatch.setattr(module, "ANSWER_WITHIN_S", 0.05)
-    log = Logs(reader, exporter, Bounds()).open(ALICE, "acme")
+    log = Logs([Shard(reader, exporter)], Bounds()).open(ALICE, "acme")
 
     async def timed_out(_statement, _org, seconds):
         await asyncio.sleep(seconds)
@@ -104,3 +105,39 @@ async def test_a_timeout_of_the_request_is_not_clickhouses_fault(reader, exporte
     with pytest.raises(Problem) as raised:
         await log.rows(STATEMENT)
     assert raised.value.kind == "too-expensive"
+
+
+async def test_each_organization_is_read_from_its_own_shard():
+    shards = [Shard(Database(), Database()) for _ in range(3)]
+    logs = Logs(shards, Bounds())
+    for org in ("acme", "globex", "initech"):
+        log = logs.open(Administrator("alice", (org,)), org)
+        await log.rows(STATEMENT)
+        await log.settled_through()
+        assert [chunk async for chunk in log.stream(STATEMENT, gzip=False)]
+        for position, shard in enumerate(shards):
+            asked = len(shard.reader.asked), len(shard.exporter.asked)
+            assert asked == ((2, 1) if position == shard_of(org, 3) else (0, 0))
+            shard.reader.asked.clear()
+            shard.exporter.asked.clear()
+        # The next one may have the same shard, whose watermark is asked once a second.
+        for shard in shards:
+            shard.watermark = module.Watermark()
+
+
+async def test_a_shard_that_is_away_is_no_reason_to_send_nobody_here():
+    shards = [Shard(Database(), Database()) for _ in range(2)]
+    logs = Logs(shards, Bounds())
+    gone = shard_of("acme", 2)
+    assert gone != shard_of("wayne", 2)
+    shards[gone].reader.away = True
+    await logs.check()
+    with pytest.raises(Problem) as raised:
+        await logs.open(ALICE, "acme").rows(STATEMENT)
+    assert raised.value.status == 503
+    await logs.open(Administrator("bob", ("wayne",)), "wayne").rows(STATEMENT)
+    shards[1 - gone].reader.away = True
+    with pytest.raises(Problem):
+        await logs.check()
+    await logs.close()
+    assert [shard.exporter.closed for shard in shards] == [1, 1]

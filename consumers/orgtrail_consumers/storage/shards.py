@@ -1,0 +1,103 @@
+"""The shards of ClickHouse: an organization's rows are on one of them, progress is on all.
+
+A single server is one shard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from orgtrail_consumers.storage.insertion import Accepted, Insertion, Refused
+from orgtrail_consumers.storage.writer import Inserter
+from orgtrail_schemas.shards import shard_of
+
+
+class Storage:
+    """All shards, each with what it accepted: a refusal by one proves nothing about another."""
+
+    def __init__(self, writers: Sequence[Inserter]) -> None:
+        """``writers`` are in the shards' order."""
+        self._shards = [(writer, Accepted()) for writer in writers]
+
+    def insertion(self, table: str, rows: pa.Table) -> ShardedInsertion:
+        """The insertion of rows that have an ``org_id``, each into its organization's shard."""
+        return ShardedInsertion(
+            [
+                (positions, Insertion(*self._shards[shard], table, rows.take(positions)))
+                for shard, positions in _split(rows, len(self._shards))
+            ]
+            if len(self._shards) > 1
+            else [(None, Insertion(*self._shards[0], table, rows))]
+        )
+
+
+class ShardedInsertion:
+    """Insertions that are done together. A shard that has its rows is not asked again."""
+
+    def __init__(self, parts: Sequence[tuple[pa.Array | None, Insertion]]) -> None:
+        """Each part has the positions of its rows; ``None``: all rows, in their order."""
+        self._waiting = list(parts)
+        self._refused: list[Refused] = []
+
+    def attempt(self) -> Sequence[Refused]:
+        """Insert what is not inserted yet; return the rows that are refused for their content.
+
+        Raises:
+            Exception: a shard did not acknowledge its rows, as ``Insertion.attempt`` raises it.
+                The others have theirs.
+        """
+        failed: list[tuple[pa.Array | None, Insertion]] = []
+        first: Exception | None = None
+        for positions, insertion in self._waiting:
+            try:
+                refused = insertion.attempt()
+            except Exception as error:
+                first = first or error
+                failed.append((positions, insertion))
+                continue
+            self._refused += (
+                refused
+                if positions is None
+                else [item._replace(row=positions[item.row].as_py()) for item in refused]
+            )
+        self._waiting = failed
+        if first is not None:
+            raise first
+        return sorted(self._refused)
+
+
+class EveryShard:
+    """Inserts the same rows into every shard (an ``Inserter``)."""
+
+    def __init__(self, writers: Sequence[Inserter]) -> None:
+        self._writers = writers
+
+    def insert(self, table: str, rows: pa.Table) -> None:
+        """Insert the rows. A shard that fails does not keep them from the others.
+
+        Raises:
+            WriteError: a shard did not acknowledge them.
+        """
+        first: Exception | None = None
+        for writer in self._writers:
+            try:
+                writer.insert(table, rows)
+            except Exception as error:
+                first = first or error
+        if first is not None:
+            raise first
+
+
+def _split(rows: pa.Table, shards: int) -> Iterator[tuple[int, pa.Array]]:
+    """The shards that get rows, each with the positions of its rows."""
+    orgs = rows["org_id"]
+    names = pc.unique(orgs)
+    of_name = pa.array([shard_of(name, shards) for name in names.to_pylist()], pa.int64())
+    of_row = of_name.take(pc.index_in(orgs, value_set=names))
+    for shard in range(shards):
+        positions = pc.indices_nonzero(pc.equal(of_row, shard))
+        if len(positions):
+            yield shard, positions
