@@ -13,7 +13,7 @@ from msgspec import field
 from orgtrail_deploy.access import Cluster
 from orgtrail_deploy.errors import StackError, clickhouse_reason
 from orgtrail_deploy.grants.commands import OperatorOrg
-from orgtrail_deploy.grants.on_server import analysts_of
+from orgtrail_deploy.grants.on_server import organizations_of_analysts
 from orgtrail_schemas.access import access
 from orgtrail_schemas.connections import ClickHouseSettings
 from orgtrail_schemas.derived_ids import derived_id
@@ -114,7 +114,7 @@ def _record(
     )
     try:
         with clickhouse_connect.get_client(**connection) as client:
-            organizations = {a.name: a.organizations for a in analysts_of(client)}
+            organizations = organizations_of_analysts(client)
             queries = list(_queries(client, settings.clickhouse_cluster, since))
     except ClickHouseError as error:
         reason = clickhouse_reason(error)

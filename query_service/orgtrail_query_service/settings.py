@@ -182,7 +182,12 @@ class QuerySettings(Settings, frozen=True, kw_only=True):
             if not address:
                 continue
             url = urlsplit(address)
-            if url.scheme != "https" and url.hostname not in ("127.0.0.1", "localhost", "::1"):
+            if url.scheme != "https" and not _is_loopback(url.hostname or ""):
                 raise wrong(
                     prefix + name, f"{address} must start with https://, because keys come from it"
                 )
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether a host is this machine by its name alone (RFC 6761, section 6.3)."""
+    return host in ("127.0.0.1", "localhost", "::1") or host.endswith(".localhost")

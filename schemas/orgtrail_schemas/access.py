@@ -20,7 +20,7 @@ _Settings = dict[str, int | str]
 
 
 class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The number of queries and seconds of execution allowed per interval of ``seconds``.
+    """The number of queries, seconds of execution and bytes written per interval of ``seconds``.
 
     With ``by_key``, each key that a client names has a quota of its own; else each user has.
     """
@@ -28,6 +28,7 @@ class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: int
     queries: int
     execution_time: int
+    written_bytes: int | None = None
     by_key: bool = False
 
 
@@ -54,7 +55,7 @@ class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AnalystRole(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What all analysts share. Each also has a row policy of their own."""
+    """What all analysts share, or all with a workspace. Each also has a row policy of their own."""
 
     profile: str
     quota: str
@@ -66,20 +67,24 @@ class Analyst(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One analyst and the organizations that an operator granted.
 
     ``organizations`` is empty until an operator grants some; ``("*",)`` means all of them.
+    ``workspace`` is a database of their own; most have none.
     """
 
     name: str
     organizations: tuple[str, ...] = ()
+    workspace: str = ""
 
 
 class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The parsed ``access.toml``."""
 
     profiles: dict[str, _Settings]
+    constant: dict[str, list[str]]
     changeable: dict[str, dict[str, Bounds]]
     quotas: dict[str, Quota]
     role: list[Role]
     analyst: AnalystRole
+    workspace: AnalystRole
 
 
 LOOPBACK = ("127.0.0.1", "::1")
@@ -130,6 +135,8 @@ def users_xml(passwords: dict[str, str], analysts: list[Analyst]) -> str:
         for key, value in settings.items():
             ElementTree.SubElement(profile, key).text = str(value)
         constraints = ElementTree.SubElement(profile, "constraints")
+        for key in access().constant.get(name, []):
+            ElementTree.SubElement(ElementTree.SubElement(constraints, key), "const")
         for key, bounds in access().changeable.get(name, {}).items():
             constraint = ElementTree.SubElement(constraints, key)
             for kind, bound in msgspec.structs.asdict(bounds).items():
@@ -140,7 +147,10 @@ def users_xml(passwords: dict[str, str], analysts: list[Analyst]) -> str:
     ElementTree.SubElement(own, "max_sessions_for_user").text = "1"
     quotas = ElementTree.SubElement(root, "quotas")
     ElementTree.SubElement(quotas, "default")
+    held = {role.quota for role in [*access().role, *map(_role_of, analysts)]}
     for name, quota in access().quotas.items():
+        if name not in held:
+            continue
         limits = ElementTree.SubElement(quotas, name)
         if quota.by_key:
             # In a file this means: by key, and by user where a client names none.
@@ -149,6 +159,8 @@ def users_xml(passwords: dict[str, str], analysts: list[Analyst]) -> str:
         ElementTree.SubElement(interval, "duration").text = str(quota.seconds)
         ElementTree.SubElement(interval, "queries").text = str(quota.queries)
         ElementTree.SubElement(interval, "execution_time").text = str(quota.execution_time)
+        if quota.written_bytes is not None:
+            ElementTree.SubElement(interval, "written_bytes").text = str(quota.written_bytes)
     users = ElementTree.SubElement(root, "users")
     keep_alive = Role("default", _KEEP_ALIVE, ["SYSTEM LISTEN ON *.*", "SELECT ON system.numbers"])
     _user(users, keep_alive, None)
@@ -181,8 +193,10 @@ def access_sql(
     out = [f"CREATE ROW POLICY OR REPLACE nobody ON {_EVENTS} USING 0 TO ALL"]
     for name, settings in access().profiles.items():
         changeable = access().changeable.get(name, {})
+        constant = access().constant.get(name, [])
         parts = ", ".join(
-            _setting(key, settings.get(key), changeable.get(key)) for key in settings | changeable
+            _setting(key, settings.get(key), changeable.get(key), key in constant)
+            for key in settings | changeable
         )
         # Not OR REPLACE: who has the replaced profile would have none.
         out += [
@@ -226,6 +240,8 @@ def analysts_sql(
             out.append(f"ALTER USER {name} {options}")
         else:
             out.append(_create_user(role, passwords[analyst.name], analysts_from))
+        if analyst.workspace:
+            out.append(f"CREATE DATABASE IF NOT EXISTS {identifier(analyst.workspace)}")
         # The policy comes before the grants, so that the analyst never sees all rows.
         out.append(
             f"CREATE ROW POLICY OR REPLACE {name} ON {_EVENTS} USING {policy(analyst)} TO {name}"
@@ -238,16 +254,19 @@ def analysts_sql(
             f"DROP ROW POLICY IF EXISTS {name} ON {_EVENTS}",
             f"KILL QUERY WHERE user = {string(gone)} ASYNC",
         ]
-    if analysts:
-        out.append(_quota(access().analyst.quota, [analyst.name for analyst in analysts]))
+    for quota in (access().analyst.quota, access().workspace.quota):
+        holders = [a.name for a in analysts if _role_of(a).quota == quota]
+        if holders:
+            out.append(_quota(quota, holders))
     return out
 
 
 def _role_of(analyst: Analyst) -> Role:
-    shared = access().analyst
-    return Role(
-        analyst.name, shared.profile, shared.grants, shared.in_a_cluster, quota=shared.quota
-    )
+    shared = access().workspace if analyst.workspace else access().analyst
+    grants = [
+        grant.replace("{workspace}", identifier(analyst.workspace)) for grant in shared.grants
+    ]
+    return Role(analyst.name, shared.profile, grants, shared.in_a_cluster, quota=shared.quota)
 
 
 def _user(users: ElementTree.Element, role: Role, password: str | None) -> ElementTree.Element:
@@ -289,9 +308,10 @@ def _grants(role: Role, in_a_cluster: bool) -> list[str]:
 def _quota(name: str, holders: Sequence[str]) -> str:
     limits = access().quotas[name]
     by = "client_key, user_name" if limits.by_key else "user_name"
+    written = "" if limits.written_bytes is None else f", written_bytes = {limits.written_bytes}"
     return (
         f"CREATE QUOTA OR REPLACE {name} KEYED BY {by} FOR INTERVAL {limits.seconds} second"
-        f" MAX queries = {limits.queries}, execution_time = {limits.execution_time}"
+        f" MAX queries = {limits.queries}, execution_time = {limits.execution_time}{written}"
         f" TO {', '.join(identifier(holder) for holder in holders)}"
     )
 
@@ -300,8 +320,10 @@ def _digest(password: str | None) -> str:
     return _DIGEST_OF_NOTHING if password is None else hashlib.sha256(password.encode()).hexdigest()
 
 
-def _setting(name: str, value: int | str | None, bounds: Bounds | None) -> str:
+def _setting(name: str, value: int | str | None, bounds: Bounds | None, constant: bool) -> str:
     parts = [name if value is None else f"{name} = {_value(value)}"]
+    if constant:
+        parts.append("CONST")
     if bounds is not None:
         if bounds.min is not None:
             parts.append(f"MIN {bounds.min}")

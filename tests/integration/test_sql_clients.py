@@ -59,7 +59,7 @@ def here(running, text):
 
 def test_every_section_has_a_snippet_or_an_address():
     sections = set(re.findall(r"^## (.+)$", TEXT, re.MULTILINE))
-    assert sections == {*SNIPPETS, "JDBC"}
+    assert sections == {*SNIPPETS, "JDBC", "dbt"}
 
 
 @pytest.mark.parametrize("name", SNIPPETS)

@@ -5,6 +5,7 @@ from itertools import combinations, product
 
 import pytest
 from tests.support.events import emit_arguments
+from tests.support.running import without_readings
 
 from orgtrail import Actor, Context, Target
 from orgtrail_query_service.reads import statements
@@ -120,3 +121,55 @@ def test_clickhouse_asks_the_index(running, events, one, other):
     asked = f"EXPLAIN indexes = 1 {step.sql}"
     plan = running.client("audit_migrator").query(asked, step.parameters).result_rows
     assert any("tokens_idx" in line for (line,) in plan)
+
+
+@pytest.fixture(scope="module")
+def old_events(running):
+    """Older than a week, so that pages find them in their long window."""
+    when = datetime.now(UTC) - timedelta(days=20)
+    people = ("old-1@tokens.example", "old-2@tokens.example")
+    made = [(person, event, outcome) for person in people for event in _EVENTS
+            for outcome in ("success", "failure") for _ in range(2)]  # fmt: skip
+    with running.producer() as producer:
+        for number, (person, event, outcome) in enumerate(made):
+            producer.emit(
+                event,
+                **emit_arguments(event)
+                | {
+                    "org_id": "tokens-old",
+                    "actor": _person(person),
+                    "outcome": outcome,
+                    "occurred_at": when + timedelta(seconds=number),
+                },
+            )
+    running.wait_for("tokens-old", len(made))
+    return made
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+def test_pages_of_old_events_are_whole_and_in_order(running, old_events, order):
+    for given, wanted in (
+        ({"actor": "OLD-1@tokens.example"}, [e for e in old_events if e[0].startswith("old-1")]),
+        ({"outcome": "failure"}, [e for e in old_events if e[2] == "failure"]),
+        (
+            {"actor": "old-2@tokens.example", "outcome": "failure"},
+            [e for e in old_events if e[0].startswith("old-2") and e[2] == "failure"],
+        ),
+        ({"actor": "old-1@tokens.example", "country": "FR"}, []),
+    ):
+        found, cursor = [], {}
+        while cursor is not None:
+            page = running.get(
+                "/v1/orgs/tokens-old/events",
+                org="tokens-old",
+                order=order,
+                limit=3,
+                **given,
+                **cursor,
+            ).json()
+            found += [
+                (e["actor"]["email"], e["event"], e["outcome"])
+                for e in without_readings(page["events"])
+            ]
+            cursor = {"cursor": page["next_cursor"]} if page["next_cursor"] else None
+        assert found == (wanted if order == "oldest" else wanted[::-1])

@@ -9,17 +9,16 @@ exactly one of each. For tests only: it is tied to the layout of the pinned whee
 from __future__ import annotations
 
 import ctypes
-import os
-import re
 import struct
 import sys
 import threading
 import time
 import traceback
 import urllib.request
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
+
+from tests.support.own_memory import Memory
 
 from orgtrail_deploy.local import clickhouse_child
 from orgtrail_deploy.local.clickhouse import ClickHouse
@@ -30,16 +29,14 @@ _READ_ONLY, _INNER, _CONTROL = (
     b"N2DB19MemoryAccessStorageE",
     b"N2DB13AccessControlE",
 )
-_BLOCK = 1 << 24
 _DONE = "writable"
-
-Range = tuple[int, int]
 
 
 class SqlClickHouse(ClickHouse):
     """Its users are changeable as soon as it is ready. They are gone after a restart."""
 
-    program = Path(__file__)
+    program = ("-m", "tests.support.sql_users")
+    program_folder = Path(__file__).parents[2]
 
     def _config(self) -> str:
         """With a query log, which a production server has by default."""
@@ -68,79 +65,13 @@ def only_admin(users: str) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-class _Memory:
-    """This process's memory, by address."""
-
-    def __init__(self) -> None:
-        self._file = os.open("/proc/self/mem", os.O_RDONLY)
-        self._maps = [
-            (int(m[1], 16), int(m[2], 16), m[3], m[4])
-            for line in Path("/proc/self/maps").read_text().splitlines()
-            if (m := re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \d+\s*(.*)", line))
-        ]
-
-    def constants(self) -> list[Range]:
-        """Of the extension module."""
-        return [
-            (begin, end)
-            for begin, end, flags, name in self._maps
-            if name.endswith("_chdb.abi3.so") and flags.startswith("r") and "x" not in flags
-        ]
-
-    def heap(self) -> list[Range]:
-        return [
-            (begin, end)
-            for begin, end, flags, name in self._maps
-            if flags.startswith("rw") and (name in ("", "[heap]") or "jemalloc" in name)
-        ]
-
-    def word(self, address: int) -> int:
-        (value,) = struct.unpack("<Q", os.pread(self._file, 8, address))
-        return int(value)
-
-    def find(self, ranges: Sequence[Range], needles: Sequence[bytes], align: int) -> list[int]:
-        """The aligned addresses of any of the needles."""
-        found: list[int] = []
-        for address, data in self._blocks(ranges):
-            for needle in needles:
-                at = data.find(needle)
-                while at >= 0:
-                    if (address + at) % align == 0:
-                        found.append(address + at)
-                    at = data.find(needle, at + 1)
-        return found
-
-    def _blocks(self, ranges: Sequence[Range]) -> Iterator[tuple[int, bytes]]:
-        for begin, end in ranges:
-            for address in range(begin, end, _BLOCK):
-                try:
-                    data = os.pread(self._file, min(_BLOCK, end - address), address)
-                except OSError:
-                    continue
-                yield address, data
-
-    def objects(self, type_name: bytes) -> list[int]:
-        """Where objects of a C++ type may be: its name, its type information, its vtable, it."""
-        constants = self.constants()
-        names = self.find(constants, [type_name + b"\0"], 1)
-        informations = self.find(constants, [_pointer(a) for a in names], 8)
-        users = self.find(constants, [_pointer(a - 8) for a in informations], 8)
-        # A vtable begins with the offset 0 and its type information; objects point behind both.
-        vtables = [a + 8 for a in users if self.word(a - 8) == 0]
-        return self.find(self.heap(), [_pointer(a) for a in vtables], 8)
-
-
-def _pointer(address: int) -> bytes:
-    return struct.pack("<Q", address)
-
-
 def make_users_writable() -> None:
     """Point the server's access control at the memory storage of the users file.
 
     Raises:
         AssertionError: there is not exactly one place to point.
     """
-    memory = _Memory()
+    memory = Memory()
     inner = memory.objects(_INNER)
     # Some of what was found is the search itself. The right objects point at one another.
     contained = {

@@ -6,6 +6,7 @@ minutes the first time. Nothing is installed.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -13,6 +14,10 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+from jgo.maven import MavenContext
+
+KEYCLOAK = "26.4.5"
+_KEYCLOAK_SHA256 = "72f73642a2c36de797d51b4b2b342d4a49f6e5832af10aa470cd123627bd80b3"
 KUBERNETES = "1.37.2"
 _STAGED = [
     "api",
@@ -167,3 +172,20 @@ def custom_resources(module: str, version: str, package: str) -> list[Path]:
 
     folder = kept(f"crd-{package.replace('/', '-')}-{version}", make)
     return sorted(folder.glob("*.yaml"))
+
+
+@cache
+def keycloak() -> Path:
+    """The folder of Keycloak's distribution, as the image has it in /opt/keycloak."""
+
+    def make(folder: Path) -> None:
+        context = MavenContext(repo_cache=folder / "maven", local_repos=[], timeout=600)
+        component = context.project("org.keycloak", "keycloak-quarkus-dist").at_version(KEYCLOAK)
+        archive = Path(component.artifact(packaging="zip").resolve())
+        with archive.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        assert found == _KEYCLOAK_SHA256, found
+        _run("unzip", "-q", archive, cwd=folder)
+        shutil.rmtree(folder / "maven")
+
+    return kept(f"keycloak-{KEYCLOAK}", make) / f"keycloak-{KEYCLOAK}"

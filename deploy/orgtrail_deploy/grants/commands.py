@@ -91,14 +91,14 @@ def grants(*, apply: bool = False) -> int:
         there = analysts_of(client)
     by_name = {analyst.name: analyst for analyst in there}
     for analyst in wanted:
-        print(f"{analyst.name}: {_words(analyst.organizations)}")
+        print(f"{analyst.name}: {_has(analyst)}")
         found = by_name.pop(analyst.name, None)
         if found is None:
             print("  ClickHouse: no such user")
-        elif set(found.organizations) != set(analyst.organizations):
-            print(f"  ClickHouse: {_words(found.organizations)}")
+        elif changes_between([found], [analyst]):
+            print(f"  ClickHouse: {_has(found)}")
     for name, found in by_name.items():
-        print(f"{name}: nothing\n  ClickHouse: {_words(found.organizations)}")
+        print(f"{name}: nothing\n  ClickHouse: {_has(found)}")
     different = changes_between(there, wanted)
     if different:
         print(f"{len(different)} differences: orgtrail grants --apply makes ClickHouse equal")
@@ -133,6 +133,11 @@ def _words(organizations: Sequence[str]) -> str:
     return "all" if "*" in organizations else ", ".join(organizations) or "nothing"
 
 
+def _has(analyst: Analyst) -> str:
+    workspace = f", workspace {analyst.workspace}" if analyst.workspace else ""
+    return _words(analyst.organizations) + workspace
+
+
 def _set(settings: GrantsSettings, name: str, organizations: Sequence[str]) -> int:
     write_analyst(settings.analysts_file, name, organizations)
     return _apply(settings, read_analysts(settings.analysts_file))
@@ -156,7 +161,8 @@ def _apply(settings: GrantsSettings, wanted: list[Analyst]) -> int:
         ) from None
     for change in changes:
         word = "granted" if change.granted else "revoked"
-        print(f"{change.analyst}: {word} {_words([change.organization])}")
+        workspace = change.workspace and f"workspace {change.workspace}"
+        print(f"{change.analyst}: {word} {workspace or _words([change.organization])}")
     print(f"ClickHouse is equal to {settings.analysts_file}: {len(wanted)} analysts")
     _record(changes, settings.operator_org)
     return 0
@@ -175,10 +181,13 @@ def _record(changes: Sequence[Change], operator_org: str) -> None:
             for change in changes:
                 everything = change.organization == "*"
                 details: dict[str, Any] = {
-                    "org_id": operator_org if everything else change.organization,
+                    # A workspace is of no organization.
+                    "org_id": operator_org if everything else change.organization or operator_org,
                     "actor": operator,
                     "targets": [Target(type="user", id=change.analyst)],
-                    "metadata": {"organizations": "all" if everything else change.organization},
+                    "metadata": {"workspace": change.workspace}
+                    if change.workspace
+                    else {"organizations": "all" if everything else change.organization},
                 }
                 audit.emit(GRANTED if change.granted else REVOKED, **details)
             waiting = audit.flush(_DELIVER_WITHIN_S)

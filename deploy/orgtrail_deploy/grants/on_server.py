@@ -13,26 +13,43 @@ _PREFIX = "org_id IN ("
 
 
 class Change(NamedTuple):
-    """An analyst was granted an organization, or it was revoked. ``*`` means all of them."""
+    """An analyst was granted an organization, or it was revoked. ``*`` means all of them.
+
+    With a ``workspace`` it was that, and no organization.
+    """
 
     analyst: str
     organization: str
     granted: bool
+    workspace: str = ""
 
 
 def analysts_of(client: Client) -> list[Analyst]:
-    """The analysts of a server: the users with the analysts' profile, and their row policies."""
+    """The analysts of a server: their organizations, and their workspaces."""
+    rows = client.query(
+        "SELECT user_name, any(database) FROM system.grants"
+        " WHERE access_type = 'CREATE TABLE' AND user_name IS NOT NULL GROUP BY user_name"
+    ).result_rows
+    workspaces = {row[0]: row[1] for row in rows}
+    return [
+        Analyst(name, organizations, workspaces.get(name) or "")
+        for name, organizations in organizations_of_analysts(client).items()
+    ]
+
+
+def organizations_of_analysts(client: Client) -> dict[str, tuple[str, ...]]:
+    """The users with an analyst's settings profile, and what their row policies let through."""
     names = client.query(
-        "SELECT user_name FROM system.settings_profile_elements"
-        " WHERE inherit_profile = {profile:String} AND user_name IS NOT NULL ORDER BY user_name",
-        {"profile": access().analyst.profile},
+        "SELECT user_name FROM system.settings_profile_elements WHERE inherit_profile IN"
+        " {profiles:Array(String)} AND user_name IS NOT NULL ORDER BY user_name",
+        {"profiles": [access().analyst.profile, access().workspace.profile]},
     ).result_rows
     rows = client.query(
         "SELECT short_name, select_filter FROM system.row_policies"
         " WHERE database = 'audit' AND table = 'events'"
     ).result_rows
     policies = {row[0]: row[1] for row in rows}
-    return [Analyst(name, _organizations(client, policies.get(name))) for (name,) in names]
+    return {name: _organizations(client, policies.get(name)) for (name,) in names}
 
 
 def _organizations(client: Client, condition: str | None) -> tuple[str, ...]:
@@ -46,15 +63,16 @@ def _organizations(client: Client, condition: str | None) -> tuple[str, ...]:
 
 
 def changes_between(before: Sequence[Analyst], after: Sequence[Analyst]) -> list[Change]:
-    """What is revoked and what is granted, by name and organization."""
+    """What is revoked and what is granted, by name, organization and workspace."""
 
-    def pairs(analysts: Sequence[Analyst]) -> set[tuple[str, str]]:
-        return {(a.name, organization) for a in analysts for organization in a.organizations}
+    def held(analysts: Sequence[Analyst]) -> set[tuple[str, str, str]]:
+        organizations = {(a.name, org, "") for a in analysts for org in a.organizations}
+        return organizations | {(a.name, "", a.workspace) for a in analysts if a.workspace}
 
-    old, new = pairs(before), pairs(after)
+    old, new = held(before), held(after)
     return [
-        *(Change(name, organization, False) for name, organization in sorted(old - new)),
-        *(Change(name, organization, True) for name, organization in sorted(new - old)),
+        *(Change(name, org, False, workspace) for name, org, workspace in sorted(old - new)),
+        *(Change(name, org, True, workspace) for name, org, workspace in sorted(new - old)),
     ]
 
 

@@ -24,9 +24,13 @@ class ClickHouseNode:
 
 
 class ClickHouse:
-    """A server process with its data in ``node.folder``. ``program`` is what it runs."""
+    """A server process with its data in ``node.folder``.
 
-    program = Path(__file__).with_name("clickhouse_child.py")
+    ``program`` is what Python runs, in the folder ``program_folder``.
+    """
+
+    program: tuple[str | Path, ...] = (Path(__file__).with_name("clickhouse_child.py"),)
+    program_folder: Path | None = None
 
     def __init__(self, node: ClickHouseNode, users_xml: str) -> None:
         """Start the server with the given users file. It is not ready yet."""
@@ -43,12 +47,13 @@ class ClickHouse:
             "ClickHouse",
             [
                 sys.executable,
-                self.program,
+                *self.program,
                 self.node.folder,
                 *map(str, (self.node.http_port, self.node.tcp_port)),
                 *map(str, self.node.connects),
             ],
             log=self.node.folder / "clickhouse.log",
+            cwd=self.program_folder,
             # Keep memory pages that one insert frees for the next one. In a virtual machine a
             # fresh page costs as much as filling it does (docs/benchmarks.md).
             env={"JE_MALLOC_CONF": "dirty_decay_ms:60000"},

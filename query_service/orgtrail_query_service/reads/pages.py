@@ -101,11 +101,11 @@ async def _filtered(
 ) -> list[Event]:
     found: list[Event] = []
     keys: list[Place] = []
-    for window in windows(search, after):
+    for number, window in enumerate(windows(search, after)):
         place, exhausted = after, False
         while not exhausted:
             missing = wanted - len(found) - len(keys)
-            step = statements.candidates(log.org, search, window, place, missing)
+            step = statements.candidates(log.org, search, window, place, missing, rest=number > 0)
             more = [Place(utc(row[0]), row[1]) for row in await log.rows(step)]
             exhausted = len(more) < missing
             place = more[-1] if more else place

@@ -38,6 +38,15 @@ def test_comments_and_order_stay(file):
     ]
 
 
+def test_a_workspace_goes_with_its_analyst(file):
+    file.write_text('[analysts]\nana = "all"\n\n[workspaces]\nana = "ana"\n')
+    assert read_analysts(file) == [Analyst("ana", EVERYTHING, "ana")]
+    write_analyst(file, "ana", ["acme"])
+    assert read_analysts(file) == [Analyst("ana", ("acme",), "ana")]
+    write_analyst(file, "ana", ())
+    assert read_analysts(file) == []
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -50,6 +59,14 @@ def test_comments_and_order_stay(file):
         ('[analysts]\naudit_reader = ["acme"]', "name of a service user"),
         ('[analysts]\nwriter = ["acme"]', "name of a service user"),
         ('[analysts]\n"" = ["acme"]', "name of a service user"),
+        ('[workspaces]\nana = "ana"', "'ana' has a workspace and is not an analyst"),
+        ('[analysts]\nana = "all"\n[workspaces]\nana = "audit"', "'audit' cannot be a workspace"),
+        ('[analysts]\nana = "all"\n[workspaces]\nana = "a.b"', "'a.b' cannot be a workspace"),
+        ('[analysts]\nana = "all"\n[workspaces]\nana = ""', "'' cannot be a workspace"),
+        (
+            '[analysts]\nana = "all"\nbob = "all"\n[workspaces]\nana = "a"\nbob = "a"',
+            "a workspace of their own",
+        ),
     ],
 )
 def test_a_wrong_file_is_refused_in_one_line(file, text, told):

@@ -16,8 +16,13 @@ from orgtrail_schemas.access import (
 )
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
-ANALYSTS = [Analyst("none"), Analyst("some", ("acme", "o'neill")), Analyst("all", ("*",))]
-PASSWORDS = {name: f"pw-{name}" for name in [*passwords_wanted(), "none", "some", "all"]}
+ANALYSTS = [
+    Analyst("none"),
+    Analyst("some", ("acme", "o'neill")),
+    Analyst("all", ("*",)),
+    Analyst("writes", ("acme",), "their_own"),
+]
+PASSWORDS = {name: f"pw-{name}" for name in [*passwords_wanted(), *(a.name for a in ANALYSTS)]}
 
 
 def sql_of(services_from=LOOPBACK, analysts_from=LOOPBACK):
@@ -77,7 +82,12 @@ def test_every_analyst_has_a_policy_before_a_grant():
 
 
 def test_policies_deny_first_and_quote():
-    assert [policy(a) for a in ANALYSTS] == ["0", "org_id IN ('acme', 'o\\'neill')", "1"]
+    assert [policy(a) for a in ANALYSTS] == [
+        "0",
+        "org_id IN ('acme', 'o\\'neill')",
+        "1",
+        "org_id IN ('acme')",
+    ]
 
 
 def test_no_password_is_written():
@@ -136,7 +146,11 @@ def test_both_forms_hold_each_quota():
         assert interval.findtext("queries") == str(quota.queries)
         holders = {user.tag for user in root.find("users") if user.findtext("quota") == name}
         (line,) = [x for x in sql.splitlines() if x.startswith(f"CREATE QUOTA OR REPLACE {name} ")]
-        assert f"MAX queries = {quota.queries}, execution_time = {quota.execution_time} TO" in line
+        limits = f"MAX queries = {quota.queries}, execution_time = {quota.execution_time}"
+        if quota.written_bytes is not None:
+            assert interval.findtext("written_bytes") == str(quota.written_bytes)
+            limits += f", written_bytes = {quota.written_bytes}"
+        assert f"{limits} TO" in line
         assert {h.strip(" `") for h in line.split(" TO ")[1].split(",")} == holders
     assert all(user.findtext("quota") for user in root.find("users"))
 

@@ -14,7 +14,7 @@ from orgtrail_deploy.local.clickhouse import ClickHouse, ClickHouseNode
 class Process:
     """A child that is never started; ``wait_until`` asks until the condition holds."""
 
-    def __init__(self, name, command, *, log, env):
+    def __init__(self, name, command, *, log, cwd, env):
         self.command, self.log = command, log
         self.stopped = None
 

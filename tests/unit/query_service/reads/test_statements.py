@@ -272,3 +272,26 @@ def test_an_address_and_a_range_may_be_given_together():
     assert "(ip = {ip:String} OR (ip != '' AND isIPAddressInRange(" in page.sql
     assert "{ip_1:String}" in page.sql
     assert together(*values, ("event", "user.login")) == []
+
+
+def rest(*values):
+    search = parse_search(values, NOW)
+    sql = statements.candidates("acme", search, WINDOW, None, 10, rest=True).sql
+    return sql.replace(statements.TOKENS, "tokens")
+
+
+def test_in_the_long_window_a_filter_alone_asks_the_tokens_too():
+    assert first_conditions(("actor", "bob")) != [f"hasAny(tokens, [{BOB}])"]
+    assert f" AND hasAny(tokens, [{BOB}]) ORDER BY occurred_at DESC," in rest(("actor", "bob"))
+    # What has no token is asked as ever.
+    assert "tokens" not in rest(("session_id", "s-1"))
+    ranged = rest(("actor", "bob"), ("ip", "203.0.113.0/24"))
+    assert f"hasAny(tokens, [{BOB}])" in ranged
+    assert "isIPAddressInRange" in ranged
+
+
+def test_in_the_long_window_several_filters_are_not_read_in_order():
+    both = ("actor", "bob"), ("event", "user.login")
+    assert "ORDER BY identity(occurred_at) DESC, event_id DESC LIMIT 10" in rest(*both)
+    assert "ORDER BY identity(occurred_at) ASC, event_id ASC" in rest(*both, ("order", "oldest"))
+    assert "identity" not in every_read(parse_search(both, NOW))["candidates"].sql
