@@ -106,17 +106,16 @@ def test_an_administrator_signs_in_and_reads_the_organization_of_the_realm(
     provider, service, browser
 ):
     page = browser.new_page()
-    page.goto(f"{service.url}/orgs/acme")
-    page.get_by_role("link", name="Sign in").or_(page.get_by_role("button", name="Sign in")).click()
-    assert page.url.startswith(provider)
+    page.goto(f"{service.url}/orgs/acme/audit-logs")
+    # Whoever is not signed in is sent to the provider.
+    page.wait_for_url(f"{provider}/**")
     page.get_by_label("Username or email").fill("first-admin")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Sign In").click()
-    page.wait_for_url(f"{service.url}/**")
-    page.goto(f"{service.url}/orgs/acme")
+    expect(page).to_have_url(f"{service.url}/orgs/acme/audit-logs")
     expect(page.get_by_role("heading", name="Audit log")).to_be_visible()
     # A role in one organization opens no other.
-    assert page.goto(f"{service.url}/orgs/globex").status == 404
+    assert page.goto(f"{service.url}/orgs/globex/audit-logs").status == 404
     page.close()
 
 
