@@ -4,12 +4,12 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
-from uuid import uuid4
 
 import pytest
 from tests.support.admin import admin_client, with_admin
 from tests.support.running import eventually
 from tests.support.versions import Version, earlier_versions, events, newest_migration
+from uuid_utils import uuid7
 
 from orgtrail_deploy.local.clickhouse import ClickHouse, ClickHouseNode
 from orgtrail_deploy.local.ports import free_ports
@@ -37,6 +37,8 @@ class Servers:
         self.clickhouse = ClickHouse(node, with_admin(users_xml(passwords, ANALYSTS)))
         self.clickhouse.wait_ready()
         self.admin = admin_client(http)
+        # The first versions read them from options only.
+        self.addresses = (f"--kafka-brokers={brokers}", f"--clickhouse-port={http}")
         self.settings = {
             "ORGTRAIL_KAFKA_BROKERS": brokers,
             "ORGTRAIL_CLICKHOUSE_PORT": str(http),
@@ -92,7 +94,7 @@ def test_an_upgrade_loses_nothing_while_old_and_new_run_side_by_side(running, tm
     sent = []
 
     def emit(version=None):
-        ids = [str(uuid4()) for _ in range(EACH)]
+        ids = [str(uuid7()) for _ in range(EACH)]
         lines = events(org, ids)
         if version:
             version.run("emit", settings=servers.settings, stdin=lines)
@@ -106,7 +108,7 @@ def test_an_upgrade_loses_nothing_while_old_and_new_run_side_by_side(running, tm
         return sorted(ids) == sorted(sent) and len(contents) == 1
 
     try:
-        old.run("migrate", settings=servers.settings)
+        old.run("migrate", *servers.addresses, settings=servers.settings)
         with servers.consumer("old", old.command("consume"), old.environment(servers.settings)):
             emit(old)
             eventually(lambda: len(servers.stored(org)[0]) == EACH, 60)
