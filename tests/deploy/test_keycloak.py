@@ -50,7 +50,7 @@ def service(running, tmp_path_factory, port):
 @pytest.fixture(scope="module")
 def provider(service, tmp_path_factory, port):
     container = SERVICES["keycloak"]
-    assert container["image"] == f"quay.io/keycloak/keycloak:{KEYCLOAK}"
+    assert container["image"] == f"keycloak/keycloak:{KEYCLOAK}"
     home = tmp_path_factory.mktemp("keycloak") / "home"
     shutil.copytree(keycloak(), home)
     imported = home / "data" / "import"

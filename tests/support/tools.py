@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -189,3 +190,21 @@ def keycloak() -> Path:
         shutil.rmtree(folder / "maven")
 
     return kept(f"keycloak-{KEYCLOAK}", make) / f"keycloak-{KEYCLOAK}"
+
+
+@cache
+def linter(name: str) -> Path:
+    """A program of the environment of ``tests/deploy/linters.lock``, or its ``python``.
+
+    Programs in Python name another folder in their first line: run them with ``python -m``.
+    """
+    lock = Path(__file__).parents[1] / "deploy" / "linters.lock"
+
+    def make(folder: Path) -> None:
+        uv = Path(sys.executable).with_name("uv")
+        _run(uv, "venv", "-q", "-p", sys.executable, folder / "venv", cwd=folder)
+        python = folder / "venv" / "bin" / "python"
+        _run(uv, "pip", "sync", "-q", "--require-hashes", "-p", python, lock, cwd=folder)
+
+    state = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
+    return kept(f"linters-{state}", make) / "venv" / "bin" / name

@@ -1,0 +1,28 @@
+"""What other people's linters say of the Dockerfile and of compose.yaml."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from tests.support.tools import linter
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+
+
+def lines(*command):
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout
+
+
+def test_the_dockerfile():
+    assert lines(linter("hadolint"), "--no-color", DEPLOY / "Dockerfile") == ""
+
+
+def test_compose():
+    command = linter("python"), "-m", "compose_lint", "check", "--format=json"
+    report = json.loads(lines(*command, DEPLOY / "compose.yaml"))
+    found = {(f["rule_id"], f["service"]) for f in report["findings"]}
+    # Digests are of the registry that an operator pulls from.
+    found = {(rule, service) for rule, service in found if rule != "CL-0019"}
+    # Images of others that write outside their volumes.
+    assert found == {("CL-0007", name) for name in ("kafka", "clickhouse", "keycloak")}
