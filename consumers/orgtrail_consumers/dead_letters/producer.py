@@ -13,6 +13,7 @@ from orgtrail_consumers.dead_letters.folder import KeptLetter, keep
 from orgtrail_consumers.errors import DeadLetterError
 from orgtrail_consumers.kafka.batch import Batch, Rejected
 from orgtrail_consumers.settings import ConsumerSettings
+from orgtrail_schemas.settings import SettingsError
 
 HEADER_REASON = "orgtrail-reason"
 HEADER_DETAIL = "orgtrail-detail"
@@ -49,19 +50,10 @@ class DeadLetterProducer:
     """The producer of the dead-letter topic."""
 
     def __init__(self, settings: ConsumerSettings) -> None:
+        self._settings = settings
         self._topic = settings.dead_letter_topic
         self._folder = settings.local_dead_letters
-        self._producer = Producer(
-            {
-                **settings.librdkafka(),
-                "enable.idempotence": True,
-                "compression.type": "lz4",
-                "message.max.bytes": MAX_LETTER_BYTES,
-                "delivery.timeout.ms": 30_000,
-                "allow.auto.create.topics": False,
-                "log_level": 2,
-            }
-        )
+        self._producer: Producer | None = self._connected()
 
     def send(self, batch: Batch, rejected: Sequence[Rejected], now_ms: int) -> None:
         """Send the rejected records. On return each is acknowledged or in the local folder.
@@ -72,6 +64,35 @@ class DeadLetterProducer:
             DeadLetterError: a record is neither. Sending all of them again is safe, because
                 replay is idempotent.
         """
+        try:
+            producer = self._producer = self._producer or self._connected()
+        except (KafkaException, SettingsError) as error:
+            raise DeadLetterError(f"no connection: {error}") from error
+        try:
+            undeliverable = self._deliver(producer, batch, rejected)
+        except DeadLetterError:
+            # The next one reads certificates and secrets again: they may have been renewed.
+            self._producer = None
+            raise
+        self._keep(batch, undeliverable, now_ms)
+
+    def _connected(self) -> Producer:
+        return Producer(
+            {
+                **self._settings.librdkafka(),
+                "enable.idempotence": True,
+                "compression.type": "lz4",
+                "message.max.bytes": MAX_LETTER_BYTES,
+                "delivery.timeout.ms": 30_000,
+                "allow.auto.create.topics": False,
+                "log_level": 2,
+            }
+        )
+
+    def _deliver(
+        self, producer: Producer, batch: Batch, rejected: Sequence[Rejected]
+    ) -> list[tuple[Rejected, str]]:
+        """Deliver what can be delivered; return the others, each with the error's name."""
         failures: list[str] = []
         undeliverable: list[tuple[Rejected, str]] = []
 
@@ -98,7 +119,7 @@ class DeadLetterProducer:
                         failed(item, error)
 
                 try:
-                    self._producer.produce(
+                    producer.produce(
                         self._topic,
                         record.value,
                         record.key,
@@ -107,13 +128,13 @@ class DeadLetterProducer:
                     )
                 except KafkaException as error:
                     failed(item, error.args[0])
-                self._producer.poll(0)
+                producer.poll(0)
         except BufferError as error:
-            self._producer.flush(30)
+            producer.flush(30)
             raise DeadLetterError("the producer's buffer is full") from error
-        if self._producer.flush(35) or failures:
+        if producer.flush(35) or failures:
             raise DeadLetterError(failures[0] if failures else "no acknowledgement in time")
-        self._keep(batch, undeliverable, now_ms)
+        return undeliverable
 
     def _keep(
         self, batch: Batch, undeliverable: Sequence[tuple[Rejected, str]], now_ms: int

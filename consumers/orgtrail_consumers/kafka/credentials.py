@@ -9,6 +9,7 @@ import ssl
 import time
 import urllib.parse
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -80,8 +81,31 @@ class TokenProvider(AbstractTokenProvider):
         return document
 
 
+class RenewedContext(ssl.SSLContext):
+    """A client's TLS that reads its certificate again for each connection, as renewed ones need."""
+
+    certificate: tuple[Path, Path | None] | None = None
+    """The files of the certificate and its key; none without a client certificate."""
+
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
+        """Begin a connection, as asyncio does it.
+
+        Raises:
+            OSError: the certificate cannot be read.
+        """
+        if self.certificate is not None:
+            self.load_cert_chain(*self.certificate)
+        return super().wrap_bio(*args, **kwargs)
+
+
 def _tls(settings: ConsumerSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=settings.kafka_ca_file)
+    context = RenewedContext(ssl.PROTOCOL_TLS_CLIENT)
+    if settings.kafka_ca_file is None:
+        context.load_default_certs()
+    else:
+        context.load_verify_locations(settings.kafka_ca_file)
     if settings.kafka_certificate_file is not None:
-        context.load_cert_chain(settings.kafka_certificate_file, settings.kafka_key_file)
+        context.certificate = settings.kafka_certificate_file, settings.kafka_key_file
+        # A wrong file is found at the start.
+        context.load_cert_chain(*context.certificate)
     return context

@@ -153,3 +153,24 @@ def test_a_letter_too_large_for_the_client_goes_to_the_local_folder(offline, mon
     monkeypatch.setattr(producer, "Producer", lambda _config: FakeProducer(error))
     DeadLetterProducer(offline).send(batch(b"bad"), BAD, 5)
     assert len(list(kept(offline.local_dead_letters))) == 1
+
+
+def test_after_a_failure_certificates_are_read_again(offline, monkeypatch):
+    made = []
+
+    def connect(_config):
+        made.append(FakeProducer(waiting=1 if len(made) < 1 else 0))
+        if len(made) == 2:
+            # A certificate that is being written at this moment.
+            raise KafkaException(KafkaError(KafkaError._INVALID_ARG))
+        return made[-1]
+
+    monkeypatch.setattr(producer, "Producer", connect)
+    letters = DeadLetterProducer(offline)
+    with pytest.raises(DeadLetterError, match="no acknowledgement in time"):
+        letters.send(batch(b"bad"), BAD, 5)
+    with pytest.raises(DeadLetterError, match="no connection"):
+        letters.send(batch(b"bad"), BAD, 5)
+    letters.send(batch(b"bad"), BAD, 5)
+    letters.send(batch(b"bad"), BAD, 5)
+    assert len(made) == 3

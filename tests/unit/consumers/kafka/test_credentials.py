@@ -1,11 +1,13 @@
 """Faust connects as the settings say: in plaintext, over TLS, or with SASL."""
 
 import ssl
+from contextlib import suppress
 from pathlib import Path
 
 import faust
 import pytest
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
+from tests.support.certificates import Authority
 
 from orgtrail_consumers.kafka.credentials import credentials
 from orgtrail_consumers.settings import ConsumerSettings
@@ -78,3 +80,32 @@ def test_only_the_authorities_of_the_file_are_trusted(tmp_path):
     one.write_text(text[: text.index(end) + len(end)])
     trusted = credentials(load("SSL", kafka_ca_file=one)).context.cert_store_stats()["x509_ca"]
     assert (trusted, everyone > 1) == (1, True)
+
+
+def handshake(client_context, server_context):
+    """A connection without a network; the serial number of the client's certificate."""
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_context.wrap_bio(to_client, to_server, server_hostname="localhost")
+    server = server_context.wrap_bio(to_server, to_client, server_side=True)
+    for _ in range(4):
+        for side in (client, server):
+            with suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+    return server.getpeercert()["serialNumber"]
+
+
+def test_a_client_certificate_that_was_renewed_is_used_by_the_next_connection(tmp_path):
+    authority = Authority(tmp_path / "authority")
+    of_server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    of_server.load_cert_chain(*authority.issue("broker", tmp_path))
+    of_server.load_verify_locations(authority.file)
+    of_server.verify_mode = ssl.CERT_REQUIRED
+    certificate, key = authority.issue("consumer", tmp_path)
+    files = {"ca": authority.file, "certificate": certificate, "key": key}
+    context = credentials(
+        load("SSL", **{f"kafka_{name}_file": file for name, file in files.items()})
+    ).context
+    first = handshake(context, of_server)
+    assert handshake(context, of_server) == first
+    authority.issue("consumer", tmp_path)
+    assert handshake(context, of_server) != first
