@@ -24,7 +24,10 @@ LEAST = {
 }
 EVERYTHING = {
     "kafka": {"brokers": "a.example:9093,b.example:9093", "caSecret": "kafka-ca"},
-    "clickhouse": {"host": "clickhouse.example", "caSecret": "ca", "cluster": "audit"},
+    "clickhouse": {
+        "host": "clickhouse.example", "caSecret": "ca", "cluster": "audit",
+        "shards": ["shard-1.example:8443", "shard-2.example:8443"],
+    },
     "migrate": {"topics": {"create": False}},
     "consumer": {
         "settings": {"ORGTRAIL_BATCH_RECORDS": 10000},
@@ -159,6 +162,7 @@ def test_it_is_installed_upgraded_and_rolled_back(server, run):
         ("kafka.securityProtocol", "TLS", "securityProtocol"),
         ("clickhouse.host", "", "host"),
         ("clickhouse.port", 0, "port"),
+        ("clickhouse.shards", ["shard-1"], "shards"),
         ("query.publicUrl", "audit.example.com", "publicUrl"),
         ("query.jwtIssuer", "", "jwtIssuer"),
         ("consumer.replica", 2, "replica"),
@@ -179,6 +183,20 @@ def test_a_bad_value_is_refused_by_name(run, where, value, told):
     done = run("template", "orgtrail", CHART, values=values)
     assert done.returncode != 0
     assert told in done.stderr
+
+
+def test_what_reads_and_writes_events_knows_the_shards(run):
+    found = {}
+    for document in rendered(run, EVERYTHING):
+        if document["kind"] in ("Deployment", "StatefulSet"):
+            (container,) = document["spec"]["template"]["spec"]["containers"]
+            env = {e["name"]: e.get("value") for e in container["env"]}
+            found[document["metadata"]["name"]] = env.get("ORGTRAIL_CLICKHOUSE_SHARDS")
+    both = "shard-1.example:8443,shard-2.example:8443"
+    assert {name: both for name in found if "consumer" in name or "query" in name}.items() <= (
+        found.items()
+    )
+    assert len([name for name in found if "consumer" in name or "query" in name]) == 2
 
 
 def test_no_pod_gets_more_than_it_needs(run):
