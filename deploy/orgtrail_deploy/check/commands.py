@@ -33,12 +33,12 @@ LIMIT 1
 """
 
 
-def check() -> int:
+def check(*, within: int = 30) -> int:
     """Check an installation: Kafka, ClickHouse, the query service, and an event on its way.
 
-    Exits with 1 if anything must be mended. Reads the ORGTRAIL_ settings (docs/settings.md); the
-    ClickHouse user audit_checker can read no event. The event is one of the operator's
-    organization, org.audit-log.checked.
+    The event may take --within SECONDS until it can be read. It is one of the operator's
+    organization, org.audit-log.checked. Exits with 1 if anything must be mended. Reads the
+    ORGTRAIL_ settings (docs/settings.md); the user audit_checker can read no event.
     """
     try:
         settings = CheckSettings.load()
@@ -47,7 +47,7 @@ def check() -> int:
     except SettingsError as error:
         raise StackError(str(error)) from None
     verdicts: list[Verdict] = []
-    for title, findings in _sections(settings):
+    for title, findings in _sections(settings, within):
         print(f"\n{title}" if verdicts else title)
         for finding in findings:
             verdicts.append(finding.verdict)
@@ -57,7 +57,7 @@ def check() -> int:
     return 1 if failures else 0
 
 
-def _sections(settings: CheckSettings) -> Iterator[tuple[str, Iterator[Finding]]]:
+def _sections(settings: CheckSettings, within_s: int) -> Iterator[tuple[str, Iterator[Finding]]]:
     yield f"Kafka at {settings.kafka_brokers}", _answered(kafka_findings(settings))
     servers = settings.clickhouse.servers()
     stored: Stored | None = None
@@ -75,7 +75,7 @@ def _sections(settings: CheckSettings) -> Iterator[tuple[str, Iterator[Finding]]
             yield where, _answered(findings)
             if position == shard_of(settings.operator_org, len(servers)):
                 stored = partial(_stored, client)
-        yield _ON_ITS_WAY, _answered(round_trip(settings.operator_org, stored))
+        yield _ON_ITS_WAY, _answered(round_trip(settings.operator_org, stored, within_s))
     yield "Query service", iter([_query_service(settings.url)])
 
 
