@@ -19,6 +19,13 @@ class MigrateSettings(KafkaSettings, frozen=True, kw_only=True):
 
     clickhouse: ClickHouseSettings = field(default_factory=ClickHouseSettings)
     clickhouse_cluster: Cluster = ""
+    clickhouse_replicated: Annotated[
+        bool,
+        about(
+            "In a cluster: whether it has Keeper, and tables are replicated. Else each shard is"
+            " migrated by itself."
+        ),
+    ] = True
     clickhouse_migrator_user: Annotated[str, about("User that creates tables and views.")] = (
         "audit_migrator"
     )
@@ -38,7 +45,7 @@ def migrate(
     clickhouse_secure: bool | None = None,
     clickhouse_user: str | None = None,
     cluster: str | None = None,
-    replicated: bool = True,
+    replicated: bool | None = None,
     topics: bool = True,
     tables: bool = True,
 ) -> int:
@@ -55,6 +62,7 @@ def migrate(
         "clickhouse_secure": clickhouse_secure,
         "clickhouse_migrator_user": clickhouse_user,
         "clickhouse_cluster": cluster,
+        "clickhouse_replicated": replicated,
     }
     try:
         settings = MigrateSettings.load(**{k: v for k, v in options.items() if v is not None})
@@ -72,7 +80,7 @@ def migrate(
             settings.clickhouse_migrator_user,
             settings.clickhouse_migrator_password,
             settings.clickhouse_cluster or None,
-            replicated=replicated,
+            replicated=settings.clickhouse_replicated,
         )
         print(f"ClickHouse: {applied} migrations applied, views recreated")
     return 0

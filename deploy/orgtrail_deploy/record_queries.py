@@ -29,14 +29,16 @@ QUERIED = "org.audit-log.queried"
 _OVERLAP = timedelta(minutes=2)
 _DELIVER_WITHIN_S = 15
 _QUERIES = """
-SELECT query_id, event_time_microseconds, user, type = 'QueryFinish', read_rows, result_rows,
-    hex(normalized_query_hash), toString(address),
+SELECT query_id, event_time_microseconds,
+    coalesce(nullIf(user, ''), nullIf(initial_user, ''), 'a refreshable view'),
+    type = 'QueryFinish', read_rows, result_rows, hex(normalized_query_hash), toString(address),
     if(http_user_agent = '', client_name, http_user_agent)
 FROM {log}
 WHERE event_date >= toDate({{since:DateTime}}) AND event_time >= {{since:DateTime}}
-    AND type IN ('QueryFinish', 'ExceptionWhileProcessing') AND is_initial_query
-    AND hasAny(tables, ['audit.events', 'audit.events_everywhere'])
+    AND type IN ('QueryFinish', 'ExceptionWhileProcessing')
+    AND hasAny(tables, ['audit.events', 'audit.events_everywhere', '_table_function.merge'])
     AND user NOT IN {{services:Array(String)}}
+    AND (is_initial_query OR address NOT IN ({servers}))
 ORDER BY event_time_microseconds, query_id
 """
 
@@ -86,7 +88,7 @@ def record_queries(*, every: int | None = None) -> int:
     try:
         settings = RecordSettings.load()
         newest = datetime.now(UTC) - timedelta(hours=settings.queries_look_back_hours)
-        recorded: dict[str, datetime] = {}
+        recorded: set[tuple[str, datetime]] = set()
         with AuditProducer(ProducerSettings.load(service="orgtrail")) as audit:
             while True:
                 # The log is written a few seconds after a query's end.
@@ -95,17 +97,20 @@ def record_queries(*, every: int | None = None) -> int:
                 if every is None:
                     print(f"{count} queries of audit.events recorded")
                     return 0
-                newest = max([newest, *recorded.values()])
-                for query_id in [q for q, ended_at in recorded.items() if ended_at < since]:
-                    del recorded[query_id]
+                newest = max([newest, *(ended_at for _, ended_at in recorded)])
+                recorded = {one for one in recorded if one[1] >= since}
                 time.sleep(every)
     except (AuditError, SettingsError) as error:
         raise StackError(str(error).splitlines()[0]) from None
 
 
 def _record(
-    settings: RecordSettings, audit: AuditProducer, since: datetime, recorded: dict[str, datetime]
+    settings: RecordSettings,
+    audit: AuditProducer,
+    since: datetime,
+    recorded: set[tuple[str, datetime]],
 ) -> int:
+    """Record what is not ``recorded`` yet. A client may use the ID of a query again."""
     import clickhouse_connect
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
@@ -122,11 +127,11 @@ def _record(
             reason = "there is none: see <query_log> in ClickHouse's configuration"
         where = settings.clickhouse.host
         raise StackError(f"cannot read the query log of {where}: {reason}") from error
-    new = [query for query in queries if query.query_id not in recorded]
+    new = [query for query in queries if (query.query_id, query.ended_at) not in recorded]
     for query in new:
         for event in events_of(query, organizations.get(query.user, ()), settings.operator_org):
             audit.emit(QUERIED, **event)
-        recorded[query.query_id] = query.ended_at
+        recorded.add((query.query_id, query.ended_at))
     waiting = audit.flush(_DELIVER_WITHIN_S)
     if waiting:
         print(f"Kafka did not take {waiting} events yet: they wait on disk", file=sys.stderr)
@@ -134,12 +139,17 @@ def _record(
 
 
 def _queries(client: Client, cluster: str, since: datetime) -> Iterator[Query]:
-    log = "system.query_log"
+    log, servers = "system.query_log", "SELECT toIPv6('::') WHERE 0"
     if cluster:
         log = f"clusterAllReplicas({identifier(cluster)}, {log})"
+        # What a server asks for the user of another one. A client could claim to be a server.
+        servers = (
+            "SELECT toIPv6(host_address) FROM system.clusters WHERE cluster = {cluster:String}"
+        )
     services = [role.name for role in access().role]
     rows = client.query(
-        _QUERIES.format(log=log), {"since": since, "services": services}
+        _QUERIES.format(log=log, servers=servers),
+        {"since": since, "services": services, "cluster": cluster},
     ).result_rows
     for query_id, ended_at, *more in rows:
         yield Query(query_id, ended_at.replace(tzinfo=UTC), *more)

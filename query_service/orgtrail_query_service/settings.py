@@ -189,5 +189,8 @@ class QuerySettings(Settings, frozen=True, kw_only=True):
 
 
 def _is_loopback(host: str) -> bool:
-    """Whether a host is this machine by its name alone (RFC 6761, section 6.3)."""
+    """Whether a host is this machine: names under localhost are (RFC 6761, section 6.3).
+
+    In containers, such a name may be another container's, as an operator named it (compose.yaml).
+    """
     return host in ("127.0.0.1", "localhost", "::1") or host.endswith(".localhost")

@@ -20,7 +20,7 @@ _Settings = dict[str, int | str]
 
 
 class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The number of queries, seconds of execution and bytes written per interval of ``seconds``.
+    """The number of queries and seconds of execution allowed per interval of ``seconds``.
 
     With ``by_key``, each key that a client names has a quota of its own; else each user has.
     """
@@ -28,7 +28,6 @@ class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: int
     queries: int
     execution_time: int
-    written_bytes: int | None = None
     by_key: bool = False
 
 
@@ -116,6 +115,11 @@ def policy(analyst: Analyst) -> str:
     return f"org_id IN ({', '.join(string(org) for org in analyst.organizations)})"
 
 
+def workspace_comment(analyst: Analyst) -> str:
+    """What a database says of itself that was made for an analyst."""
+    return f"The workspace of {analyst.name}"
+
+
 def users_xml(passwords: dict[str, str], analysts: list[Analyst]) -> str:
     """The users file of a local server.
 
@@ -159,8 +163,6 @@ def users_xml(passwords: dict[str, str], analysts: list[Analyst]) -> str:
         ElementTree.SubElement(interval, "duration").text = str(quota.seconds)
         ElementTree.SubElement(interval, "queries").text = str(quota.queries)
         ElementTree.SubElement(interval, "execution_time").text = str(quota.execution_time)
-        if quota.written_bytes is not None:
-            ElementTree.SubElement(interval, "written_bytes").text = str(quota.written_bytes)
     users = ElementTree.SubElement(root, "users")
     keep_alive = Role("default", _KEEP_ALIVE, ["SYSTEM LISTEN ON *.*", "SELECT ON system.numbers"])
     _user(users, keep_alive, None)
@@ -241,7 +243,10 @@ def analysts_sql(
         else:
             out.append(_create_user(role, passwords[analyst.name], analysts_from))
         if analyst.workspace:
-            out.append(f"CREATE DATABASE IF NOT EXISTS {identifier(analyst.workspace)}")
+            out.append(
+                f"CREATE DATABASE IF NOT EXISTS {identifier(analyst.workspace)}"
+                f" COMMENT {string(workspace_comment(analyst))}"
+            )
         # The policy comes before the grants, so that the analyst never sees all rows.
         out.append(
             f"CREATE ROW POLICY OR REPLACE {name} ON {_EVENTS} USING {policy(analyst)} TO {name}"
@@ -308,10 +313,9 @@ def _grants(role: Role, in_a_cluster: bool) -> list[str]:
 def _quota(name: str, holders: Sequence[str]) -> str:
     limits = access().quotas[name]
     by = "client_key, user_name" if limits.by_key else "user_name"
-    written = "" if limits.written_bytes is None else f", written_bytes = {limits.written_bytes}"
     return (
         f"CREATE QUOTA OR REPLACE {name} KEYED BY {by} FOR INTERVAL {limits.seconds} second"
-        f" MAX queries = {limits.queries}, execution_time = {limits.execution_time}{written}"
+        f" MAX queries = {limits.queries}, execution_time = {limits.execution_time}"
         f" TO {', '.join(identifier(holder) for holder in holders)}"
     )
 

@@ -7,6 +7,7 @@ Settings that several processes share (Kafka, ClickHouse) are declared in ``conn
 from __future__ import annotations
 
 import os
+import re
 import typing
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -19,6 +20,9 @@ from msgspec import Meta
 S = TypeVar("S", bound="Settings")
 
 PREFIX = "ORGTRAIL_"
+
+_IPV6_ADDRESS = re.compile(r"\s*\[[0-9A-Fa-f:.]+\]:\d")
+"""With a port, as in a list of addresses, which is then no JSON."""
 
 _BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
@@ -208,7 +212,7 @@ def _from_text(kind: Any, text: str) -> Any:
         return _BOOLEANS.get(text.lower(), text)
     if typing.get_origin(kind) is list:
         # JSON, or comma-separated.
-        if text.lstrip().startswith("["):
+        if text.lstrip().startswith("[") and not _IPV6_ADDRESS.match(text):
             try:
                 return msgspec.json.decode(text)
             except msgspec.DecodeError:

@@ -10,7 +10,7 @@ from tests.support.service import service_over
 
 from orgtrail import Actor
 from orgtrail_deploy.check.findings import Verdict
-from orgtrail_deploy.check.in_clickhouse import shard_finding
+from orgtrail_deploy.check.in_clickhouse import shard_findings
 from orgtrail_deploy.local.issuer import make_token
 from orgtrail_schemas.shards import shard_of
 
@@ -219,8 +219,9 @@ def test_the_check_asks_every_shard(cluster, service):
 def test_shards_in_another_order_are_noticed(cluster, worker):
     for number, shard in enumerate(cluster.shards):
         with shard.client("audit_checker") as client:
-            assert shard_finding(client, number, 2).verdict is Verdict.OK
-            finding = shard_finding(client, 1 - number, 2)
+            (finding,) = shard_findings(client, number, 2)
+            assert finding.verdict is Verdict.OK
+            (finding,) = shard_findings(client, 1 - number, 2)
         assert finding.verdict is Verdict.FAILED
         assert "belong to another shard: nobody can read their events here" in finding.seen
 

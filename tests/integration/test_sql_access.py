@@ -1,6 +1,7 @@
 """``orgtrail access --apply`` on a server whose users are made by SQL, as a production server's."""
 
 import re
+import subprocess
 import threading
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -11,6 +12,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from tests.support.admin import ADMIN, admin_client, with_admin
 from tests.support.installed_clickhouse import ANALYSTS, PASSWORDS, InstalledClickHouse
 from tests.support.running import eventually
+from tests.support.sql_clients import client_python
 
 from orgtrail_deploy.local.clickhouse import ClickHouse, ClickHouseNode
 from orgtrail_deploy.local.ports import LOOPBACK, free_ports
@@ -409,6 +411,35 @@ def test_reads_are_recorded_once_however_often_the_command_runs(server, running)
     found = eventually(lambda: (f := queried(running, "read-a")) and len(f) > 3 and f)
     assert found[:3] == before
     assert len(found) == 4
+
+
+AS_A_SERVER = """
+import sys
+from clickhouse_driver import Client
+from clickhouse_driver.clientinfo import ClientInfo
+
+ClientInfo.QueryKind.INITIAL_QUERY = ClientInfo.QueryKind.SECONDARY_QUERY
+port, user, password, sql = sys.argv[1:]
+print(Client("127.0.0.1", port, user=user, password=password).execute(sql, query_id="the-same"))
+"""
+
+
+def test_no_query_hides_from_the_record(server, running):
+    """Read by another name, as a server asks another one, or under the ID of an earlier query."""
+    before = len(queried(running, "globex"))
+
+    def as_a_server(sql):
+        port = str(server.node.tcp_port)
+        command = [client_python(), "-c", AS_A_SERVER, port, "ana", PASSWORDS["ana"], sql]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    server.ask("ana", "SELECT count() FROM merge('audit', '^events$')")
+    as_a_server("SELECT count() FROM audit.events")
+    as_a_server("SELECT max(occurred_at) FROM audit.events")
+    server.admin.command("SYSTEM FLUSH LOGS")
+    assert server.run("record-queries").returncode == 0
+    eventually(lambda: len(queried(running, "globex")) == before + 3)
 
 
 def test_the_log_of_a_user_who_is_gone_is_the_operators(server, running):

@@ -68,6 +68,9 @@ securityContext:
 - {name: ORGTRAIL_CLICKHOUSE_HOST, value: {{ required "set clickhouse.host" $v.clickhouse.host | quote }}}
 - {name: ORGTRAIL_CLICKHOUSE_PORT, value: {{ $v.clickhouse.port | quote }}}
 - {name: ORGTRAIL_CLICKHOUSE_SECURE, value: {{ $v.clickhouse.secure | quote }}}
+{{- if $v.clickhouse.insertQuorum }}
+- {name: ORGTRAIL_CLICKHOUSE_INSERT_QUORUM, value: {{ $v.clickhouse.insertQuorum | quote }}}
+{{- end }}
 {{- with $v.clickhouse.shards }}
 - {name: ORGTRAIL_CLICKHOUSE_SHARDS, value: {{ join "," . | quote }}}
 {{- end }}

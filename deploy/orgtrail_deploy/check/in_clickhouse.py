@@ -59,7 +59,7 @@ def clickhouse_findings(client: Client, settings: CheckSettings) -> Iterator[Fin
     yield judge_retention(tables["events_store"], _oldest_week(client), datetime.now(UTC).date())
     yield _view(client, tables["events"])
     yield from _mutations(client)
-    yield from _users(client)
+    yield from _users(client, in_a_cluster=bool(settings.clickhouse_cluster))
     yield _analysts(client, settings)
     yield from _disks(client)
     yield judge_freshness(settled(client), datetime.now(UTC))
@@ -178,14 +178,14 @@ def _mutations(client: Client) -> Iterator[Finding]:
         yield note("mutations", f"{running} of a migration are still running")
 
 
-def _users(client: Client) -> Iterator[Finding]:
+def _users(client: Client, *, in_a_cluster: bool) -> Iterator[Finding]:
     names = {name for (name,) in client.query("SELECT name FROM system.users").result_rows}
     wanted = [role.name for role in access().role]
     missing = [name for name in wanted if name not in names]
     if missing:
         yield failed("service users", f"{', '.join(missing)} missing", _ACCESS)
         return
-    different = [role.name for role in access().role if not _as_ours(client, role)]
+    different = [role.name for role in access().role if not _as_ours(client, role, in_a_cluster)]
     if different:
         yield failed("service users", f"other grants than ours: {', '.join(different)}", _ACCESS)
     else:
@@ -193,13 +193,10 @@ def _users(client: Client) -> Iterator[Finding]:
     yield from _readers(client, set(wanted))
 
 
-def _as_ours(client: Client, role: Role) -> bool:
-    """Whether a user has the role's grants, those of a single server or of one in a cluster."""
-    alone, in_a_cluster = (
-        {part for grant in grants for part in privileges(grant)}
-        for grants in (role.grants, [*role.grants, *role.in_a_cluster])
-    )
-    return _grants(client, role.name) in (alone, in_a_cluster)
+def _as_ours(client: Client, role: Role, in_a_cluster: bool) -> bool:
+    grants = role.grants + (role.in_a_cluster if in_a_cluster else [])
+    wanted = {part for grant in grants for part in privileges(grant)}
+    return _grants(client, role.name) == wanted
 
 
 def _grants(client: Client, user: str) -> set[str]:
@@ -253,7 +250,7 @@ def _analysts(client: Client, settings: CheckSettings) -> Finding:
     return ok("analysts", f"{len(wanted)}, as in {file.name}")
 
 
-def shard_finding(client: Client, position: int, shards: int) -> Finding:
+def shard_findings(client: Client, position: int, shards: int) -> Iterator[Finding]:
     """Whether a shard's organizations belong there: with other shards, readers look elsewhere.
 
     Raises:
@@ -265,8 +262,9 @@ def shard_finding(client: Client, position: int, shards: int) -> Finding:
     question = "organizations of this shard"
     if astray:
         seen = f"{astray} belong to another shard: nobody can read their events here"
-        return failed(question, seen, "give ORGTRAIL_CLICKHOUSE_SHARDS the order that it had")
-    return ok(question, f"none belongs to another; it is number {position + 1} of {shards}")
+        yield failed(question, seen, "give ORGTRAIL_CLICKHOUSE_SHARDS the order that it had")
+    else:
+        yield ok(question, f"none belongs to another; it is number {position + 1} of {shards}")
 
 
 def _disks(client: Client) -> Iterator[Finding]:

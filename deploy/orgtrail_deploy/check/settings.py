@@ -7,6 +7,7 @@ from typing import Annotated
 
 from msgspec import field
 
+from orgtrail_deploy.access import Cluster
 from orgtrail_deploy.grants.commands import OperatorOrg
 from orgtrail_schemas.connections import KafkaSettings, ShardedClickHouseSettings
 from orgtrail_schemas.settings import Secret, about
@@ -18,6 +19,7 @@ class CheckSettings(KafkaSettings, frozen=True, kw_only=True):
 
     consumer_group: Annotated[str, about("The consumer group.")] = CONSUMER_GROUP
     clickhouse: ShardedClickHouseSettings = field(default_factory=ShardedClickHouseSettings)
+    clickhouse_cluster: Cluster = ""
     clickhouse_checker_user: Annotated[str, about("User that reads what is to be checked.")] = (
         "audit_checker"
     )

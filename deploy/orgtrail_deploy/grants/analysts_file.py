@@ -108,6 +108,8 @@ def check_name(name: str) -> None:
     taken = {role.name for role in access().role} | {"admin", "default"}
     if not name or name in taken or f"audit_{name}" in taken:
         raise StackError(f"{name!r} is the name of a service user: choose another for the analyst")
+    if ":" in name:
+        raise StackError(f"{name!r} has a colon, which ClickHouse uses itself: choose another name")
 
 
 def _check_workspaces(file: Path, workspaces: Mapping[str, str], names: Collection[str]) -> None:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
-from orgtrail_schemas.access import Analyst, access, analysts_sql
+from orgtrail_deploy.errors import StackError
+from orgtrail_schemas.access import Analyst, access, analysts_sql, workspace_comment
 
 _PREFIX = "org_id IN ("
 
@@ -28,7 +29,7 @@ def analysts_of(client: Client) -> list[Analyst]:
     """The analysts of a server: their organizations, and their workspaces."""
     rows = client.query(
         "SELECT user_name, any(database) FROM system.grants"
-        " WHERE access_type = 'CREATE TABLE' AND user_name IS NOT NULL GROUP BY user_name"
+        " WHERE access_type = 'CREATE VIEW' AND user_name IS NOT NULL GROUP BY user_name"
     ).result_rows
     workspaces = {row[0]: row[1] for row in rows}
     return [
@@ -39,9 +40,11 @@ def analysts_of(client: Client) -> list[Analyst]:
 
 def organizations_of_analysts(client: Client) -> dict[str, tuple[str, ...]]:
     """The users with an analyst's settings profile, and what their row policies let through."""
+    # ClickHouse itself makes the user "ana:definer" for views that run with ana's grants.
     names = client.query(
         "SELECT user_name FROM system.settings_profile_elements WHERE inherit_profile IN"
-        " {profiles:Array(String)} AND user_name IS NOT NULL ORDER BY user_name",
+        " {profiles:Array(String)} AND user_name IS NOT NULL"
+        " AND NOT endsWith(user_name, ':definer') ORDER BY user_name",
         {"profiles": [access().analyst.profile, access().workspace.profile]},
     ).result_rows
     rows = client.query(
@@ -76,6 +79,19 @@ def changes_between(before: Sequence[Analyst], after: Sequence[Analyst]) -> list
     ]
 
 
+def _require_own_workspaces(client: Client, wanted: Sequence[Analyst]) -> None:
+    """Check that no workspace is a database that was made for somebody or something else."""
+    databases = client.query("SELECT name, comment FROM system.databases").result_rows
+    comments = {row[0]: row[1] for row in databases}
+    for analyst in wanted:
+        own = workspace_comment(analyst)
+        if comments.get(analyst.workspace, own) != own:
+            raise StackError(
+                f"the database {analyst.workspace} exists and was not made for {analyst.name}: drop"
+                " it, or name another workspace. Nothing is applied yet"
+            )
+
+
 def make_equal(
     client: Client,
     wanted: Sequence[Analyst],
@@ -88,9 +104,11 @@ def make_equal(
 
     Raises:
         KeyError: a new analyst has no password.
+        StackError: a workspace is a database that was not made for its analyst.
         ClickHouseError: the server refuses a statement.
     """
     before = analysts_of(client)
+    _require_own_workspaces(client, wanted)
     known = [analyst.name for analyst in before]
     for statement in analysts_sql(
         wanted, passwords, known, analysts_from=analysts_from, in_a_cluster=in_a_cluster

@@ -105,7 +105,9 @@ async def _filtered(
         place, exhausted = after, False
         while not exhausted:
             missing = wanted - len(found) - len(keys)
-            step = statements.candidates(log.org, search, window, place, missing, rest=number > 0)
+            step = statements.candidates(
+                log.org, search, window, place, missing, old=number > 0 and search.order == "newest"
+            )
             more = [Place(utc(row[0]), row[1]) for row in await log.rows(step)]
             exhausted = len(more) < missing
             place = more[-1] if more else place

@@ -74,16 +74,17 @@ def page(
 
 
 def candidates(
-    org: str, search: Search, window: Window, after: Place | None, limit: int, *, rest: bool = False
+    org: str, search: Search, window: Window, after: Place | None, limit: int, *, old: bool = False
 ) -> Statement:
     """Step one of a filtered read: the keys that may match. A key may occur twice.
 
-    ``rest``: the window is a long one, in which few rows are expected to match.
+    ``old``: the window is the long one behind the newest week. Few rows are expected to match
+    there, or the page would be full, and its parts have been merged.
     """
-    conditions = _first_conditions(search, alone=rest)
+    conditions = _first_conditions(search, alone=old)
     where, parameters = _filtered(org, search, window, after, conditions)
     order = _order(search)
-    if rest and len(_together(search)) > 1:
+    if old and len(_together(search)) > 1:
         # Where few rows match, looking at all of the index at once is faster than in order. The
         # function keeps ClickHouse from reading in the table's order (docs/decisions.md).
         order = order.replace("occurred_at", "identity(occurred_at)", 1)

@@ -59,6 +59,7 @@ def test_a_workspace_goes_with_its_analyst(file):
         ('[analysts]\naudit_reader = ["acme"]', "name of a service user"),
         ('[analysts]\nwriter = ["acme"]', "name of a service user"),
         ('[analysts]\n"" = ["acme"]', "name of a service user"),
+        ('[analysts]\n"ana:definer" = "all"', "'ana:definer' has a colon"),
         ('[workspaces]\nana = "ana"', "'ana' has a workspace and is not an analyst"),
         ('[analysts]\nana = "all"\n[workspaces]\nana = "audit"', "'audit' cannot be a workspace"),
         ('[analysts]\nana = "all"\n[workspaces]\nana = "a.b"', "'a.b' cannot be a workspace"),

@@ -27,7 +27,7 @@ def test_the_beginning_of_a_reading_never_goes_back_and_old_queries_are_forgotte
         asked.append(since)
         kept.append(len(recorded))
         if len(asked) in (1, 4):
-            recorded[f"q-{len(asked)}"] = began + timedelta(hours=len(asked))
+            recorded.add((f"q-{len(asked)}", began + timedelta(hours=len(asked))))
         if len(asked) == 7:
             raise KeyboardInterrupt
         return 0

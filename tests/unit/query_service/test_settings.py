@@ -92,7 +92,8 @@ def test_algorithms_are_a_list_with_commas():
 
 
 @pytest.mark.parametrize(
-    "address", ["http://127.0.0.1:8000", "http://localhost/", "http://[::1]:1"]
+    "address",
+    ["http://127.0.0.1:8000", "http://localhost/", "http://[::1]:1", "http://id.localhost:1"],
 )
 def test_keys_may_come_from_this_machine_without_https(address):
     assert load(JWKS_URL=address, JWT_ISSUER=address, OIDC_CLIENT_ID="page")
@@ -105,6 +106,8 @@ def test_keys_may_come_from_this_machine_without_https(address):
         "issuer.example",
         "ftp://issuer.example",
         "http://127.0.0.1.evil.example",
+        "http://localhost.evil.example",
+        "http://evillocalhost",
         "http://localhost@evil.example",
         "http://evil.example/127.0.0.1",
     ],

@@ -32,7 +32,7 @@ def test_brokers_are_hosts_with_or_without_a_port(brokers):
 @pytest.mark.parametrize(
     "brokers",
     [
-        " ", ",", "a:0", "a:65536", "a:123456", "a:", ":9092", "a:b", "::1", "[::1",
+        " ", ",", "a:1,", "a:0", "a:65536", "a:123456", "a:", ":9092", "a:b", "::1", "[::1",
         "[]:1", "kafka://a:1", "a:1/x", "a b:1", "a:1;b:2", "a:-1",
     ],
 )  # fmt: skip
@@ -153,9 +153,9 @@ def test_without_shards_there_is_one_server():
 def test_shards_keep_their_order_and_share_how_they_are_connected_to(tmp_path):
     ca = tmp_path / "ca.pem"
     ca.touch()
-    environment = {"X_SHARDS": "b:1,a:2,[::1]:3", "X_SECURE": "yes", "X_CA_FILE": str(ca)}
+    environment = {"X_SHARDS": "[::1]:3,b:1,a:2", "X_SECURE": "yes", "X_CA_FILE": str(ca)}
     servers = ShardedClickHouseSettings.load(environment, prefix="X_").servers()
-    assert [(server.host, server.port) for server in servers] == [("b", 1), ("a", 2), ("::1", 3)]
+    assert [(server.host, server.port) for server in servers] == [("::1", 3), ("b", 1), ("a", 2)]
     assert all(server.secure and server.ca_file == ca for server in servers)
 
 

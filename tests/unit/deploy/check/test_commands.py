@@ -17,7 +17,7 @@ def some(*findings, error=None):
 @pytest.fixture
 def sections(monkeypatch):
     def given(**found):
-        monkeypatch.setattr(commands, "_sections", lambda _: iter(found.items()))
+        monkeypatch.setattr(commands, "_sections", lambda *_: iter(found.items()))
 
     return given
 
