@@ -160,7 +160,7 @@ def test_compose_opens_nothing_beyond_loopback_and_holds_no_password():
 
 def test_compose_pins_its_images():
     for service in compose()["services"].values():
-        assert service["image"] == "orgtrail" or re.search(r":v?\d+\.\d+", service["image"])
+        assert service["image"] == "orgtrail:local" or re.search(r":v?\d+\.\d+", service["image"])
 
 
 def test_compose_asks_for_what_the_example_lists():

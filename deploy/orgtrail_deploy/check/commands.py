@@ -76,7 +76,7 @@ def _sections(settings: CheckSettings, within_s: int) -> Iterator[tuple[str, Ite
             if position == shard_of(settings.operator_org, len(servers)):
                 stored = partial(_stored, client)
         yield _ON_ITS_WAY, _answered(round_trip(settings.operator_org, stored, within_s))
-    yield "Query service", iter([_query_service(settings.url)])
+    yield "Query service", iter([_query_service(settings.url, shards=len(servers))])
 
 
 def _connect(server: ClickHouseSettings, settings: CheckSettings) -> Client | Finding:
@@ -117,7 +117,7 @@ def _stored(client: Client, org: str, event_id: str) -> datetime | None:
     return datetime.fromtimestamp(rows[0][0] / 1000, UTC) if rows else None
 
 
-def _query_service(url: str) -> Finding:
+def _query_service(url: str, shards: int) -> Finding:
     if not url:
         return unknown("readiness", "set ORGTRAIL_URL to its address")
     question, address = f"readiness of {url}", f"{url.rstrip('/')}/readyz"
@@ -125,7 +125,8 @@ def _query_service(url: str) -> Finding:
         return failed(question, "ORGTRAIL_URL is not a web address", "begin it with https://")
     try:
         with urllib.request.urlopen(address, timeout=15):  # noqa: S310
-            return ok(question, "it answers, and reaches ClickHouse (of shards: one at least)")
+            reached = "ClickHouse" if shards == 1 else "at least one shard of ClickHouse"
+            return ok(question, f"it answers, and reaches {reached}")
     except urllib.error.HTTPError as error:
         return failed(question, f"it answers {error.code}", "look at its log")
     except OSError as error:
