@@ -84,7 +84,7 @@ def candidates(
     conditions = _first_conditions(search, alone=old)
     where, parameters = _filtered(org, search, window, after, conditions)
     order = _order(search)
-    if old and len(_together(search)) > 1:
+    if old and len(_by_tokens(search)) > 1:
         # Where few rows match, looking at all of the index at once is faster than in order. The
         # function keeps ClickHouse from reading in the table's order (docs/decisions.md).
         order = order.replace("occurred_at", "identity(occurred_at)", 1)
@@ -347,15 +347,22 @@ def _is_prefix(filter_: Filter, value: str) -> bool:
     return bool(filter_.prefix_sql) and value.endswith(".*")
 
 
-def _together(search: Search) -> dict[str, list[str]]:
-    """The filters that the index over tokens answers together, each with the tokens of its values.
+def _by_tokens(search: Search, *, alone: bool = False) -> dict[str, list[str]]:
+    """The filters that the index over tokens answers, each with the tokens of its values.
 
-    A filter with very many values is left out, because every combination of values is a condition.
+    Several are answered together, but for those with very many values, because every combination
+    of values is a condition. One is answered if it asks several columns, or if it is to be
+    answered ``alone``.
     """
     groups = {f.name: tokens for f, values in search.values if (tokens := _tokens(f, values))}
     names = sorted(groups, key=lambda name: len(groups[name]))
     while math.prod(len(groups[name]) for name in names) > _MOST_COMBINATIONS:
         names.pop()
+    if len(names) < 2:
+        many = {f.name for f, _ in search.values if len(f.tags) > 1}
+        names = [name for name in groups if name in many] or (list(groups) if alone else [])
+        # Each is a condition of its own: together they would be combinations again.
+        names = names[:1]
     return {name: groups[name] for name in names}
 
 
@@ -367,15 +374,13 @@ def _first_conditions(search: Search, *, alone: bool = False) -> tuple[list[str]
     index over tokens can. It is also faster for a filter ``alone``, but the newest parts do not
     have it yet.
     """
-    groups = _together(search)
+    groups = _by_tokens(search, alone=alone)
     conditions: list[str] = []
     parameters: dict[str, Any] = {}
     if len(groups) > 1:
         every = (f"hasAll({TOKENS}, [{', '.join(each)}])" for each in product(*groups.values()))
         conditions.append(f"({' OR '.join(every)})")
     else:
-        many = {f.name for f, _ in search.values if len(f.tags) > 1}
-        groups = {name: tokens for name, tokens in groups.items() if alone or name in many}
         conditions += [f"hasAny({TOKENS}, [{', '.join(tokens)}])" for tokens in groups.values()]
     for filter_, values in search.values:
         condition, more = _condition(filter_, values)

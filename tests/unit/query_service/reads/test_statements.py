@@ -294,3 +294,17 @@ def test_in_the_long_window_several_filters_are_not_read_in_order():
     both = ("actor", "bob"), ("event", "user.login")
     assert "ORDER BY identity(occurred_at) DESC, event_id DESC LIMIT 10" in rest(*both)
     assert "identity" not in every_read(parse_search(both, NOW))["candidates"].sql
+
+
+def test_very_many_values_are_no_combinations_and_still_asked_by_tokens():
+    """A person in three roles, five times, with an event: fifteen tokens."""
+    people = [("user", f"u-{n}") for n in range(5)]
+    for given in (people, [*people, ("event", "user.login")]):
+        (tokens,) = [c for c in first_conditions(*given) if "tokens" in c]
+        assert tokens.startswith("hasAny(tokens, [concat('actor=', {user:String}), ")
+        assert tokens.count("concat(") == 15
+    # A filter with one column has its own index, which the newest parts have, too.
+    assert not any(
+        "tokens" in c for c in first_conditions(*[("actor", f"a-{n}") for n in range(20)])
+    )
+    assert "hasAny(tokens" in rest(*[("actor", f"a-{n}") for n in range(20)])
