@@ -43,7 +43,9 @@ def server(zookeeper, running, tmp_path_factory):
     try:
         done = made.apply()
         assert done.returncode == 0, done.stderr
-        assert migrate(made) == len(list(migrations_folder().glob("*.sql")))
+        migrate(made)
+        ((applied,),) = made.admin.query("SELECT count() FROM audit.schema_versions").result_rows
+        assert applied == len(list(migrations_folder().glob("*.sql")))
         yield made
     finally:
         made.clickhouse.stop()

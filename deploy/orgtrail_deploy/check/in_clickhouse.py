@@ -122,8 +122,9 @@ def _numbers(versions: Sequence[int]) -> str:
 
 def _oldest_week(client: Client) -> date | None:
     ((oldest,),) = client.query(
-        "SELECT min(partition) FROM system.parts WHERE active AND database = 'audit'"
-        " AND table = 'events_store'"
+        # A part of which all rows are deleted stays for a moment.
+        "SELECT min(partition) FROM system.parts WHERE active AND rows > 0"
+        " AND database = 'audit' AND table = 'events_store'"
     ).result_rows
     return date.fromisoformat(oldest) if oldest else None
 

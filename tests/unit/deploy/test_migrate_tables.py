@@ -6,6 +6,7 @@ import pytest
 from clickhouse_connect.driver.exceptions import OperationalError
 from clickhouse_migrations.exceptions import MigrationException
 
+from orgtrail_deploy import migrate_tables as module
 from orgtrail_deploy.errors import StackError
 from orgtrail_deploy.migrate_tables import migrate_tables
 from orgtrail_schemas.connections import ClickHouseSettings
@@ -98,3 +99,22 @@ def test_an_error_is_one_line_with_the_host_and_the_reason(server, where, kind):
         run()
     assert "Stack trace" not in str(failed.value)
     assert "s3cret" not in str(failed.value)
+
+
+def test_a_replica_that_is_behind_is_waited_for(server, monkeypatch):
+    behind = OperationalError("Received ClickHouse exception, code: 517, server response: retry")
+    waited = []
+
+    def wait(seconds):
+        waited.append(seconds)
+        if len(waited) == 3:
+            server["fails"] = None
+
+    monkeypatch.setattr(module.time, "sleep", wait)
+    server["fails"] = behind
+    assert run("main") == 2
+    assert len(waited) == 3
+    server["fails"] = behind
+    monkeypatch.setattr(module, "_FOLLOWS_WITHIN_S", -1)
+    with pytest.raises(StackError, match="517"):
+        run("main")
