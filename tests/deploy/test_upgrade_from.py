@@ -70,6 +70,18 @@ class Servers:
         # Whatever it logs, it must not be that it could not go on.
         assert "consumer_stop" not in child.log.read_text("utf-8", errors="replace")
 
+    def wait(self, reached):
+        """On a busy machine an old version takes its time; its log says why it does not store."""
+        try:
+            eventually(reached, 180)
+        except AssertionError as late:
+            ends = [log.read_text("utf-8", errors="replace")[-3000:] for log in self.logs]
+            raise AssertionError("\n".join(["not stored", *ends])) from late
+
+    @property
+    def logs(self):
+        return sorted(self.folder.glob("*.log"))
+
     def stored(self, org):
         rows = self.admin.query(
             "SELECT toString(event_id), toJSONString(tuple(* EXCEPT (event_id, occurred_at,"
@@ -111,7 +123,7 @@ def test_an_upgrade_loses_nothing_while_old_and_new_run_side_by_side(running, tm
         old.run("migrate", *servers.addresses, settings=servers.settings)
         with servers.consumer("old", old.command("consume"), old.environment(servers.settings)):
             emit(old)
-            eventually(lambda: len(servers.stored(org)[0]) == EACH, 60)
+            servers.wait(lambda: len(servers.stored(org)[0]) == EACH)
             assert newest_migration(commit) == max(
                 servers.admin.query("SELECT max(version) FROM audit.schema_versions").result_rows[0]
             )
@@ -122,14 +134,14 @@ def test_an_upgrade_loses_nothing_while_old_and_new_run_side_by_side(running, tm
             eventually(lambda: not done.running, 60)
             assert "views recreated" in (tmp_path / "migrate.log").read_text()
             emit(old)
-            eventually(all_are_stored, 60)
+            servers.wait(all_are_stored)
             with servers.consumer("new", today("consume"), servers.settings):
                 emit(old)
                 emit()
-                eventually(all_are_stored, 60)
+                servers.wait(all_are_stored)
         with servers.consumer("newer", today("consume"), servers.settings):
             emit(old)
             emit()
-            eventually(all_are_stored, 60)
+            servers.wait(all_are_stored)
     finally:
         servers.clickhouse.stop()
