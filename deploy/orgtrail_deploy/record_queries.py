@@ -85,6 +85,8 @@ def record_queries(*, every: int | None = None) -> int:
     from orgtrail import AuditProducer, ProducerSettings
     from orgtrail.errors import AuditError
 
+    if every is not None and every < 1:
+        raise StackError("--every must be at least 1 second")
     try:
         settings = RecordSettings.load()
         newest = datetime.now(UTC) - timedelta(hours=settings.queries_look_back_hours)
@@ -144,7 +146,8 @@ def _queries(client: Client, cluster: str, since: datetime) -> Iterator[Query]:
         log = f"clusterAllReplicas({identifier(cluster)}, {log})"
         # What a server asks for the user of another one. A client could claim to be a server.
         servers = (
-            "SELECT toIPv6(host_address) FROM system.clusters WHERE cluster = {cluster:String}"
+            "SELECT toIPv6OrDefault(host_address) FROM system.clusters"
+            " WHERE cluster = {cluster:String}"
         )
     services = [role.name for role in access().role]
     rows = client.query(

@@ -151,10 +151,7 @@ def users_xml(passwords: dict[str, str], analysts: list[Analyst]) -> str:
     ElementTree.SubElement(own, "max_sessions_for_user").text = "1"
     quotas = ElementTree.SubElement(root, "quotas")
     ElementTree.SubElement(quotas, "default")
-    held = {role.quota for role in [*access().role, *map(_role_of, analysts)]}
     for name, quota in access().quotas.items():
-        if name not in held:
-            continue
         limits = ElementTree.SubElement(quotas, name)
         if quota.by_key:
             # In a file this means: by key, and by user where a client names none.
@@ -259,10 +256,8 @@ def analysts_sql(
             f"DROP ROW POLICY IF EXISTS {name} ON {_EVENTS}",
             f"KILL QUERY WHERE user = {string(gone)} ASYNC",
         ]
-    for quota in (access().analyst.quota, access().workspace.quota):
-        holders = [a.name for a in analysts if _role_of(a).quota == quota]
-        if holders:
-            out.append(_quota(quota, holders))
+    if analysts:
+        out.append(_quota(access().analyst.quota, [analyst.name for analyst in analysts]))
     return out
 
 

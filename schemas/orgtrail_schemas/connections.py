@@ -13,6 +13,13 @@ from orgtrail_schemas.settings import PREFIX, Secret, Settings, about, require_r
 _HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/,\[\]]+)(?::(\d{1,5}))?")
 
 
+def _require_address(variable: str, text: str, default_port: int = 0) -> None:
+    """Check that it is host:port; the port may be left out if there is a default."""
+    match = _HOST_PORT.fullmatch(text)
+    if match is None or int(match[1] or default_port) not in range(1, 65_536):
+        raise wrong(variable, f"must be host:port, not {text!r}")
+
+
 class KafkaSettings(Settings, frozen=True, kw_only=True):
     """How to connect to Kafka: in plaintext or over TLS, with SASL or a client certificate."""
 
@@ -49,9 +56,7 @@ class KafkaSettings(Settings, frozen=True, kw_only=True):
         """
         super().check(prefix)
         for broker in self.kafka_brokers.split(","):
-            match = _HOST_PORT.fullmatch(broker.strip())
-            if match is None or int(match[1] or 9092) not in range(1, 65_536):
-                raise wrong(f"{prefix}KAFKA_BROKERS", f"must be host:port, not {broker.strip()!r}")
+            _require_address(f"{prefix}KAFKA_BROKERS", broker.strip(), 9092)
         if self.kafka_security_protocol.startswith("SASL") and self.kafka_sasl_mechanism is None:
             raise wrong(
                 f"{prefix}KAFKA_SASL_MECHANISM", f"is required by {self.kafka_security_protocol}"
@@ -160,16 +165,16 @@ class ShardedClickHouseSettings(ClickHouseSettings, frozen=True, kw_only=True):
         """
         super().check(prefix)
         for shard in self.shards:
-            match = _HOST_PORT.fullmatch(shard)
-            if match is None or int(match[1] or 0) not in range(1, 65_536):
-                raise wrong(f"{prefix}SHARDS", f"must be host:port, not {shard!r}")
+            _require_address(f"{prefix}SHARDS", shard)
         if len(set(self.shards)) < len(self.shards):
             raise wrong(f"{prefix}SHARDS", "names a server twice")
 
     def servers(self) -> list[ClickHouseSettings]:
         """Each shard's server, in their order (``shards.shard_of``)."""
-        servers = []
-        for shard in self.shards or [f"{self.host}:{self.port}"]:
+        if not self.shards:
+            return [self]
+        servers: list[ClickHouseSettings] = []
+        for shard in self.shards:
             host, _, port = shard.rpartition(":")
             servers.append(
                 ClickHouseSettings(

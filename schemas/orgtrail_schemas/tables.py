@@ -77,10 +77,7 @@ def view_statements(cluster: str | None) -> list[str]:
         "EVENT_KEYS": array(list(events)),
         "EVENT_NAMES": array([event.name for event in events.values()]),
         "RETENTION_DAYS": str(RETENTION_DAYS),
-        "COLUMNS": ",\n".join(
-            f"    {identifier(c.name)} {c.type} COMMENT {string(c.comment)}"
-            for c in event_columns()
-        ),
+        "COLUMNS": _declared_columns(),
     }
     values["SELECT"] = ",\n    ".join(
         f"{Template(c.computed).substitute(values)} AS {c.name}" if c.computed else c.name
@@ -100,13 +97,16 @@ def everywhere_statement(cluster: str, *, replicated: bool) -> str:
     servers of the cluster share a secret: without one, a shard runs what another asks as the user
     whom ``remote_servers`` names.
     """
-    on_cluster = f" ON CLUSTER {identifier(cluster)}" if replicated else ""
-    columns = ", ".join(
-        f"{identifier(c.name)} {c.type} COMMENT {string(c.comment)}" for c in event_columns()
-    )
+    on_cluster = migration_variables(cluster if replicated else None)["ON_CLUSTER"]
     return (
-        f"CREATE OR REPLACE TABLE {DATABASE}.{EVERYWHERE}{on_cluster} ({columns})"
+        f"CREATE OR REPLACE TABLE {DATABASE}.{EVERYWHERE} {on_cluster} (\n{_declared_columns()}\n)"
         f" ENGINE = Distributed({string(cluster)}, {string(DATABASE)}, 'events', {SHARDING_KEY})"
+    )
+
+
+def _declared_columns() -> str:
+    return ",\n".join(
+        f"    {identifier(c.name)} {c.type} COMMENT {string(c.comment)}" for c in event_columns()
     )
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Locator, Page
 from tests.browser.provider import ORG as SSO
 from tests.browser.provider import PASSWORD
-from tests.support.chromium import launch
 
 from orgtrail import Actor, Change, Context, Target
 
@@ -99,15 +98,6 @@ def people(iam_server):
         iam_server.random_group(display_name=f"{SSO}:{role}", members=[user])
         names[role] = user.user_name
     return names
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Ends with its file: while it runs, Playwright's event loop is this thread's."""
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

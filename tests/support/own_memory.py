@@ -8,12 +8,26 @@ from __future__ import annotations
 import os
 import re
 import struct
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 _BLOCK = 1 << 24
 
+DONE = "done"
+
 Range = tuple[int, int]
+
+
+def report(state: Path, change: Callable[[], None]) -> None:
+    """Make the change, and write into the file whether it is made."""
+    try:
+        change()
+        word = DONE
+    except BaseException:
+        word = traceback.format_exc()
+    state.with_suffix(".new").write_text(word)
+    state.with_suffix(".new").rename(state)
 
 
 class Memory:

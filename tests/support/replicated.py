@@ -12,19 +12,18 @@ import struct
 import sys
 import threading
 import time
-import traceback
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
 from tests.support import sql_users
-from tests.support.own_memory import Memory, pointer
+from tests.support.own_memory import DONE, Memory, pointer, report
 from tests.support.sql_users import SqlClickHouse
 
 from orgtrail_deploy.local.ports import LOOPBACK
 
 _HOST, _PORT, _SCHEME = -112, -88, -80
 """Where the address stands, from the path: in the wheel of ClickHouse 26.9."""
-_DONE = "named"
 
 
 class ReplicatedClickHouse(SqlClickHouse):
@@ -49,7 +48,7 @@ class ReplicatedClickHouse(SqlClickHouse):
         super().wait_ready(seconds)
         word = self.node.folder / "address.state"
         self.child.wait_until(word.exists, seconds)
-        assert word.read_text() == _DONE, word.read_text()
+        assert word.read_text() == DONE, word.read_text()
 
 
 def name_this_replica(path: str, port: int) -> None:
@@ -88,24 +87,19 @@ def _name_in_time(path: str, port: int) -> None:
 
 
 def _once_it_serves(folder: Path, port: int) -> None:
-    try:
-        while not (folder / "users.state").exists():
-            time.sleep(0.05)
-        _name_in_time(f"{folder / 'data'}/", port)
-        word = _DONE
-    except BaseException:
-        word = traceback.format_exc()
-    state = folder / "address.state"
-    state.with_suffix(".new").write_text(word)
-    state.with_suffix(".new").rename(state)
+    while not (folder / "users.state").exists():
+        time.sleep(0.05)
+    _name_in_time(f"{folder / 'data'}/", port)
 
 
 def main(folder: Path, ports: list[int], connects: list[int]) -> int:
     """Serve until killed."""
-    (folder / "address.state").unlink(missing_ok=True)
-    (folder / "users.state").unlink(missing_ok=True)
+    state = folder / "address.state"
+    for old in (state, folder / "users.state"):
+        old.unlink(missing_ok=True)
     # Nobody listens at the port after its own.
-    threading.Thread(target=_once_it_serves, args=(folder, ports[0] + 1), daemon=True).start()
+    change = partial(_once_it_serves, folder, ports[0] + 1)
+    threading.Thread(target=report, args=(state, change), daemon=True).start()
     return sql_users.main(folder, ports, connects)
 
 

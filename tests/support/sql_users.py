@@ -13,12 +13,12 @@ import struct
 import sys
 import threading
 import time
-import traceback
 import urllib.request
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.support.own_memory import Memory
+from tests.support.own_memory import DONE, Memory, report
 
 from orgtrail_deploy.local import clickhouse_child
 from orgtrail_deploy.local.clickhouse import ClickHouse
@@ -29,7 +29,6 @@ _READ_ONLY, _INNER, _CONTROL = (
     b"N2DB19MemoryAccessStorageE",
     b"N2DB13AccessControlE",
 )
-_DONE = "writable"
 
 
 class SqlClickHouse(ClickHouse):
@@ -51,7 +50,7 @@ class SqlClickHouse(ClickHouse):
         super().wait_ready(seconds)
         word = self.node.folder / "users.state"
         self.child.wait_until(word.exists, seconds)
-        assert word.read_text() == _DONE, word.read_text()
+        assert word.read_text() == DONE, word.read_text()
 
 
 def only_admin(users: str) -> str:
@@ -95,28 +94,23 @@ def make_users_writable() -> None:
     ctypes.c_uint64.from_address(places[0]).value = contained[memory.word(places[0])]
 
 
-def _once_it_serves(folder: Path, http_port: int) -> None:
-    try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"http://{LOOPBACK}:{http_port}/ping", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        make_users_writable()
-        word = _DONE
-    except BaseException:
-        word = traceback.format_exc()
-    state = folder / "users.state"
-    state.with_suffix(".new").write_text(word)
-    state.with_suffix(".new").rename(state)
+def _once_it_serves(http_port: int) -> None:
+    for _ in range(600):
+        try:
+            urllib.request.urlopen(f"http://{LOOPBACK}:{http_port}/ping", timeout=1).close()
+            break
+        except OSError:
+            time.sleep(0.1)
+    make_users_writable()
 
 
 def main(folder: Path, ports: list[int], connects: list[int]) -> int:
     """Serve until killed, like the program of the local stack."""
-    (folder / "users.state").unlink(missing_ok=True)
+    state = folder / "users.state"
+    state.unlink(missing_ok=True)
     # Before the fence, which every later thread inherits.
-    threading.Thread(target=_once_it_serves, args=(folder, ports[0]), daemon=True).start()
+    change = partial(_once_it_serves, ports[0])
+    threading.Thread(target=report, args=(state, change), daemon=True).start()
     return clickhouse_child.main(folder, ports, connects)
 
 

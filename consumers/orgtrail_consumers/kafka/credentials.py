@@ -100,6 +100,8 @@ class RenewedContext(ssl.SSLContext):
 
 def _tls(settings: ConsumerSettings) -> ssl.SSLContext:
     context = RenewedContext(ssl.PROTOCOL_TLS_CLIENT)
+    # As strict as Python's own clients are: later versions check more.
+    context.verify_flags = ssl.create_default_context(cafile=settings.kafka_ca_file).verify_flags
     if settings.kafka_ca_file is None:
         context.load_default_certs()
     else:

@@ -6,13 +6,18 @@ A single server is one shard.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import structlog
 
+from orgtrail_consumers.errors import describe
 from orgtrail_consumers.storage.insertion import Accepted, Insertion, Refused
 from orgtrail_consumers.storage.writer import Inserter
 from orgtrail_schemas.shards import shard_of
+
+log = structlog.get_logger("orgtrail.consumer")
 
 
 class Storage:
@@ -24,21 +29,28 @@ class Storage:
 
     def insertion(self, table: str, rows: pa.Table) -> ShardedInsertion:
         """The insertion of rows that have an ``org_id``, each into its organization's shard."""
+        if len(self._shards) == 1:
+            return ShardedInsertion([Part(0, None, Insertion(*self._shards[0], table, rows))])
         return ShardedInsertion(
             [
-                (positions, Insertion(*self._shards[shard], table, rows.take(positions)))
+                Part(shard, positions, Insertion(*self._shards[shard], table, rows.take(positions)))
                 for shard, positions in _split(rows, len(self._shards))
             ]
-            if len(self._shards) > 1
-            else [(None, Insertion(*self._shards[0], table, rows))]
         )
+
+
+class Part(NamedTuple):
+    """The insertion into one shard, and the positions of its rows in the whole; ``None``: all."""
+
+    shard: int
+    positions: pa.Array | None
+    insertion: Insertion
 
 
 class ShardedInsertion:
     """Insertions that are done together. A shard that has its rows is not asked again."""
 
-    def __init__(self, parts: Sequence[tuple[pa.Array | None, Insertion]]) -> None:
-        """Each part has the positions of its rows; ``None``: all rows, in their order."""
+    def __init__(self, parts: Sequence[Part]) -> None:
         self._waiting = list(parts)
         self._refused: list[Refused] = []
 
@@ -49,21 +61,20 @@ class ShardedInsertion:
             Exception: a shard did not acknowledge its rows, as ``Insertion.attempt`` raises it.
                 The others have theirs.
         """
-        failed: list[tuple[pa.Array | None, Insertion]] = []
+        waiting, self._waiting = self._waiting, []
         first: Exception | None = None
-        for positions, insertion in self._waiting:
+        for part in waiting:
             try:
-                refused = insertion.attempt()
+                refused = part.insertion.attempt()
             except Exception as error:
                 first = first or error
-                failed.append((positions, insertion))
+                self._waiting.append(part)
+                if part.positions is not None:
+                    _log_failure(part.shard, error)
                 continue
-            self._refused += (
-                refused
-                if positions is None
-                else [item._replace(row=positions[item.row].as_py()) for item in refused]
-            )
-        self._waiting = failed
+            if part.positions is not None:
+                refused = [r._replace(row=part.positions[r.row].as_py()) for r in refused]
+            self._refused += refused
         if first is not None:
             raise first
         return sorted(self._refused)
@@ -82,13 +93,20 @@ class EveryShard:
             WriteError: a shard did not acknowledge them.
         """
         first: Exception | None = None
-        for writer in self._writers:
+        for shard, writer in enumerate(self._writers):
             try:
                 writer.insert(table, rows)
             except Exception as error:
                 first = first or error
+                if len(self._writers) > 1:
+                    _log_failure(shard, error)
         if first is not None:
             raise first
+
+
+def _log_failure(shard: int, error: Exception) -> None:
+    """Say which of several shards it was: the pipeline logs only that a step failed."""
+    log.warning("shard_failed", shard=shard + 1, error=describe(error))
 
 
 def _split(rows: pa.Table, shards: int) -> Iterator[tuple[int, pa.Array]]:

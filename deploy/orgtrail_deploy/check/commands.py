@@ -40,6 +40,8 @@ def check(*, within: int = 30) -> int:
     organization, org.audit-log.checked. Exits with 1 if anything must be mended. Reads the
     ORGTRAIL_ settings (docs/settings.md); the user audit_checker can read no event.
     """
+    if within < 1:
+        raise StackError("--within must be at least 1 second")
     try:
         settings = CheckSettings.load()
         settings.librdkafka()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -12,8 +10,10 @@ from datetime import UTC, datetime
 
 from orgtrail_deploy.check.findings import Finding, failed, ok, unknown
 from orgtrail_deploy.check.in_clickhouse import judge_clock
+from orgtrail_deploy.operator_identity import operator
 
 CHECKED = "org.audit-log.checked"
+
 Stored = Callable[[str, str], datetime | None]
 """When Kafka received an event of an organization, by its ID; ``None`` while it is not stored."""
 
@@ -24,7 +24,7 @@ def round_trip(operator_org: str, stored: Stored | None, within_s: int) -> Itera
     It may take so many seconds, and half of them until Kafka has it. ``stored`` is ``None`` if
     ClickHouse does not answer.
     """
-    from orgtrail import Actor, AuditProducer, ProducerSettings, Target
+    from orgtrail import AuditProducer, ProducerSettings, Target
     from orgtrail.errors import AuditError, UndeliveredError
 
     question = "an event sent"
@@ -39,7 +39,7 @@ def round_trip(operator_org: str, stored: Stored | None, within_s: int) -> Itera
         event_id = audit.emit(
             CHECKED,
             org_id=operator_org,
-            actor=Actor(type="user", id=f"{getpass.getuser()}@{socket.gethostname()}"),
+            actor=operator(),
             targets=[Target(type="organization", id=operator_org)],
         )
         waiting = audit.flush(within_s / 2)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +17,7 @@ from orgtrail_deploy.grants.analysts_file import (
     write_analyst,
 )
 from orgtrail_deploy.grants.on_server import Change, analysts_of, changes_between, make_equal
+from orgtrail_deploy.operator_identity import operator
 from orgtrail_schemas.access import Analyst
 from orgtrail_schemas.settings import PREFIX, Secret, SettingsError, about
 
@@ -133,6 +132,13 @@ def _words(organizations: Sequence[str]) -> str:
     return "all" if "*" in organizations else ", ".join(organizations) or "nothing"
 
 
+def _what(change: Change) -> tuple[str, str]:
+    """What was granted or revoked: its kind, as the events name it, and which."""
+    if change.workspace:
+        return "workspace", change.workspace
+    return "organizations", _words([change.organization])
+
+
 def _has(analyst: Analyst) -> str:
     workspace = f", workspace {analyst.workspace}" if analyst.workspace else ""
     return _words(analyst.organizations) + workspace
@@ -161,8 +167,8 @@ def _apply(settings: GrantsSettings, wanted: list[Analyst]) -> int:
         ) from None
     for change in changes:
         word = "granted" if change.granted else "revoked"
-        workspace = change.workspace and f"workspace {change.workspace}"
-        print(f"{change.analyst}: {word} {workspace or _words([change.organization])}")
+        kind, value = _what(change)
+        print(f"{change.analyst}: {word} {'workspace ' if kind == 'workspace' else ''}{value}")
     print(f"ClickHouse is equal to {settings.analysts_file}: {len(wanted)} analysts")
     _record(changes, settings.operator_org)
     return 0
@@ -170,24 +176,22 @@ def _apply(settings: GrantsSettings, wanted: list[Analyst]) -> int:
 
 def _record(changes: Sequence[Change], operator_org: str) -> None:
     """Record each change as an event of its organization, delivered or on disk."""
-    from orgtrail import Actor, AuditProducer, ProducerSettings, Target
+    from orgtrail import AuditProducer, ProducerSettings, Target
     from orgtrail.errors import AuditError
 
     if not changes:
         return
-    operator = Actor(type="user", id=f"{getpass.getuser()}@{socket.gethostname()}")
     try:
         with AuditProducer(ProducerSettings.load(service="orgtrail")) as audit:
             for change in changes:
-                everything = change.organization == "*"
+                # All organizations, and a workspace, are of no organization in particular.
+                of_one = change.organization not in ("", "*")
+                kind, value = _what(change)
                 details: dict[str, Any] = {
-                    # A workspace is of no organization.
-                    "org_id": operator_org if everything else change.organization or operator_org,
-                    "actor": operator,
+                    "org_id": change.organization if of_one else operator_org,
+                    "actor": operator(),
                     "targets": [Target(type="user", id=change.analyst)],
-                    "metadata": {"workspace": change.workspace}
-                    if change.workspace
-                    else {"organizations": "all" if everything else change.organization},
+                    "metadata": {kind: value},
                 }
                 audit.emit(GRANTED if change.granted else REVOKED, **details)
             waiting = audit.flush(_DELIVER_WITHIN_S)

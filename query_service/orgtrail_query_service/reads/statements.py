@@ -10,7 +10,7 @@ its types costs more than reading a page (docs/decisions.md, "Pages read the sto
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from itertools import product
@@ -81,10 +81,11 @@ def candidates(
     ``old``: the window is the long one behind the newest week. Few rows are expected to match
     there, or the page would be full, and its parts have been merged.
     """
-    conditions = _first_conditions(search, alone=old)
+    groups = _by_tokens(search, alone=old)
+    conditions = _first_conditions(search, groups)
     where, parameters = _filtered(org, search, window, after, conditions)
     order = _order(search)
-    if old and len(_by_tokens(search)) > 1:
+    if old and len(groups) > 1:
         # Where few rows match, looking at all of the index at once is faster than in order. The
         # function keeps ClickHouse from reading in the table's order (docs/decisions.md).
         order = order.replace("occurred_at", "identity(occurred_at)", 1)
@@ -102,7 +103,7 @@ def received(
     They come after a position: time of receipt, partition and offset. Some may be later copies.
     """
     where, parameters = _kept(org)
-    conditions, of_filters = _first_conditions(search)
+    conditions, of_filters = _first_conditions(search, _by_tokens(search))
     moment, partition, offset = after
     clauses = [
         where,
@@ -350,31 +351,29 @@ def _is_prefix(filter_: Filter, value: str) -> bool:
 def _by_tokens(search: Search, *, alone: bool = False) -> dict[str, list[str]]:
     """The filters that the index over tokens answers, each with the tokens of its values.
 
-    Several are answered together, but for those with very many values, because every combination
-    of values is a condition. One is answered if it asks several columns, or if it is to be
-    answered ``alone``.
+    Filters by a single column have an index of their own. But such indexes cannot tell a granule
+    that holds each of several values somewhere from one with a row that holds all of them; the
+    index over tokens can. Filters with very many values are left out, because every combination of
+    values is a condition. A filter by one column is answered even ``alone`` where all parts have
+    the index: it is faster, but the newest parts lack it.
     """
     groups = {f.name: tokens for f, values in search.values if (tokens := _tokens(f, values))}
     names = sorted(groups, key=lambda name: len(groups[name]))
     while math.prod(len(groups[name]) for name in names) > _MOST_COMBINATIONS:
         names.pop()
     if len(names) < 2:
-        many = {f.name for f, _ in search.values if len(f.tags) > 1}
-        names = [name for name in groups if name in many] or (list(groups) if alone else [])
-        # Each is a condition of its own: together they would be combinations again.
-        names = names[:1]
+        fitting = [f for f, _ in search.values if f.name in groups and (alone or len(f.tags) > 1)]
+        names = [f.name for f in sorted(fitting, key=lambda f: -len(f.tags))[:1]]
     return {name: groups[name] for name in names}
 
 
-def _first_conditions(search: Search, *, alone: bool = False) -> tuple[list[str], dict[str, Any]]:
+def _first_conditions(
+    search: Search, groups: Mapping[str, list[str]]
+) -> tuple[list[str], dict[str, Any]]:
     """Conditions for the first step: true for each row that the filters match, and few others.
 
-    Filters by a single column have an index of their own. But such indexes cannot tell a granule
-    that holds each of several values somewhere from one with a row that holds all of them; the
-    index over tokens can. It is also faster for a filter ``alone``, but the newest parts do not
-    have it yet.
+    ``groups`` are the filters to ask by tokens (``_by_tokens``).
     """
-    groups = _by_tokens(search, alone=alone)
     conditions: list[str] = []
     parameters: dict[str, Any] = {}
     if len(groups) > 1:

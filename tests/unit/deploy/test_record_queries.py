@@ -42,3 +42,8 @@ def test_the_beginning_of_a_reading_never_goes_back_and_old_queries_are_forgotte
     assert asked[-1] == began + timedelta(hours=4) - timedelta(minutes=2)
     assert max(kept) == 2
     assert kept[-1] == 1
+
+
+def test_a_repetition_is_at_least_a_second_later():
+    with pytest.raises(module.StackError, match="--every must be at least 1 second"):
+        module.record_queries(every=0)

@@ -181,3 +181,15 @@ def test_the_settings_that_clients_may_send_are_documented():
     text = (DOCS / "data-teams.md").read_text("utf-8")
     listed = re.search(r"## Settings that your client may send\n(.*?)\n## ", text, re.DOTALL)[1]
     assert set(re.findall(r"`(\w+)`", listed)) == set(access().changeable["audit_analyst"])
+
+
+def test_a_workspace_lifts_no_limit_of_an_analyst():
+    """What is only readable because readonly is 1 has to be constant where it is not."""
+    analyst, workspace = (access().profiles[f"audit_{name}"] for name in ("analyst", "workspace"))
+    assert workspace.items() >= (analyst.items() - {("readonly", 1)})
+    limits = {"max_execution_time", "max_memory_usage"}
+    for name in limits:
+        bounds = access().changeable
+        assert bounds["audit_workspace"][name] == bounds["audit_analyst"][name]
+    harmless = {"cancel_http_readonly_queries_on_client_close", "network_compression_method"}
+    assert set(access().constant["audit_workspace"]) == set(workspace) - limits - harmless

@@ -147,7 +147,7 @@ def test_a_ca_file_that_cannot_be_read_is_refused_when_clickhouse_settings_are_l
 
 def test_without_shards_there_is_one_server():
     settings = ShardedClickHouseSettings.load({"X_HOST": "store", "X_PORT": "1"}, prefix="X_")
-    assert settings.servers() == [ClickHouseSettings(host="store", port=1)]
+    assert [(server.host, server.port) for server in settings.servers()] == [("store", 1)]
 
 
 def test_shards_keep_their_order_and_share_how_they_are_connected_to(tmp_path):

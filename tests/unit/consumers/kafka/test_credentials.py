@@ -34,6 +34,9 @@ def test_tls_verifies_the_broker():
     assert isinstance(found, faust.SSLCredentials)
     assert found.context.verify_mode == ssl.CERT_REQUIRED
     assert found.context.check_hostname
+    usual = ssl.create_default_context()
+    for name in ("verify_flags", "options", "minimum_version"):
+        assert getattr(found.context, name) == getattr(usual, name)
 
 
 @pytest.mark.parametrize("protocol", ["SASL_PLAINTEXT", "SASL_SSL"])

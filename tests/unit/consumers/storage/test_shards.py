@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 import pytest
+from structlog.testing import capture_logs
 
 from orgtrail_consumers.storage.insertion import Refused
 from orgtrail_consumers.storage.shards import EveryShard, Storage
@@ -48,8 +49,9 @@ def test_a_shard_that_is_away_holds_up_no_rows_of_the_others_and_they_are_sent_o
     away.away = True
     insertion = Storage([here, away]).insertion("events_store", ROWS)
     for _ in range(3):
-        with pytest.raises(OSError, match="refused"):
+        with capture_logs() as logged, pytest.raises(OSError, match="refused"):
             insertion.attempt()
+        assert [(line["event"], line["shard"]) for line in logged] == [("shard_failed", 2)]
     assert here.inserts == 1
     away.away = False
     assert insertion.attempt() == []
@@ -93,6 +95,20 @@ def test_progress_reaches_every_shard_that_answers():
     progress = pa.table({"kafka_partition": [0], "n": [1]})
     EveryShard(shards).insert("ingest_progress", progress)
     second.away = True
-    with pytest.raises(OSError, match="refused"):
+    with capture_logs() as logged, pytest.raises(OSError, match="refused"):
         EveryShard(shards).insert("ingest_progress", progress)
+    assert [line["shard"] for line in logged] == [2]
     assert [len(shard.stored) for shard in (first, second, third)] == [2, 1, 2]
+
+
+def test_a_single_server_is_no_shard_in_the_log():
+    alone = Shard()
+    alone.away = True
+    with capture_logs() as logged:
+        for attempt in (
+            Storage([alone]).insertion("events_store", ROWS).attempt,
+            lambda: EveryShard([alone]).insert("ingest_progress", ROWS),
+        ):
+            with pytest.raises(OSError, match="refused"):
+                attempt()
+    assert logged == []

@@ -6,6 +6,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from orgtrail_deploy.check import commands
 from orgtrail_deploy.check.findings import failed, note, ok, unknown
+from orgtrail_deploy.errors import StackError
 
 
 def some(*findings, error=None):
@@ -58,3 +59,8 @@ def test_what_is_only_to_note_is_no_failure(sections):
 def test_a_server_that_stops_answering_is_one_line_more(error, seen):
     found = list(commands._answered(some(ok("brokers", "3"), error=error)))
     assert [finding.seen for finding in found] == ["3", seen]
+
+
+def test_a_wait_is_at_least_a_second():
+    with pytest.raises(StackError, match="--within must be at least 1 second"):
+        commands.check(within=0)
