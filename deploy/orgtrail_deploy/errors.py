@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from confluent_kafka import KafkaException
+
 
 class StackError(Exception):
     """The command cannot continue. The message is one line and names the fix."""
@@ -17,3 +22,9 @@ def clickhouse_reason(error: Exception) -> str:
     for end in ("(for url", "Stack trace", "\n"):
         text = text.partition(end)[0].strip()
     return text[:200]
+
+
+def kafka_reason(error: KafkaException) -> str:
+    """Why Kafka refused or could not be reached. Some answers have a code and no words."""
+    text: str = error.args[0].str().strip()
+    return f"{text} {error.args[0].name()}" if not text or text.endswith(":") else text

@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from typing import TypeVar
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from orgtrail_schemas.topics import EVENTS_TOPIC
 
 TIMEOUT_S = 15
+
+T = TypeVar("T")
+
+_COORDINATOR_IS_MOVING = {
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+}
+"""After a broker's start or end, until another one has the group. Consumers wait for it, too."""
+
+
+def once_coordinated(ask: Callable[[], Future[T]]) -> T:
+    """The answer about a group, asked again while its coordinator is moving.
+
+    Raises:
+        KafkaException: the broker refuses.
+    """
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            return ask().result(TIMEOUT_S)
+        except KafkaException as error:
+            moving = error.args[0].code() in _COORDINATOR_IS_MOVING
+            if not moving or time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 def members_of(admin: AdminClient, group: str) -> int:
@@ -18,8 +52,10 @@ def members_of(admin: AdminClient, group: str) -> int:
     Raises:
         KafkaException: the broker refuses.
     """
-    asked = admin.describe_consumer_groups([group], request_timeout=TIMEOUT_S)[group]
-    return len(asked.result(TIMEOUT_S).members)
+    described = once_coordinated(
+        lambda: admin.describe_consumer_groups([group], request_timeout=TIMEOUT_S)[group]
+    )
+    return len(described.members)
 
 
 def committed_by(admin: AdminClient, group: str) -> dict[int, int]:
@@ -28,8 +64,9 @@ def committed_by(admin: AdminClient, group: str) -> dict[int, int]:
     Raises:
         KafkaException: the broker refuses.
     """
-    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group]
-    places = asked.result(TIMEOUT_S).topic_partitions or []
+    wanted = [ConsumerGroupTopicPartitions(group)]
+    listed = once_coordinated(lambda: admin.list_consumer_group_offsets(wanted)[group])
+    places = listed.topic_partitions or []
     return {place.partition: place.offset for place in places if place.topic == EVENTS_TOPIC}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orgtrail_deploy.errors import StackError
+from orgtrail_deploy.errors import StackError, kafka_reason
 from orgtrail_schemas.kafka_acls import needed
 from orgtrail_schemas.topics import topic_configs
 
@@ -61,7 +61,7 @@ def migrate_topics(
     except TimeoutError as error:
         raise StackError("cannot migrate Kafka: no answer within 30 s") from error
     except KafkaException as error:
-        reason = error.args[0].str()
+        reason = kafka_reason(error)
         if error.args[0].code() in (
             KafkaError.TOPIC_AUTHORIZATION_FAILED,
             KafkaError.CLUSTER_AUTHORIZATION_FAILED,

@@ -13,8 +13,14 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from orgtrail_deploy.errors import StackError
-from orgtrail_deploy.group_offsets import TIMEOUT_S, committed_by, members_of, offsets_at
+from orgtrail_deploy.errors import StackError, kafka_reason
+from orgtrail_deploy.group_offsets import (
+    TIMEOUT_S,
+    committed_by,
+    members_of,
+    offsets_at,
+    once_coordinated,
+)
 from orgtrail_schemas.connections import KafkaSettings
 from orgtrail_schemas.kafka_acls import needed
 from orgtrail_schemas.settings import SettingsError, about
@@ -56,7 +62,7 @@ def rewind(time: datetime, *, dry_run: bool = False) -> int:
         if not dry_run:
             _commit(admin, group, moves)
     except KafkaException as error:
-        reason = error.args[0].str()
+        reason = kafka_reason(error)
         if "AUTHORIZATION" in error.args[0].name():
             reason += f" {needed('rewinder')}"
         raise StackError(f"cannot rewind group {group}: {reason}") from error
@@ -102,7 +108,7 @@ def _offsets(
 def _commit(admin: AdminClient, group: str, moves: list[Move]) -> None:
     places = [TopicPartition(EVENTS_TOPIC, move.partition, move.after) for move in moves]
     wanted = ConsumerGroupTopicPartitions(group, places)
-    done = admin.alter_consumer_group_offsets([wanted])[group].result(TIMEOUT_S)
+    done = once_coordinated(lambda: admin.alter_consumer_group_offsets([wanted])[group])
     for place in done.topic_partitions or []:
         if place.error is not None:
             raise KafkaException(place.error)

@@ -16,7 +16,7 @@ from orgtrail_deploy.check.in_clickhouse import clickhouse_findings, shard_findi
 from orgtrail_deploy.check.in_kafka import kafka_findings
 from orgtrail_deploy.check.round_trip import Stored, round_trip
 from orgtrail_deploy.check.settings import CheckSettings
-from orgtrail_deploy.errors import StackError, clickhouse_reason
+from orgtrail_deploy.errors import StackError, clickhouse_reason, kafka_reason
 from orgtrail_schemas.connections import ClickHouseSettings
 from orgtrail_schemas.settings import SettingsError
 from orgtrail_schemas.shards import shard_of
@@ -109,7 +109,7 @@ def _answered(findings: Iterator[Finding]) -> Iterator[Finding]:
     except ClickHouseError as error:
         yield failed("answer", clickhouse_reason(error), "run orgtrail access --apply")
     except KafkaException as error:
-        yield failed("answer", error.args[0].str(), "look at the brokers")
+        yield failed("answer", kafka_reason(error), "look at the brokers")
     except TimeoutError:
         yield failed("answer", "none within 15 s", "look at the brokers")
 

@@ -22,6 +22,7 @@ from confluent_kafka.admin import (
 
 from orgtrail_deploy.check.findings import Finding, failed, note, ok, unknown
 from orgtrail_deploy.check.settings import CheckSettings
+from orgtrail_deploy.errors import kafka_reason
 from orgtrail_deploy.group_offsets import TIMEOUT_S, committed_by, members_of, offsets_at
 from orgtrail_schemas.topics import EVENTS_TOPIC, topic_configs
 
@@ -41,7 +42,7 @@ def kafka_findings(settings: CheckSettings) -> Iterator[Finding]:
     except KafkaException as error:
         yield failed(
             "brokers",
-            f"{settings.kafka_brokers}: {error.args[0].str()}",
+            f"{settings.kafka_brokers}: {kafka_reason(error)}",
             "compare ORGTRAIL_KAFKA_BROKERS and the other Kafka settings with the brokers'",
         )
         return
@@ -167,7 +168,7 @@ def _writers(admin: AdminClient, settings: CheckSettings, broker: int) -> Findin
         if "AUTHORIZATION" in error.args[0].name():
             return unknown(question, "the Kafka user lacks DescribeConfigs on the cluster")
         if error.args[0].code() != KafkaError.SECURITY_DISABLED:
-            return failed(question, error.args[0].str(), "look at the brokers")
+            return failed(question, kafka_reason(error), "look at the brokers")
         authorizer = False
     if authorizer:
         return judge_writers(question, bindings)
