@@ -128,6 +128,8 @@ def test_a_certificate_of_another_authority_is_refused_in_one_line(secure, tmp_p
         assert done.returncode == 1
         assert done.stderr.count("\n") == 1
         assert "certificate verify failed" in done.stderr, done.stderr
+    # A consumer asks ClickHouse as soon as there is something to store.
+    assert secure.run("emit", "user.login", "--org", "tls-3", "--actor-id", "u").returncode == 0
     with secure.worker(CLICKHOUSE_CA_FILE=other) as (worker, address):
         eventually(lambda: worker.running and _reason(address), 60)
         assert "write: OperationalError" in _reason(address)
