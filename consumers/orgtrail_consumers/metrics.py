@@ -13,6 +13,11 @@ DEAD_LETTERS = Counter("orgtrail_consumer_dead_letters_total", "Records dead-let
 FAILURES = Counter(
     "orgtrail_consumer_failures_total", "Failed attempts at a step, by error class.", ["error"]
 )
+SHARD_FAILURES = Counter(
+    "orgtrail_consumer_shard_failures_total",
+    "Insertions that a shard of ClickHouse did not acknowledge; a single server is shard 1.",
+    ["shard"],
+)
 REFUSED_DEAD_LETTERS = Counter(
     "orgtrail_consumer_refused_dead_letters_total",
     "Dead letters that the dead-letter topic rejected; they are in the worker's local folder.",

@@ -86,6 +86,12 @@ ROWS: dict[str, list[Panel]] = {
             "A step is tried again until it succeeds.",
         ),
         Panel(
+            "Failed insertions",
+            "eps",
+            {"shard {{shard}}": _rate("orgtrail_consumer_shard_failures_total", "shard")},
+            "By shard of ClickHouse; a single server is shard 1.",
+        ),
+        Panel(
             "Time in each step",
             "percentunit",
             {"{{step}}": _rate("orgtrail_consumer_step_seconds_sum", "step")},

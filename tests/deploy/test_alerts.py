@@ -17,7 +17,7 @@ def run(*arguments):
 
 
 def test_prometheus_takes_the_rules():
-    assert "14 rules found" in run("check", "rules", "deploy/monitoring/alerts.yaml")
+    assert "15 rules found" in run("check", "rules", "deploy/monitoring/alerts.yaml")
 
 
 def test_each_fires_when_it_shall_and_not_when_it_shall_not():

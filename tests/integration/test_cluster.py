@@ -1,7 +1,9 @@
 """Two shards: each organization on one, analysts over both, and one of them may be away."""
 
+import re
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from tests.support.cluster import NAME, Cluster
@@ -52,10 +54,10 @@ def cluster(running, tmp_path_factory):
 @pytest.fixture(scope="module")
 def worker(cluster, running, tmp_path_factory):
     emit(running, *ORGS)
-    with cluster.worker(tmp_path_factory.mktemp("consumer")) as child:
+    with cluster.worker(tmp_path_factory.mktemp("consumer")) as address:
         eventually(lambda: sum(len(part) for part in cluster.ask("all_of_them", HERE)) == 4, 60)
         eventually(lambda: stored(cluster) == dict.fromkeys(ORGS, EACH), 60)
-        yield child
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,12 @@ def service(cluster, worker, tmp_path_factory):
 
 def stored(cluster):
     return {org: count for part in cluster.ask("all_of_them", HERE) for org, count in part}
+
+
+def failures(worker):
+    """Each shard's, as the alert OrgtrailClickHouseFails asks for them."""
+    metric = re.compile(r'^orgtrail_consumer_shard_failures_total{shard="\d"} (.+)$', re.MULTILINE)
+    return [float(count) for count in metric.findall(httpx.get(f"{worker}/metrics").text)]
 
 
 def read(cluster, service, org, path="events?limit=1000"):
@@ -227,10 +235,11 @@ def test_shards_in_another_order_are_noticed(cluster, worker):
 
 
 def test_while_a_shard_is_away_its_organizations_wait_and_nothing_is_lost(
-    cluster, running, service
+    cluster, running, worker, service
 ):
     away = cluster.shards[shard_of(SECOND, 2)]
     assert logins(read(cluster, service, SECOND))
+    before = failures(worker)
     away.clickhouse.stop()
     try:
         refused = read(cluster, service, SECOND)
@@ -248,6 +257,8 @@ def test_while_a_shard_is_away_its_organizations_wait_and_nothing_is_lost(
         # What the other shard has not stored holds up the time for all.
         settled = read(cluster, service, FIRST).json()["settled_through"]
         assert datetime.fromisoformat(settled) < emitted
+        assert failures(worker)[shard_of(FIRST, 2)] == before[shard_of(FIRST, 2)]
+        assert failures(worker)[shard_of(SECOND, 2)] > before[shard_of(SECOND, 2)]
     finally:
         away.clickhouse.restart()
         away.clickhouse.wait_ready()

@@ -95,7 +95,8 @@ class Cluster:
         return [shard.ask(user, sql) for shard in self.shards]
 
     @contextmanager
-    def worker(self, folder: Path) -> Iterator[Child]:
+    def worker(self, folder: Path) -> Iterator[str]:
+        """The address of a consumer."""
         (port,) = free_ports(1)
         child = Child(
             "a consumer",
@@ -106,7 +107,7 @@ class Cluster:
             ),
         )
         try:
-            yield child
+            yield f"http://{LOOPBACK}:{port}"
         finally:
             child.stop(20)
 

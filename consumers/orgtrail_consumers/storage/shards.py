@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 
+from orgtrail_consumers import metrics
 from orgtrail_consumers.errors import describe
 from orgtrail_consumers.storage.insertion import Accepted, Insertion, Refused
 from orgtrail_consumers.storage.writer import Inserter
@@ -26,6 +27,9 @@ class Storage:
     def __init__(self, writers: Sequence[Inserter]) -> None:
         """``writers`` are in the shards' order."""
         self._shards = [(writer, Accepted()) for writer in writers]
+        # Prometheus sees no increase in a counter that appears with its first failure.
+        for shard in range(len(writers)):
+            metrics.SHARD_FAILURES.labels(shard + 1)
 
     def insertion(self, table: str, rows: pa.Table) -> ShardedInsertion:
         """The insertion of rows that have an ``org_id``, each into its organization's shard."""
@@ -69,8 +73,7 @@ class ShardedInsertion:
             except Exception as error:
                 first = first or error
                 self._waiting.append(part)
-                if part.positions is not None:
-                    _log_failure(part.shard, error)
+                _report(part.shard, error, several=part.positions is not None)
                 continue
             if part.positions is not None:
                 refused = [r._replace(row=part.positions[r.row].as_py()) for r in refused]
@@ -98,15 +101,16 @@ class EveryShard:
                 writer.insert(table, rows)
             except Exception as error:
                 first = first or error
-                if len(self._writers) > 1:
-                    _log_failure(shard, error)
+                _report(shard, error, several=len(self._writers) > 1)
         if first is not None:
             raise first
 
 
-def _log_failure(shard: int, error: Exception) -> None:
-    """Say which of several shards it was: the pipeline logs only that a step failed."""
-    log.warning("shard_failed", shard=shard + 1, error=describe(error))
+def _report(shard: int, error: Exception, *, several: bool) -> None:
+    """Count the failure. With several shards, log which: the pipeline logs only the step."""
+    metrics.SHARD_FAILURES.labels(shard + 1).inc()
+    if several:
+        log.warning("shard_failed", shard=shard + 1, error=describe(error))
 
 
 def _split(rows: pa.Table, shards: int) -> Iterator[tuple[int, pa.Array]]:

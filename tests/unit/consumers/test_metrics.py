@@ -26,7 +26,7 @@ def test_every_metric_has_our_prefix_and_a_sentence():
 
 def test_labels_are_of_a_bounded_number_of_values():
     labels = {name for m in vars(metrics).values() for name in getattr(m, "_labelnames", ())}
-    assert labels <= {"reason", "error", "partition", "step"}
+    assert labels <= {"reason", "error", "partition", "shard", "step"}
 
 
 def test_a_freshness_of_a_second_and_of_an_hour_are_told_apart():

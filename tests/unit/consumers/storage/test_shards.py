@@ -4,6 +4,7 @@ import pyarrow as pa
 import pytest
 from structlog.testing import capture_logs
 
+from orgtrail_consumers import metrics
 from orgtrail_consumers.storage.insertion import Refused
 from orgtrail_consumers.storage.shards import EveryShard, Storage
 from orgtrail_schemas.shards import shard_of
@@ -27,6 +28,11 @@ class Shard:
         if self.bad & set(rows["n"].to_pylist()):
             raise CONSTRAINT
         self.stored += zip(*rows.to_pydict().values(), strict=True)
+
+
+def failures(shard):
+    """That were counted; a shard without a count has no series for its first one to increase."""
+    return metrics.SHARD_FAILURES._metrics[str(shard),]._value.get()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -112,3 +118,21 @@ def test_a_single_server_is_no_shard_in_the_log():
             with pytest.raises(OSError, match="refused"):
                 attempt()
     assert logged == []
+
+
+def test_a_failure_counts_for_its_shard_alone():
+    shards = here, away = Shard(), Shard()
+    storage = Storage(shards)
+    before = failures(1), failures(2)
+    away.away = True
+    for attempt in (
+        storage.insertion("events_store", ROWS).attempt,
+        lambda: EveryShard(shards).insert("ingest_progress", ROWS),
+    ):
+        with pytest.raises(OSError, match="refused"):
+            attempt()
+    assert (failures(1), failures(2)) == (before[0], before[1] + 2)
+    here.away = True
+    with pytest.raises(OSError, match="refused"):
+        EveryShard([here]).insert("ingest_progress", ROWS)
+    assert failures(1) == before[0] + 1
