@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 from collections.abc import Iterator
@@ -26,6 +27,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--migrated", action="store_true", help="chaos tests on tables of an earlier version"
     )
+    parser.addoption(
+        "--backwards",
+        action="store_true",
+        help="run each file's last test first: none needs another",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -46,6 +52,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         long = [item for item in items if item.get_closest_marker("long")]
         items[:] = [item for item in items if item not in long]
         config.hook.pytest_deselected(items=long)
+    if config.getoption("--backwards"):
+        of_file = [list(group) for _, group in itertools.groupby(items, lambda item: item.path)]
+        items[:] = [item for group in of_file for item in reversed(group)]
     for item in items:
         folder = item.path.relative_to(ROOT / "tests").parts[0]
         if folder in ("unit", "contract"):

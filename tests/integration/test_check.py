@@ -79,7 +79,7 @@ def test_a_wrong_password_is_said(of_the_stack):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory, running):
+def bare(tmp_path_factory, running):
     made = InstalledClickHouse(
         tmp_path_factory.mktemp("clickhouse") / "server", running.stack.brokers
     )
@@ -95,22 +95,34 @@ def of(server, code=1):
     return checked(server.environment(), code, "--within=6")[0]
 
 
-def test_before_the_first_migration(server):
-    verdicts = of(server)
+def migrate(server):
+    done = server.run("migrate", "--topics=false")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def at_first(bare):
+    """What it says before the first migration, and after it."""
+    before = of(bare)
+    migrate(bare)
+    return before, of(bare)
+
+
+@pytest.fixture
+def installed(bare, at_first):
+    migrate(bare)
+    return bare
+
+
+def test_before_the_first_migration(at_first):
+    verdicts, _ = at_first
     assert verdicts["migrations"].endswith("not applied")
     assert verdicts["table audit.events"] == "there is none"
 
 
-@pytest.fixture
-def installed(server):
-    done = server.run("migrate", "--topics=false")
-    assert done.returncode == 0, done.stderr
-    return server
-
-
-def test_as_installed_only_the_consumer_is_missing(installed):
+def test_as_installed_only_the_consumer_is_missing(at_first):
     """The stack's consumer stores into the stack's ClickHouse, not into this one."""
-    verdicts = of(installed)
+    _, verdicts = at_first
     assert verdicts["freshness"] == "0 of no partitions have reported"
     assert verdicts["and read back"] == "not stored 6 s later"
     assert verdicts["analysts"] == "3, as in analysts.toml"

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import threading
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -372,20 +373,35 @@ def queried(running, org):
     return running.get(f"/v1/orgs/{org}/events", org=org, **params).json()["events"]
 
 
-def test_reads_with_sql_are_events_of_each_organization_that_was_granted(server, running):
-    server.run("grant", "lee", "read-a", "read-b", CLICKHOUSE_LEE_PASSWORD="lee")
-    with pytest.raises(ClickHouseError):
-        server.ask("lee", "SELECT throwIf(count() = 0) FROM audit.events WHERE actor_id = 'x'")
-    for value in ("secret-1", "secret-2"):
-        server.ask("lee", f"SELECT count() FROM audit.events WHERE actor_id = '{value}'")
-    for other in ("ana", "all_of_them"):
-        server.ask(other, COUNTED)
-    # What does not read the view is no event.
-    server.ask("lee", "SELECT 1")
+@contextmanager
+def analyst(server, name, *orgs):
+    """Somebody who is granted these organizations for a while."""
+    granted = server.run("grant", name, *orgs, **{f"CLICKHOUSE_{name.upper()}_PASSWORD": name})
+    assert granted.returncode == 0, granted.stderr
+    try:
+        yield
+    finally:
+        assert server.run("revoke", name).returncode == 0
+
+
+def record(server, **settings):
     server.admin.command("SYSTEM FLUSH LOGS")
-    done = server.run("record-queries")
+    done = server.run("record-queries", **settings)
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(r"\d+ queries of audit.events recorded\n", done.stdout)
+
+
+def test_reads_with_sql_are_events_of_each_organization_that_was_granted(server, running):
+    with analyst(server, "lee", "read-a", "read-b"):
+        with pytest.raises(ClickHouseError):
+            server.ask("lee", "SELECT throwIf(count() = 0) FROM audit.events WHERE actor_id = 'x'")
+        for value in ("secret-1", "secret-2"):
+            server.ask("lee", f"SELECT count() FROM audit.events WHERE actor_id = '{value}'")
+        for other in ("ana", "all_of_them"):
+            server.ask(other, COUNTED)
+        # What does not read the view is no event.
+        server.ask("lee", "SELECT 1")
+        record(server)
     found = eventually(lambda: (f := queried(running, "read-a")) and len(f) == 3 and f)
     assert [event["outcome"] for event in found] == ["failure", "success", "success"]
     assert "secret" not in str(found)
@@ -402,15 +418,16 @@ def test_reads_with_sql_are_events_of_each_organization_that_was_granted(server,
 
 
 def test_reads_are_recorded_once_however_often_the_command_runs(server, running):
-    before = queried(running, "read-a")
-    assert len(before) == 3
-    assert server.run("record-queries").returncode == 0
-    server.ask("lee", "SELECT max(occurred_at) FROM audit.events")
-    server.admin.command("SYSTEM FLUSH LOGS")
-    assert server.run("record-queries").returncode == 0
-    found = eventually(lambda: (f := queried(running, "read-a")) and len(f) > 3 and f)
-    assert found[:3] == before
-    assert len(found) == 4
+    with analyst(server, "mia", "read-c"):
+        server.ask("mia", "SELECT min(occurred_at) FROM audit.events")
+        record(server)
+        first = eventually(lambda: queried(running, "read-c"))
+        record(server)
+        server.ask("mia", "SELECT max(occurred_at) FROM audit.events")
+        record(server)
+    found = eventually(lambda: (f := queried(running, "read-c")) and len(f) > 1 and f)
+    assert found[:1] == first
+    assert len(found) == 2
 
 
 AS_A_SERVER = """
@@ -437,18 +454,16 @@ def test_no_query_hides_from_the_record(server, running):
     server.ask("ana", "SELECT count() FROM merge('audit', '^events$')")
     as_a_server("SELECT count() FROM audit.events")
     as_a_server("SELECT max(occurred_at) FROM audit.events")
-    server.admin.command("SYSTEM FLUSH LOGS")
-    assert server.run("record-queries").returncode == 0
+    record(server)
     eventually(lambda: len(queried(running, "globex")) == before + 3)
 
 
 def test_the_log_of_a_user_who_is_gone_is_the_operators(server, running):
-    server.ask("lee", "SELECT min(occurred_at) FROM audit.events")
-    assert server.run("revoke", "lee").returncode == 0
-    server.admin.command("SYSTEM FLUSH LOGS")
-    assert server.run("record-queries", OPERATOR_ORG="ops-2").returncode == 0
+    with analyst(server, "ida", "read-d"):
+        server.ask("ida", "SELECT min(occurred_at) FROM audit.events")
+    record(server, OPERATOR_ORG="ops-2")
     found = eventually(lambda: queried(running, "ops-2"))
-    assert "lee" in {event["actor"]["id"] for event in found}
+    assert "ida" in {event["actor"]["id"] for event in found}
 
 
 def test_a_query_log_that_cannot_be_read_is_told_in_one_line(server):

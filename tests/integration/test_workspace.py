@@ -200,6 +200,7 @@ def test_views_with_an_owner_read_nothing_and_hold_up_no_revocation(server, runn
         server.list.write_text(LIST)
         done = server.run("grants", "--apply", OPERATOR_ORG="workspaces")
         assert done.returncode == 0, done.stderr
+        server.admin.command("DROP VIEW ana.mine")
 
 
 def test_a_database_of_somebody_else_is_not_taken_over(server):
