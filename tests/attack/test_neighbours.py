@@ -39,7 +39,7 @@ def test_a_clickhouse_that_hangs_is_told_in_time(attacker, running, proxy, tmp_p
             assert service.get(EVENTS, token).status_code == 200
         proxy.freeze()
         asked = {
-            "/readyz": 5,
+            "/readyz": 10,
             f"/orgs/{VICTIM}/audit-logs": 20,
             EVENTS: 20,
             f"/v1/orgs/{VICTIM}/summary": 20,
@@ -119,6 +119,8 @@ def test_the_counts_of_several_workers_add_up(attacker, running, tmp_path):
                 if line.startswith("orgtrail_query_requests_total{") and "/events" in line
             )
 
+        # A worker counts after its answer was sent.
+        eventually(lambda: counted() == asked)
         assert {counted() for _ in range(10)} == {asked}
         # Also of a worker that was killed; another takes its place.
         workers = [

@@ -30,7 +30,7 @@ BAD = {
     "unknown_schema": b"\xc3\x01" + bytes(8) + b"later",
     "unknown_framing": b'{"event": "user.login"}',
     "empty_value": None,
-    "implausible_time": datum(occurred_at=NOW + timedelta(hours=1)),
+    "implausible_time": datum(occurred_at=NOW + timedelta(days=1)),
     "missing_organization": datum(org_id=""),
     "invalid_event_id": datum(event_id="42"),
     "missing_event": datum(event=""),
@@ -54,6 +54,11 @@ def dead_letters(running):
     return found
 
 
+def counted(running, org):
+    """How many records readers are told were set aside, as soon as there are any."""
+    return eventually(lambda: running.get(f"/v1/orgs/{org}/events", org=org).json()["set_aside"])
+
+
 @pytest.mark.parametrize(("reason", "value"), BAD.items(), ids=BAD)
 def test_it_is_set_aside_whole_and_its_neighbours_are_stored(running, reason, value):
     org = f"bad-{reason}"
@@ -70,14 +75,13 @@ def test_it_is_set_aside_whole_and_its_neighbours_are_stored(running, reason, va
     assert (original, key) == (value, org.encode())
     assert kept["orgtrail-reason"] == reason.encode()
     assert kept["orgtrail-source"].startswith(f"audit.events.v1/{partition}/{offset}/".encode())
-    rows = running.sql(
+    sql = (
         "SELECT reason, kafka_partition, kafka_offset FROM audit.dead_letters FINAL"
-        " WHERE org_id = {org:String}",
-        org=org,
+        " WHERE org_id = {org:String}"
     )
+    rows = eventually(lambda: running.sql(sql, org=org))
     assert list(rows) == [(reason, partition, offset)]
-    answer = running.get(f"/v1/orgs/{org}/events", org=org).json()
-    assert answer["set_aside"] == 1
+    assert counted(running, org) == 1
 
 
 def test_a_row_that_clickhouse_refuses_is_set_aside_and_holds_up_nobody(running):
@@ -143,7 +147,7 @@ def test_our_sdk_sends_no_secret_at_all(running):
     place = event["source"]
     consumer = Consumer({"bootstrap.servers": running.stack.brokers, "group.id": "tests"})
     consumer.assign([TopicPartition(place["topic"], place["partition"], place["offset"])])
-    message = consumer.poll(10)
+    message = consumer.poll(60)
     assert b"hunter2" not in message.value()
     headers = dict(message.headers())
     consumer.close()
@@ -214,12 +218,9 @@ def forged(running):
     earlier = first | {"event_id": str(new_event_id()), "occurred_at": NOW - timedelta(days=1)}
     running.raw.send(encode(current_schema(), earlier), b"forged")
     running.wait_for("forged", 2)
-    eventually(
-        lambda: running.sql(
-            "SELECT count() >= 2 FROM audit.events_store WHERE event_id = {id:UUID}",
-            id=first["event_id"],
-        )
-    )
+    # A merge may have left one of the two rows already. Whoever acted in the other one stays.
+    person = "SELECT 1 FROM audit.people WHERE org_id = 'forged' AND id = {id:String}"
+    eventually(lambda: running.sql(person, id=second["actor"]["id"]))
     return first["event_id"]
 
 
@@ -304,10 +305,8 @@ def test_whoever_occurs_only_in_a_copy_that_lost_is_nobody(running):
         running.raw.send(encode(current_schema(), copy), org.encode())
     running.raw.send(datum(org_id=org, actor=first["actor"]), org.encode())
     running.wait_for(org, 2)
-    stored = {
-        name for (name,) in running.sql("SELECT name FROM audit.people WHERE org_id = 'losers'")
-    }
-    assert {"Ghost", "Mallory"} <= stored
+    people = "SELECT name FROM audit.people WHERE org_id = 'losers'"
+    eventually(lambda: {("Ghost",), ("Mallory",)} <= {*map(tuple, running.sql(people))})
     found = running.get(f"/v1/orgs/{org}/people", org=org).json()
     assert [person["name"] for person in found if person["email"]] == [first["actor"]["name"]]
 
@@ -378,8 +377,7 @@ def test_confluent_framing_is_read_where_a_registry_is_configured(running):
         running.raw.send(encode_confluent(current_schema(), REGISTRY_ID, item), org)
         (event,) = running.wait_for("confluent", 1)
         assert event["event_id"] == item["event_id"]
-        page = running.get("/v1/orgs/confluent/events", org="confluent").json()
-        assert page["set_aside"] == 1
+        assert counted(running, "confluent") == 1
         running.stack.consumer.stop()
     running.stack.start_consumer()
 

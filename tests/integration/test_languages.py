@@ -108,7 +108,7 @@ def test_the_record_carries_the_headers_of_cloudevents(running, sent):
     source = event["source"]
     consumer = Consumer({"bootstrap.servers": running.stack.brokers, "group.id": "tests"})
     consumer.assign([TopicPartition(source["topic"], source["partition"], source["offset"])])
-    message = consumer.poll(10)
+    message = consumer.poll(60)
     consumer.close()
     assert message.key().decode() == event["org_id"]
     headers = {name: value.decode() for name, value in message.headers()}

@@ -103,7 +103,7 @@ def refused(url):
 
 def test_a_client_that_takes_nothing_loses_its_place(running, many, tmp_path):
     """Two exports at once are all: who begins them and reads nothing does not keep the others out."""
-    bounds = {"exports_at_once": "2", "stalled_seconds": "2"}
+    bounds = {"exports_at_once": "2", "stalled_seconds": "10"}
     with own_service(running, tmp_path, **bounds) as service:
         token, other = running.token(LARGEST), running.token("org-1", subject="bob")
         lines = [begin(service.port, token) for _ in range(2)]
@@ -115,7 +115,7 @@ def test_a_client_that_takes_nothing_loses_its_place(running, many, tmp_path):
         assert refused.headers["retry-after"] == "30"
         # Another person of another organization does not wait for them.
         assert service.get("/v1/orgs/org-1/events/export.csv", other).is_success
-        eventually(lambda: service.get(EXPORT, token).status_code == 200, 30)
+        eventually(lambda: service.get(EXPORT, token).status_code == 200)
         for line in lines:
             line.close()
         assert "answer_broken_off" in service.log
@@ -123,19 +123,20 @@ def test_a_client_that_takes_nothing_loses_its_place(running, many, tmp_path):
 
 def test_the_head_of_an_export_costs_and_records_nothing(running, many, tmp_path):
     headers = {"Authorization": f"Bearer {running.token(LARGEST)}"}
-    before = recorded(running)
-    answer = httpx.head(running.stack.page + EXPORT, headers=headers, timeout=30)
+    address = f"{running.stack.page}{EXPORT}?q=only-the-head"
+    answer = httpx.head(address, headers=headers, timeout=30)
     assert (answer.status_code, answer.content) == (200, b"")
     assert answer.headers["content-disposition"].startswith("attachment")
     running.get(EXPORT.replace("csv", "jsonl"), org=LARGEST, q="nobody")
-    eventually(lambda: recorded(running) > before)
-    assert recorded(running) == before + 1
+    # Kafka keeps the order of one organization's records.
+    found = eventually(lambda: "q=nobody" in (f := recorded(running)) and f)
+    assert "q=only-the-head" not in found
 
 
 def recorded(running):
     asked = {"event": "org.audit-log.exported", "limit": 1000}
     answer = running.get(f"/v1/orgs/{LARGEST}/events", org=LARGEST, **asked)
-    return len(answer.json()["events"])
+    return " ".join(event["metadata"]["filters"] for event in answer.json()["events"])
 
 
 def begin(port, token):

@@ -160,7 +160,9 @@ def test_summary_and_people(running):
     assert summary["total"] == sum(
         b["user"] + b["organization"] + b["other"] for b in summary["buckets"]
     )
-    people = running.get("/v1/orgs/operations/people", org="operations", prefix="ADMIN@").json()
+    address = "/v1/orgs/operations/people"
+    # They are stored after the events.
+    people = eventually(lambda: running.get(address, org="operations", prefix="ADMIN@").json())
     assert "admin@acme.example" in json.dumps(people)
     nobody = running.get("/v1/orgs/operations/people", org="operations", prefix="nobody").json()
     assert nobody == []

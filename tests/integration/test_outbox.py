@@ -104,7 +104,8 @@ class TestStore(StoreSuite):
         connection.execute(f"SELECT * FROM {TABLE}_lease WHERE aggregateid = 'a' FOR UPDATE")
         before = time.monotonic()
         assert [row.envelope.key for row in store().take(10)] == ["b"]
-        assert time.monotonic() - before < 2
+        # One that waited for the lock would wait for ever.
+        assert time.monotonic() - before < 15
         connection.rollback()
 
     def test_a_hundred_thousand_waiting_rows_do_not_make_polling_slow(
@@ -118,9 +119,16 @@ class TestStore(StoreSuite):
         )
         connection.commit()
         first = store()
-        before = time.monotonic()
-        assert len(first.take(30)) == 12
-        assert time.monotonic() - before < 0.5
+
+        def taken():
+            before = time.monotonic()
+            assert len(first.take(30)) == 12
+            took = time.monotonic() - before
+            first.settle([], {})
+            return took
+
+        # Of several, one is without the machine's own pauses.
+        assert min(taken() for _ in range(5)) < 0.5
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])

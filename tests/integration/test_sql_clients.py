@@ -49,10 +49,10 @@ def run(running, python, *arguments):
 
 
 def here(running, text):
-    servers = running.stack.settings
+    servers = running.stack.servers
     return (
         text.replace('"ana"', f'"{ANALYST.name}"')
-        .replace("8123", str(servers.clickhouse_http_port))
+        .replace("8123", str(servers.clickhouse_port))
         .replace("9000", str(servers.clickhouse_tcp_port))
     )
 

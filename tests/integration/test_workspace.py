@@ -103,7 +103,8 @@ def test_reads_of_its_views_are_recorded(server, dbt, running):
     assert done.returncode == 0, done.stderr
 
     def recorded():
-        page = running.get("/v1/orgs/globex/events", org="globex", event="org.audit-log.queried")
+        asked = {"event": "org.audit-log.queried", "limit": 1000}
+        page = running.get("/v1/orgs/globex/events", org="globex", **asked)
         return [e["metadata"]["fingerprint"] for e in page.json()["events"]].count(fingerprint)
 
     eventually(lambda: recorded() == 1)

@@ -41,7 +41,7 @@ class DockerServers:
         (kafka_port,) = free_ports(1)
         self.brokers = f"{LOOPBACK}:{kafka_port}"
         self.clickhouse_host = LOOPBACK
-        self.clickhouse_port = 0
+        self.clickhouse_port = self.clickhouse_tcp_port = 0
         self._kafka = (
             DockerContainer(KAFKA_IMAGE)
             .with_bind_ports(9092, kafka_port)
@@ -63,7 +63,7 @@ class DockerServers:
         )
         self._clickhouse = (
             DockerContainer(CLICKHOUSE_IMAGE)
-            .with_exposed_ports(8123)
+            .with_exposed_ports(8123, 9000)
             .with_env("CLICKHOUSE_USER", "admin")
             .with_env("CLICKHOUSE_PASSWORD", "admin")
             .with_env("CLICKHOUSE_DEFAULT_ACCESS_MANAGEMENT", "1")
@@ -75,6 +75,7 @@ class DockerServers:
         self._clickhouse.start()
         wait_for_logs(self._kafka, "Kafka Server started", timeout=120)
         self.clickhouse_port = int(self._clickhouse.get_exposed_port(8123))
+        self.clickhouse_tcp_port = int(self._clickhouse.get_exposed_port(9000))
         for attempt in stamina.retry_context(on=ClickHouseError, attempts=None, timeout=120):
             with attempt:
                 admin = clickhouse_connect.get_client(

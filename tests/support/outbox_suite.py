@@ -87,13 +87,13 @@ class StoreSuite:
 
     def test_a_lease_ends_by_itself_and_can_be_extended(self, store, emit):
         ids = emit("a", "a")
-        dead, heir = store(lease_s=1), store()
+        dead, heir = store(lease_s=3), store()
         dead.take(10)
-        time.sleep(0.6)
+        time.sleep(1.6)
         dead.extend()
-        time.sleep(0.6)
+        time.sleep(1.6)
         assert heir.take(10) == []
-        time.sleep(0.6)
+        time.sleep(1.6)
         assert [row.event_id for row in heir.take(10)] == ids
 
     def test_one_that_lost_its_lease_does_not_release_the_heirs(self, store, emit):
@@ -124,12 +124,12 @@ class StoreSuite:
 
     def test_delivered_rows_may_be_kept_for_a_time(self, store, emit, rows):
         emit("a", "b")
-        keeping = store(keep_s=1)
+        keeping = store(keep_s=4)
         keeping.settle([row.position for row in keeping.take(10)], {})
         assert len(rows("position")) == 2
         assert keeping.take(10) == []
         assert keeping.clean() == 0
-        time.sleep(2.1)
+        time.sleep(5.1)
         assert keeping.clean() == 2
         assert rows("position") == []
 

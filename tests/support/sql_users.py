@@ -38,10 +38,14 @@ class SqlClickHouse(ClickHouse):
     program_folder = Path(__file__).parents[2]
 
     def _config(self) -> str:
-        """With a query log, which a production server has by default."""
+        """With a query log, as a production server has; tests flush it when they read it."""
         root = ElementTree.fromstring(super()._config())
         log = ElementTree.SubElement(root, "query_log")
-        for key, value in {"database": "system", "table": "query_log"}.items():
+        for key, value in {
+            "database": "system",
+            "table": "query_log",
+            "flush_interval_milliseconds": "3600000",
+        }.items():
             ElementTree.SubElement(log, key).text = value
         return ElementTree.tostring(root, encoding="unicode")
 

@@ -25,6 +25,7 @@ class Servers(Protocol):
     brokers: str
     clickhouse_host: str
     clickhouse_port: int
+    clickhouse_tcp_port: int
 
     def start(self, say: Say, progress: Progress) -> None:
         """Start both. On return both answer."""
@@ -48,6 +49,7 @@ class LocalServers:
         self.brokers = f"{LOOPBACK}:{settings.kafka_port}"
         self.clickhouse_host = LOOPBACK
         self.clickhouse_port = settings.clickhouse_http_port
+        self.clickhouse_tcp_port = settings.clickhouse_tcp_port
         self.broker: Broker | None = None
         self.clickhouse: ClickHouse | None = None
 
