@@ -18,6 +18,7 @@ import msgspec
 import structlog
 
 from orgtrail_consumers.kafka.batch import Batch
+from orgtrail_schemas.reading import read_json
 
 ONE_BY_ONE_AFTER = 2
 """After so many ends at the same records they are processed one by one."""
@@ -120,4 +121,4 @@ def _left_marks(folder: Path) -> Iterator[tuple[Path, _Mark]]:
         with suppress(OSError, msgspec.MsgspecError), path.open("rb") as file:
             # Fails if a living process of the same machine holds it.
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            yield path, msgspec.json.decode(file.read(), type=_Mark)
+            yield path, read_json(file.read(), _Mark)

@@ -17,6 +17,7 @@ from orgtrail.event import Actor, Change, Context, Target
 from orgtrail.producer import AuditProducer
 from orgtrail.settings import ProducerSettings
 from orgtrail.text import address
+from orgtrail_schemas.reading import convert
 
 _TROUBLE_AFTER_S = 1.5
 _SILENCE_AFTER_S = 4.0
@@ -169,7 +170,7 @@ def _emit(producer: AuditProducer, line: _Line) -> str:
 
 def _actor(kind: str, identity: str, email: str | None, name: str) -> Actor:
     identities = {"id": identity, "email": email}
-    return msgspec.convert(
+    return convert(
         {"type": kind, "name": name} | {key: value for key, value in identities.items() if value},
         Actor,
     )

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 import msgspec
 
+from orgtrail_schemas.reading import read_toml
 from orgtrail_schemas.sql import identifier, string
 
 _Settings = dict[str, int | str]
@@ -98,7 +99,7 @@ _EVENTS = "audit.events"
 @cache
 def access() -> Access:
     """The access data that ships with this version."""
-    return msgspec.toml.decode(files(__package__).joinpath("access.toml").read_bytes(), type=Access)
+    return read_toml(files(__package__).joinpath("access.toml").read_bytes(), Access)
 
 
 def passwords_wanted() -> list[str]:

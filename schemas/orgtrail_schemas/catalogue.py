@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from orgtrail_schemas.reading import read_toml
 from orgtrail_schemas.secret_names import SecretNames
 
 Level = Literal["user", "organization", "other"]
@@ -124,7 +125,7 @@ def read_catalogue(*files: Path) -> Catalogue:
         ValueError: a file does not have the format that the header of ``catalogue.toml``
             describes, or two entries share a key or a display name.
     """
-    parsed = [msgspec.toml.decode(path.read_bytes(), type=_File) for path in files]
+    parsed = [read_toml(path.read_bytes(), _File) for path in files]
     fields: dict[str, Sensitivity] = {}
     for name, kind in (pair for file in parsed for pair in file.fields.items()):
         fields[name] = max(kind, fields.get(name, kind), key=_RANK.__getitem__)

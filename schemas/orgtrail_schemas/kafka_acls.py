@@ -8,6 +8,8 @@ from typing import Literal
 
 import msgspec
 
+from orgtrail_schemas.reading import read_toml
+
 Operation = Literal["Read", "Write", "Create", "Describe", "DescribeConfigs", "AlterConfigs"]
 
 
@@ -36,7 +38,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def processes() -> dict[str, Process]:
     """Every process that connects to Kafka, by name."""
     text = files(__package__).joinpath("kafka_acls.toml").read_bytes()
-    return {process.name: process for process in msgspec.toml.decode(text, type=_File).process}
+    return {process.name: process for process in read_toml(text, _File).process}
 
 
 def needed(process: str) -> str:

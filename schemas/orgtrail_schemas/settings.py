@@ -17,6 +17,8 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 from msgspec import Meta
 
+from orgtrail_schemas.reading import convert
+
 S = TypeVar("S", bound="Settings")
 
 PREFIX = "ORGTRAIL_"
@@ -97,7 +99,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         variables = os.environ if environment is None else environment
         values = _values(cls, prefix, variables, given)
         try:
-            settings = msgspec.convert(values, cls, strict=False, dec_hook=_decode)
+            settings = convert(values, cls, strict=False, dec_hook=_decode)
         except msgspec.ValidationError as error:
             raise _named(error, prefix) from None
         settings.check(prefix)

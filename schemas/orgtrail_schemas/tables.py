@@ -11,6 +11,7 @@ import msgspec
 
 from orgtrail_schemas.catalogue import Sensitivity, catalogue
 from orgtrail_schemas.limits import RETENTION_DAYS
+from orgtrail_schemas.reading import read_toml
 from orgtrail_schemas.shards import SHARDING_KEY
 from orgtrail_schemas.sql import array, identifier, string
 
@@ -44,7 +45,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def event_columns() -> tuple[Column, ...]:
     """The columns of ``audit.events``, in order. They are the contract with data teams."""
     text = files(__package__).joinpath("columns.toml").read_bytes()
-    return tuple(msgspec.toml.decode(text, type=_File).column)
+    return tuple(read_toml(text, _File).column)
 
 
 def stored_columns() -> tuple[str, ...]:

@@ -137,6 +137,20 @@ def test_the_environment_is_read_at_entry_points_only():
     assert found == READERS.keys() | {"deploy/bootstrap.py"} & found
 
 
+def test_structs_are_read_in_one_place():
+    """Elsewhere two threads could read one for the first time at once, which ends the process."""
+    readers = re.compile(
+        r"msgspec\.(convert\(|(json|toml|msgpack|yaml)\.decode\([^\n]*type=(?!dict))"
+    )
+    found = {
+        str(file.relative_to(ROOT))
+        for file in tracked()
+        if file.suffix == ".py" and file.relative_to(ROOT).parts[0] in PRODUCT
+        if readers.search(file.read_text("utf-8"))
+    }
+    assert found == {"schemas/orgtrail_schemas/reading.py"}
+
+
 def test_every_environment_variable_is_documented():
     documented = set(re.findall(r"`([A-Z_]+)`", (ROOT / "docs/settings.md").read_text()))
     for path in tracked():

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from orgtrail_schemas.reading import read_json
+
 
 class KeptLetter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One dead letter as a JSON file.
@@ -55,7 +57,7 @@ def kept(folder: Path) -> Iterator[tuple[str, KeptLetter]]:
     """
     for path in sorted(folder.glob("*.json")):
         try:
-            letter = msgspec.json.decode(path.read_bytes(), type=KeptLetter)
+            letter = read_json(path.read_bytes(), KeptLetter)
         except msgspec.MsgspecError as error:
             raise ValueError(f"{path} is not a dead letter") from error
         yield path.stem, letter

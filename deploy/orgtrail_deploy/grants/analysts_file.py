@@ -25,6 +25,7 @@ from tomlkit.exceptions import TOMLKitError
 from orgtrail_deploy.errors import StackError
 from orgtrail_schemas.access import Analyst, access
 from orgtrail_schemas.limits import ORG_ID, ORG_ID_RULE
+from orgtrail_schemas.reading import read_toml
 from orgtrail_schemas.tables import DATABASE
 
 ALL = "all"
@@ -53,7 +54,7 @@ def read_analysts(file: Path) -> list[Analyst]:
     """
     try:
         text = file.read_text("utf-8")
-        file_of = msgspec.toml.decode(text, type=_File)
+        file_of = read_toml(text, _File)
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 from rich.console import Console
 from rich.table import Table
 
@@ -24,6 +23,7 @@ from orgtrail_deploy.local.settings import LocalSettings
 from orgtrail_deploy.local.stack import Stack
 from orgtrail_deploy.local.up import start
 from orgtrail_schemas.catalogue import REDACTED, EventType, catalogue, examples
+from orgtrail_schemas.reading import convert
 
 ORG = "acme"
 SECRET = "hunter2"  # noqa: S105 - all secret values of the examples contain this word
@@ -68,10 +68,10 @@ def _send(stack: Stack) -> dict[str, EventType]:
             event_id = producer.emit(
                 event.key,
                 org_id=ORG,
-                actor=msgspec.convert(example["actor"], Actor),
-                targets=msgspec.convert(example.get("targets", []), list[Target]),
-                changes=msgspec.convert(example.get("changes", []), list[Change]),
-                context=msgspec.convert(example.get("context", {}), Context),
+                actor=convert(example["actor"], Actor),
+                targets=convert(example.get("targets", []), list[Target]),
+                changes=convert(example.get("changes", []), list[Change]),
+                context=convert(example.get("context", {}), Context),
                 metadata=example.get("metadata"),
             )
             sent[event_id] = event

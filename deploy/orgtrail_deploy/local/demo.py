@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
 from uuid_utils import uuid7
 
 from orgtrail import Actor, AuditProducer, Change, Context, ProducerSettings, Target
 from orgtrail.errors import AuditError
 from orgtrail_deploy.sample.week import send_week
 from orgtrail_schemas.catalogue import examples
+from orgtrail_schemas.reading import convert
 
 EVENTS_PER_ORG = 600
 
@@ -76,7 +76,7 @@ def _event(
     example = examples()[key]
     someone, other = chance.sample(people, 2)
     actor = _person(org, someone)
-    targets = [msgspec.convert(target, Target) for target in example.get("targets", [])]
+    targets = [convert(target, Target) for target in example.get("targets", [])]
     if targets and targets[0].type == "user":
         target = _person(org, other)
         targets = [Target(type="user", id=target.id, email=target.email, name=target.name)]
@@ -92,7 +92,7 @@ def _event(
             else None
         ),
         "targets": targets,
-        "changes": [msgspec.convert(change, Change) for change in example.get("changes", [])],
+        "changes": [convert(change, Change) for change in example.get("changes", [])],
         "metadata": example.get("metadata", {})
         | ({"failure_reason": "wrong password"} if failed else {}),
         "outcome": "failure" if failed else "success",

@@ -15,6 +15,7 @@ import msgspec
 
 from orgtrail_deploy.errors import StackError
 from orgtrail_deploy.local.folders import make_private
+from orgtrail_schemas.reading import read_toml
 
 Progress = Callable[[int, int], None]
 """Called with the number of jars in the cache, and the total number of jars."""
@@ -41,7 +42,7 @@ class _Lock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def locked_jars() -> list[Jar]:
     """The jars of the committed lock file."""
     text = files(__package__).joinpath("kafka.lock.toml").read_bytes()
-    return msgspec.toml.decode(text, type=_Lock).jar
+    return read_toml(text, _Lock).jar
 
 
 def ensure_jars(

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from orgtrail_schemas.access import Analyst, passwords_wanted
+from orgtrail_schemas.reading import read_json
 
 ANALYST = Analyst("analyst", ("acme", "globex"))
 NEW_ANALYST = Analyst("analyst_without_grants")
@@ -29,7 +30,7 @@ def load_secrets(root: Path) -> Secrets:
     """
     file = root / "secrets.json"
     known = (
-        msgspec.json.decode(file.read_bytes(), type=Secrets)
+        read_json(file.read_bytes(), Secrets)
         if file.exists()
         else Secrets({}, secrets.token_urlsafe(48))
     )

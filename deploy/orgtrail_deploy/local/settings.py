@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from orgtrail_deploy.errors import StackError
+from orgtrail_schemas.reading import read_json
 from orgtrail_schemas.settings import Settings, SettingsError, about
 
 PREFIX = "ORGTRAIL_UP_"
@@ -52,7 +53,7 @@ def record(root: Path, settings: LocalSettings) -> None:
 def recorded(root: Path) -> LocalSettings:
     """The ports of the stack in a folder; without a record, those of the environment."""
     try:
-        return msgspec.json.decode((root / _PORTS).read_bytes(), type=LocalSettings)
+        return read_json((root / _PORTS).read_bytes(), LocalSettings)
     except (OSError, msgspec.MsgspecError):
         return LocalSettings.load()
 

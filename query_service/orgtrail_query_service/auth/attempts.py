@@ -13,6 +13,7 @@ from itsdangerous import BadData, URLSafeSerializer
 from litestar.datastructures.cookie import Cookie
 
 from orgtrail_query_service.settings import QuerySettings
+from orgtrail_schemas.reading import convert
 
 _DIGEST = re.compile("[0-9a-f]{16}")
 _LONGEST_NEXT = 1_024
@@ -73,7 +74,7 @@ class Attempts:
 
     def _read(self, value: str, now: datetime) -> Attempt | None:
         try:
-            attempt = msgspec.convert(self._serializer.loads(value), Attempt)
+            attempt = convert(self._serializer.loads(value), Attempt)
         except (BadData, ValueError):
             return None
         return attempt if attempt.until > now else None

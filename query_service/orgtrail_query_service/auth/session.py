@@ -17,6 +17,7 @@ from orgtrail_query_service.auth.administrator import Administrator
 from orgtrail_query_service.parts import AnyConnection, AnyRequest
 from orgtrail_query_service.problems import too_many_organizations
 from orgtrail_query_service.settings import QuerySettings
+from orgtrail_schemas.reading import convert
 
 _KEY = "administrator"
 _LOADED = "orgtrail_loaded_session"
@@ -119,4 +120,4 @@ def session_administrator(connection: AnyConnection, now: datetime) -> Administr
     if datetime.fromisoformat(stored["expires_at"]) <= now:
         connection.clear_session()
         return None
-    return msgspec.convert(stored[_KEY], Administrator)
+    return convert(stored[_KEY], Administrator)

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from orgtrail_query_service.auth.administrator import Administrator
+from orgtrail_schemas.reading import read_json
 
 
 class Ticket(msgspec.Struct, frozen=True):
@@ -32,7 +33,7 @@ def consume(folder: Path, code: str, now: datetime) -> Administrator | None:
     try:
         # Only one worker's rename succeeds.
         file.rename(claimed)
-        ticket = msgspec.json.decode(claimed.read_bytes(), type=Ticket)
+        ticket = read_json(claimed.read_bytes(), Ticket)
         claimed.unlink()
     except (OSError, msgspec.DecodeError):
         return None

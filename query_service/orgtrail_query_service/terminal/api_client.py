@@ -16,6 +16,7 @@ from orgtrail_query_service.reads.display import plain
 from orgtrail_query_service.reads.event import Event
 from orgtrail_query_service.reads.search import MAX_LIMIT
 from orgtrail_query_service.terminal.settings import ClientSettings
+from orgtrail_schemas.reading import read_json
 
 if TYPE_CHECKING:
     import httpx
@@ -78,7 +79,7 @@ def pages(client: httpx.Client, org: str, parameters: Parameters, limit: int) ->
         more: Parameters = [("limit", min(missing, MAX_LIMIT)), ("cursor", cursor or "")]
         answer = client.get(events_path(org), params=[*parameters, *more])
         check(answer)
-        page = msgspec.json.decode(answer.content, type=Page)
+        page = read_json(answer.content, Page)
         yield page
         missing, cursor = missing - len(page.events), page.next_cursor
         if cursor is None:
