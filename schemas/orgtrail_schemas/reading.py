@@ -15,13 +15,14 @@ from typing import Any, TypeVar
 import msgspec
 
 T = TypeVar("T")
-_turn = threading.Lock()
+# A hook, or a signal's handler, may read another struct meanwhile.
+_turn = threading.RLock()
 
 
 def _forget() -> None:
     # Of the thread that has the lock, a forked process has no copy.
     global _turn  # noqa: PLW0603
-    _turn = threading.Lock()
+    _turn = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -39,7 +39,7 @@ def test_a_clickhouse_that_hangs_is_told_in_time(attacker, running, proxy, tmp_p
             assert service.get(EVENTS, token).status_code == 200
         proxy.freeze()
         asked = {
-            "/readyz": 10,
+            "/readyz": 5,
             f"/orgs/{VICTIM}/audit-logs": 20,
             EVENTS: 20,
             f"/v1/orgs/{VICTIM}/summary": 20,

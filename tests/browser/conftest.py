@@ -5,14 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page
 from tests.browser.provider import ORG as SSO
 from tests.browser.provider import PASSWORD
 
 from orgtrail import Actor, Change, Context, Target
-
-# As long as the context's own limit: a busy machine is slow, and nothing is proved by less.
-expect.set_options(timeout=15_000)
 
 ORG = "page"
 HOSTILE = "<script>document.title='owned'</script>\u202e<img src=x onerror=alert(1)>"

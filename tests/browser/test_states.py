@@ -68,7 +68,7 @@ def test_still_arriving(running, page):
             page.reload()
             return page.locator(".note.attention").filter(has_text="Still arriving").count()
 
-        eventually(still_arriving)
+        eventually(still_arriving, 5)
     finally:
         consumer.signal(signal.SIGCONT)
 

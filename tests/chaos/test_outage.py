@@ -31,9 +31,7 @@ def minutes(rounds):
 def outage(arena, prove, proxy, minutes, rate, reason):
     """Cut a line for so long; afterwards everything is stored, and the memory was bounded."""
     with Load(arena.brokers, rate=rate) as load:
-        # A machine without a core to spare sends no heartbeat for the three seconds of the other tests.
-        settings = {"ORGTRAIL_BATCH_RECORDS": "20000", "ORGTRAIL_SESSION_TIMEOUT_S": "10"}
-        worker = arena.start_consumer(**settings).wait_ready()
+        worker = arena.start_consumer(ORGTRAIL_BATCH_RECORDS="20000").wait_ready()
         eventually(lambda: worker.metric(EVENTS) > 1_000, 60)
         rebalances = worker.metric("orgtrail_total_rebalances")
         process = psutil.Process(worker.child.pid)

@@ -140,7 +140,8 @@ def test_the_environment_is_read_at_entry_points_only():
 def test_structs_are_read_in_one_place():
     """Elsewhere two threads could read one for the first time at once, which ends the process."""
     readers = re.compile(
-        r"msgspec\.(convert\(|(json|toml|msgpack|yaml)\.decode\([^\n]*type=(?!dict))"
+        r"msgspec\.(convert\(|\w+\.decode\((?:[^()]|\([^()]*\))*\btype=(?!dict))"
+        r"|from msgspec[\w.]* import [^\n]*\b(convert|decode)\b"
     )
     found = {
         str(file.relative_to(ROOT))

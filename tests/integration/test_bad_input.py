@@ -30,7 +30,7 @@ BAD = {
     "unknown_schema": b"\xc3\x01" + bytes(8) + b"later",
     "unknown_framing": b'{"event": "user.login"}',
     "empty_value": None,
-    "implausible_time": datum(occurred_at=NOW + timedelta(days=1)),
+    "implausible_time": datum(occurred_at=NOW + timedelta(hours=1)),
     "missing_organization": datum(org_id=""),
     "invalid_event_id": datum(event_id="42"),
     "missing_event": datum(event=""),

@@ -109,22 +109,17 @@ def test_occurred_at_may_be_given(running):
     assert datetime.fromisoformat(event["occurred_at"]) == moment
 
 
-def timed(*command, env):
-    began = time.monotonic()
-    return orgtrail(*command, env=env), time.monotonic() - began
-
-
 @pytest.mark.parametrize("silent", [True, False])
 def test_a_broker_that_is_away_is_named_within_five_seconds(tmp_path, silent):
     """One that refuses, and one that takes the connection and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}" if silent else NOWHERE
         env = {"ORGTRAIL_KAFKA_BROKERS": address, "ORGTRAIL_SPOOL_DIR": str(tmp_path)}
-        done, took = timed("emit", "user.login", "--org", "away", "--actor", "a@x", env=env)
+        began = time.monotonic()
+        done = orgtrail("emit", "user.login", "--org", "away", "--actor", "a@x", env=env)
+        took = time.monotonic() - began
     assert address in done.stderr
-    # A busy machine needs seconds to start any command.
-    _, start = timed("emit", "user.login", "--no-such-option", env=env)
-    assert took - start < 5
+    assert took < 5
 
 
 def test_a_reader_that_wants_no_more_is_no_error(running):

@@ -115,7 +115,7 @@ def test_a_client_that_takes_nothing_loses_its_place(running, many, tmp_path):
         assert refused.headers["retry-after"] == "30"
         # Another person of another organization does not wait for them.
         assert service.get("/v1/orgs/org-1/events/export.csv", other).is_success
-        eventually(lambda: service.get(EXPORT, token).status_code == 200)
+        eventually(lambda: service.get(EXPORT, token).status_code == 200, 30)
         for line in lines:
             line.close()
         assert "answer_broken_off" in service.log

@@ -104,8 +104,7 @@ class TestStore(StoreSuite):
         connection.execute(f"SELECT * FROM {TABLE}_lease WHERE aggregateid = 'a' FOR UPDATE")
         before = time.monotonic()
         assert [row.envelope.key for row in store().take(10)] == ["b"]
-        # One that waited for the lock would wait for ever.
-        assert time.monotonic() - before < 15
+        assert time.monotonic() - before < 2
         connection.rollback()
 
     def test_a_hundred_thousand_waiting_rows_do_not_make_polling_slow(
@@ -119,16 +118,9 @@ class TestStore(StoreSuite):
         )
         connection.commit()
         first = store()
-
-        def taken():
-            before = time.monotonic()
-            assert len(first.take(30)) == 12
-            took = time.monotonic() - before
-            first.settle([], {})
-            return took
-
-        # Of several, one is without the machine's own pauses.
-        assert min(taken() for _ in range(5)) < 0.5
+        before = time.monotonic()
+        assert len(first.take(30)) == 12
+        assert time.monotonic() - before < 0.5
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])

@@ -364,7 +364,7 @@ def test_a_running_query_of_an_analyst_who_is_revoked_ends(server):
     working = "SELECT count() FROM system.processes WHERE user = 'slow'"
     eventually(lambda: server.admin.query(working).result_rows == [(1,)])
     assert server.run("revoke", "slow").returncode == 0
-    asking.join(30)
+    asking.join(10)
     assert not asking.is_alive()
     assert len(ended) == 1
 
@@ -413,7 +413,7 @@ def test_reads_with_sql_are_events_of_each_organization_that_was_granted(server,
         assert event["actor"]["id"] == "lee"
         assert event["context"]["ip"] == LOOPBACK
     assert [event["metadata"]["rows_returned"] for event in found] == ["0", "1", "1"]
-    assert len(eventually(lambda: (f := queried(running, "read-b")) and len(f) == 3 and f)) == 3
+    eventually(lambda: len(queried(running, "read-b")) == 3)
     for org in ("acme", "operator"):
         eventually(lambda org=org: queried(running, org))
     assert "lee" not in [event["actor"]["id"] for event in queried(running, "acme")]

@@ -20,7 +20,7 @@ from orgtrail_deploy.local.stack import Stack
 T = TypeVar("T")
 
 
-def eventually(ask: Callable[[], T], seconds: float = 60) -> T:
+def eventually(ask: Callable[[], T], seconds: float = 20) -> T:
     """What ``ask`` returns as soon as it is true; fails after so many seconds."""
     deadline = time.monotonic() + seconds
     while not (answer := ask()):
